@@ -1,0 +1,111 @@
+"""BioNet: trained PyTorch networks as spiking differential equations in Brian2.
+
+The data flow, left to right::
+
+    PyTorch network -> convert -> SpikingNetwork -> build -> Brian2 objects
+                                                 -> simulate -> Recording -> figures
+
+Examples
+--------
+>>> import bionet
+>>> from brian2 import ms
+>>> net = bionet.zoo.lenet5(weights="digits")
+>>> data = bionet.datasets.load("digits", split="train")
+>>> snn = bionet.convert(
+...     net, method="rate", calibration=data.images[:500], input_shape=(1, 28, 28)
+... )
+>>> run = bionet.simulate(snn, data.images[:100], duration=50 * ms)
+>>> run.accuracy(data.labels[:100])  # doctest: +SKIP
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from bionet.errors import BioNetError, InputError
+
+if TYPE_CHECKING:
+    from bionet import conversion, datasets, equations, figures, train, zoo
+    from bionet.audit import Audit, audit
+    from bionet.build import build
+    from bionet.conversion import convert
+    from bionet.equations import NeuronModel
+    from bionet.network import (
+        AveragePool2d,
+        Conv2d,
+        Dense,
+        OneToOne,
+        Population,
+        Projection,
+        Readout,
+        SpikingNetwork,
+    )
+    from bionet.recording import Recording
+    from bionet.simulate import simulate
+    from bionet.synapses import SharedSynapses
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Audit",
+    "AveragePool2d",
+    "BioNetError",
+    "Conv2d",
+    "Dense",
+    "InputError",
+    "NeuronModel",
+    "OneToOne",
+    "Population",
+    "Projection",
+    "Readout",
+    "Recording",
+    "SharedSynapses",
+    "SpikingNetwork",
+    "audit",
+    "build",
+    "conversion",
+    "convert",
+    "datasets",
+    "equations",
+    "figures",
+    "simulate",
+    "train",
+    "zoo",
+]
+
+_NETWORK = (
+    "AveragePool2d",
+    "Conv2d",
+    "Dense",
+    "OneToOne",
+    "Population",
+    "Projection",
+    "Readout",
+    "SpikingNetwork",
+)
+# Brian2 and torch take seconds to import; a name is loaded when it is first used, so that
+# `bionet --help` and the reading of a recording stay quick.
+_HOME = dict.fromkeys(_NETWORK, "bionet.network") | {
+    "Audit": "bionet.audit",
+    "NeuronModel": "bionet.equations",
+    "Recording": "bionet.recording",
+    "SharedSynapses": "bionet.synapses",
+    "audit": "bionet.audit",
+    "build": "bionet.build",
+    "convert": "bionet.conversion",
+    "simulate": "bionet.simulate",
+}
+_MODULES = ("conversion", "datasets", "equations", "figures", "train", "zoo")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"bionet.{name}")
+    if name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+        globals()[name] = value  # else the submodule of the same name would take its place
+        return value
+    raise AttributeError(f"module 'bionet' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

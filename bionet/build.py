@@ -1,0 +1,329 @@
+"""From the description to Brian2: real NeuronGroups, synapses and monitors with readable names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import brian2
+import numpy as np
+from brian2 import Hz, Quantity, check_units, ms, second
+from brian2.equations.equations import DIFFERENTIAL_EQUATION, Equations, SingleEquation
+
+from bionet.equations.inputs import input_model
+from bionet.equations.model import NeuronModel
+from bionet.layout import to_channel_last, torch_index
+from bionet.network import Population, Projection, SpikingNetwork
+from bionet.plan import Plan, check_images, make_plan
+from bionet.presentation import Presentation, PresentationEnd, Reset
+from bionet.randomness import COUNTER_UNIFORM, image_streams, replace_rand, uses_rand
+from bionet.synapses import SharedSynapses
+
+__all__ = ["Built", "assemble", "build", "input_population"]
+
+SLOTS = ("integrate", "deliver", "update", "threshold", "reset", "record")
+
+
+@dataclass(frozen=True)
+class Built:
+    """Brian2 objects of a network.
+
+    Attributes
+    ----------
+    network : brian2.Network
+    groups : dict of str to Brian2 object
+        ``conv1``, ``conv1_synapses``, ``conv1_spikes``, ``presentation`` and so on.
+    presentation : Presentation
+    end : PresentationEnd
+    """
+
+    network: brian2.Network
+    groups: dict[str, Any]
+    presentation: Presentation
+    end: PresentationEnd
+
+
+def input_population(snn: SpikingNetwork, plan: Plan) -> Population:
+    """The population ``input`` that a coding gives."""
+    model = input_model(plan.coding, plan.max_rate * Hz if plan.max_rate else None, plan.gain)
+    return Population("input", snn.input_shape, model)
+
+
+def assemble(snn: SpikingNetwork, plan: Plan) -> Built:
+    """All Brian2 objects of a network, on the active device.
+
+    Layers are synchronous: within a step each population integrates, receives the spikes that
+    the populations before it emit in this very step, fires and resets, before the next one's
+    turn. Brian2's default schedule would delay every layer by one step.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+    plan : Plan
+    """
+    clock = brian2.Clock(dt=plan.dt * second, name="bionet_clock")
+    populations = (input_population(snn, plan), *snn.populations)
+    driven = {q.target for q in snn.projections if q.source == "input" and plan.coding == "analog"}
+    groups: dict[str, Any] = {}
+    for population in populations:
+        groups[population.name] = _group(population, plan, clock, population.name in driven)
+    for projection in snn.projections:
+        synapses = _synapses(projection, snn, groups, populations, plan)
+        groups[synapses.name] = synapses
+    presentation = _presentation(populations, groups, driven, plan)
+    for population in populations:
+        group = groups[population.name]
+        if population.model.events or uses_rand(*_codes(population.model)):
+            group.variables.add_reference("step", presentation)
+    monitors = _monitors(populations, groups, plan)
+    groups.update({f"{name}_spikes": monitor for name, monitor in monitors.items()})
+    for name, units in plan.potentials.items():
+        groups[f"{name}_potentials"] = _state_monitor(name, units, snn, groups[name], plan)
+    end = PresentationEnd(
+        presentation,
+        groups[snn.readout.potential],
+        groups[snn.readout.spikes],
+        monitors,
+        {name: groups[name] for name in plan.final_potentials},
+    )
+    groups |= {"presentation": presentation, "presentation_end": end}
+    network = brian2.Network(*groups.values())
+    network.schedule = [
+        "start",
+        *(f"{slot}_{p.name}" for p in populations for slot in SLOTS),
+        *("groups", "thresholds", "synapses", "resets", "end"),
+    ]
+    return Built(network, groups, presentation, end)
+
+
+def _codes(model: NeuronModel) -> tuple[str | None, ...]:
+    return (model.threshold, model.reset, model.update, *model.events.values())
+
+
+def _equations(population: Population, plan: Plan, driven: bool) -> Equations:
+    """The model's equations; a parameter with one value for all units becomes shared."""
+    lines = []
+    for name, equation in population.model.brian().items():
+        flags = list(equation.flags)
+        per_unit = np.ndim(population.parameters.get(name, 0.0)) > 0
+        per_unit |= name == "x" or (name == "I" and driven)
+        if "constant" in flags and not per_unit and "shared" not in flags:
+            flags.append("shared")
+        lines.append(
+            SingleEquation(
+                equation.type,
+                name,
+                equation.dim,
+                var_type=equation.var_type,
+                expr=equation.expr,
+                flags=flags,
+            )
+        )
+    if uses_rand(*_codes(population.model)):
+        lines += list(Equations("stream : integer (constant)\nunit : integer (constant)").values())
+    return Equations(lines)
+
+
+def _group(population: Population, plan: Plan, clock: Any, driven: bool) -> Any:
+    model = population.model
+    name = population.name
+    group = brian2.NeuronGroup(
+        population.size * plan.lanes,
+        _equations(population, plan, driven),
+        threshold=replace_rand(model.threshold),
+        reset=replace_rand(model.reset, 10),
+        refractory=model.refractory if model.refractory is not None else False,
+        events={e: replace_rand(code, 30) for e, code in model.events.items()},
+        method=model.method,
+        namespace={"counter_uniform": COUNTER_UNIFORM},
+        dtype=_dtypes(model, plan),
+        clock=clock,
+        name=name,
+    )
+    for variable, value in population.parameters.items():
+        if value.ndim:
+            value = np.tile(to_channel_last(value, population.shape), plan.lanes)
+        group.variables[variable].set_value(value)
+    if uses_rand(*_codes(model)):
+        group.variables["unit"].set_value(np.tile(torch_index(population.shape), plan.lanes))
+    if model.update:
+        group.run_regularly(
+            replace_rand(model.update, 20),
+            clock=clock,
+            when=f"update_{name}",
+            name=f"{name}_update",
+        )
+    group.state_updater.when = f"integrate_{name}"
+    for thresholder in group.thresholder.values():
+        thresholder.when = f"threshold_{name}"
+        thresholder.template = "lane_threshold"
+        thresholder.template_kwds["lanes"] = plan.lanes
+    for resetter in group.resetter.values():
+        resetter.when = f"reset_{name}"
+    if plan.skip_idle and _is_idle(population, driven):
+        group.state_updater.active = False
+    return group
+
+
+def _dtypes(model: NeuronModel, plan: Plan) -> dict[str, Any]:
+    """Float type of each variable; a phase is a long sum of small steps, so always double."""
+    dtypes: dict[str, Any] = {}
+    for name, equation in model.brian().items():
+        if equation.var_type == 0 or equation.var_type == "float":
+            dtypes[name] = np.dtype(np.float64 if name == "phase" else plan.dtype)
+    return dtypes
+
+
+def _is_idle(population: Population, driven: bool) -> bool:
+    """Whether the state update only adds a drive, and that drive is 0."""
+    rates = [
+        str(e.expr) for e in population.model.brian().values() if e.type == DIFFERENTIAL_EQUATION
+    ]
+    drive = population.parameters.get("I")
+    return rates == ["I/dt"] and not driven and drive is not None and not drive.any()
+
+
+def _synapses(
+    projection: Projection,
+    snn: SpikingNetwork,
+    groups: Mapping[str, Any],
+    populations: tuple[Population, ...],
+    plan: Plan,
+) -> SharedSynapses:
+    models = {p.name: p.model for p in populations}
+    source = models[projection.source]
+    onset = "onset" in source.events
+    name = f"{projection.target}_synapses"
+    if name in groups:
+        name = f"{projection.target}_synapses_from_{projection.source}"
+    variable = "I" if onset else projection.variable or models[projection.target].input
+    return SharedSynapses(
+        groups[projection.source],
+        groups[projection.target],
+        projection.kernel,
+        snn.shape(projection.source),
+        snn.shape(projection.target),
+        variable=variable,
+        event="onset" if onset else "spike",
+        amplitude=source.amplitude,
+        sign=projection.sign,
+        delay_steps=projection.delay,
+        lanes=plan.lanes,
+        # A drive must stand before the state update of the step in which it sets in.
+        when=f"before_integrate_{projection.target}" if onset else f"deliver_{projection.target}",
+        name=name,
+    )
+
+
+def _presentation(
+    populations: tuple[Population, ...],
+    groups: Mapping[str, Any],
+    driven: set[str],
+    plan: Plan,
+) -> Presentation:
+    resets: list[Reset] = []
+    for population in populations:
+        group, model = groups[population.name], population.model
+        resets += [Reset(group, s, model.initial.get(s, 0.0)) for s in model.state]
+        if model.refractory is not None:
+            resets += [Reset(group, "lastspike", -1e4), Reset(group, "not_refractory", 1.0)]
+        if population.name in driven:
+            drive = population.parameters["I"]
+            initial: float | np.ndarray = (
+                float(drive) if not drive.ndim else to_channel_last(drive, population.shape)
+            )
+            resets.append(Reset(group, "I", initial))
+    resets += [
+        Reset(group, "_queued", 0.0)
+        for group in groups.values()
+        if isinstance(group, SharedSynapses) and group.delay_steps
+    ]
+    streams = [groups[p.name] for p in populations if uses_rand(*_codes(p.model))]
+    return Presentation(groups["input"], streams, resets, plan.lanes, plan.steps)
+
+
+def _monitors(
+    populations: tuple[Population, ...], groups: Mapping[str, Any], plan: Plan
+) -> dict[str, Any]:
+    return {
+        p.name: brian2.SpikeMonitor(
+            groups[p.name],
+            record=p.name in plan.spikes,
+            when=f"record_{p.name}",
+            order=0,
+            name=f"{p.name}_spikes",
+        )
+        for p in populations
+        if p.model.threshold is not None
+    }
+
+
+def _state_monitor(
+    name: str, units: tuple[int, ...] | None, snn: SpikingNetwork, group: Any, plan: Plan
+) -> Any:
+    order = torch_index(snn.shape(name))
+    if units is None:
+        units = tuple(range(order.size))
+    position = np.argsort(order)[np.asarray(units, dtype=int)]
+    record = (np.arange(plan.lanes)[:, None] * order.size + position).reshape(-1)
+    return brian2.StateMonitor(
+        group, "v", record=record, when=f"record_{name}", order=1, name=f"{name}_potentials"
+    )
+
+
+@check_units(duration=second, dt=second, max_rate=Hz)
+def build(
+    snn: SpikingNetwork,
+    images: np.ndarray,
+    duration: Quantity = 50 * ms,
+    dt: Quantity = 1 * ms,
+    *,
+    coding: str | None = None,
+    max_rate: Quantity | None = None,
+    dtype: str = "float64",
+    seed: int = 0,
+    record: Mapping[str, Any] | None = None,
+) -> tuple[brian2.Network, dict[str, Any]]:
+    """The network as real Brian2 objects, one lane for each image, ready for ``network.run``.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+    images : array (n_images, *input_shape)
+        Presented side by side, and again from the start when ``duration`` is over.
+    duration, dt : Quantity
+        Length of a presentation and simulation step, in units of time.
+    coding, max_rate, dtype, seed, record
+        As for :func:`bionet.simulate`.
+
+    Returns
+    -------
+    network : brian2.Network
+    groups : dict of str to Brian2 object
+        The groups by population name (``conv1``), their synapses (``conv1_synapses``), spike
+        monitors (``conv1_spikes``), potentials (``conv1_potentials``) and the presentation.
+
+    Raises
+    ------
+    InputError
+        As :func:`bionet.simulate`.
+    """
+    pixels = check_images(snn, images, coding or snn.coding)
+    plan = make_plan(
+        snn,
+        duration=duration,
+        dt=dt,
+        coding=coding,
+        max_rate=max_rate,
+        lanes=len(pixels),
+        threads=1,
+        dtype=dtype,
+        record=record,
+        final_potentials=(),
+    )
+    built = assemble(snn, replace(plan, skip_idle=False))
+    built.presentation.show(
+        to_channel_last(pixels, snn.input_shape), image_streams(seed, np.arange(len(pixels)))
+    )
+    return built.network, built.groups

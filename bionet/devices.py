@@ -1,0 +1,226 @@
+"""Running a simulation on a device: a compiled program, or Brian2 in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from brian2 import prefs, second
+from brian2.devices.device import RuntimeDevice, get_device
+
+from bionet.build import Built, assemble
+from bionet.errors import InputError
+from bionet.layout import from_channel_last, to_channel_last, torch_index
+from bionet.network import SpikingNetwork
+from bionet.plan import Plan
+from bionet.presentation import count_dtype
+from bionet.program import COMPILE_ARGUMENTS, Program, program_values, ready_program
+from bionet.progress import Progress
+from bionet.randomness import image_streams
+
+__all__ = ["DEVICES", "run_here", "run_program"]
+
+DEVICES = ("cpp_standalone", "cython", "numpy")
+
+
+def run_program(
+    snn: SpikingNetwork,
+    plan: Plan,
+    pixels: np.ndarray,
+    numbers: np.ndarray,
+    device: str,
+    seed: int,
+    bar: Progress,
+) -> dict[str, Any]:
+    """Simulate in a compiled C++ program."""
+    del device
+    before = time.perf_counter()
+    program = ready_program(snn, plan, lambda: bar.note("compiling (once for this network)"))
+    compile_seconds = time.perf_counter() - before
+    folder = Path(tempfile.mkdtemp(prefix="bionet-"))
+    try:
+        to_channel_last(pixels, snn.input_shape).astype(plan.dtype).tofile(folder / "images.bin")
+        image_streams(seed, numbers).tofile(folder / "streams.bin")
+        bar.note("simulating")
+        before = time.perf_counter()
+        program.run(folder, program_values(snn, plan, len(pixels)), bar.update)
+        run_seconds = time.perf_counter() - before
+        results = _read_program(snn, plan, program, folder, numbers)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    results["timing"] = _timing(
+        len(pixels), run_seconds, compile_seconds if program.compiled else 0.0
+    )
+    return results
+
+
+def _timing(n_images: int, run_seconds: float, compile_seconds: float) -> dict[str, float]:
+    return {
+        "run_seconds": run_seconds,
+        "compile_seconds": compile_seconds,
+        "images_per_second": n_images / run_seconds,
+    }
+
+
+def _read_program(
+    snn: SpikingNetwork, plan: Plan, program: Program, folder: Path, numbers: np.ndarray
+) -> dict[str, Any]:
+    n, steps = len(numbers), plan.steps
+
+    def read(name: str, dtype: Any, *shape: int) -> np.ndarray:
+        return np.fromfile(folder / name, dtype=dtype).reshape(shape)
+
+    def flat(prefix: str, name: str, dtype: Any) -> np.ndarray:
+        values = read(f"{prefix}_{name}.bin", dtype, n, -1)
+        return from_channel_last(values, snn.shape(name))
+
+    counted = [p.name for p in snn.populations if p.model.threshold is not None]
+    counted += ["input"] if plan.coding != "analog" else []
+    monitors = {}
+    for key, files in program.manifest["monitors"].items():
+        dtypes: dict[str, np.dtype[Any]] = {
+            "i": np.dtype("int32"),
+            "t": np.dtype("float64"),
+            "v": np.dtype(plan.dtype),
+        }
+        monitors[key] = {v: np.fromfile(folder / f, dtype=dtypes[v]) for v, f in files.items()}
+    return {
+        "counts": {name: flat("counts", name, count_dtype(steps)) for name in counted},
+        "final_potentials": {
+            name: flat("final", name, plan.dtype) for name in plan.final_potentials
+        },
+        "output_potential": _in_torch_order(
+            snn, snn.readout.potential, read("output_potential.bin", plan.dtype, n, steps, -1)
+        ),
+        "output_spikes": _in_torch_order(
+            snn, snn.readout.spikes, read("output_spikes.bin", np.int8, n, steps, -1)
+        ),
+    } | _monitored(snn, plan, monitors, numbers)
+
+
+def _in_torch_order(snn: SpikingNetwork, name: str, values: np.ndarray) -> np.ndarray:
+    """The last axis from channel-last to PyTorch's order, kept flat: it counts classes."""
+    shape = snn.shape(name)
+    return from_channel_last(values, shape).reshape(values.shape)
+
+
+def run_here(
+    snn: SpikingNetwork,
+    plan: Plan,
+    pixels: np.ndarray,
+    numbers: np.ndarray,
+    device: str,
+    seed: int,
+    bar: Progress,
+) -> dict[str, Any]:
+    """Simulate in this process, on the NumPy or Cython device."""
+    with _runtime(device, plan.dtype):
+        built = assemble(snn, plan)
+        shown = to_channel_last(pixels, snn.input_shape).astype(plan.dtype)
+        built.presentation.show(shown, image_streams(seed, numbers))
+        bar.note("generating code")
+        presentations = -(-len(pixels) // plan.lanes)
+        bar.watch(lambda: int(built.presentation.variables["presented"].get_value().item()))
+        before = time.perf_counter()
+        built.network.run(
+            presentations * plan.steps * plan.dt * second,
+            namespace={},
+            report=bar.brian_report,
+            report_period=0.2 * second,
+        )
+        seconds = time.perf_counter() - before
+        collected = built.end.collected
+        shapes = {name: snn.shape(name) for name in snn.names}
+        counted = {k: v for k, v in collected.counts.items() if v}
+        results = {
+            "counts": {
+                name: from_channel_last(np.concatenate(parts), shapes[name])
+                for name, parts in counted.items()
+            },
+            "final_potentials": {
+                name: from_channel_last(np.concatenate(parts), shapes[name])
+                for name, parts in collected.final_potentials.items()
+            },
+            "output_potential": _in_torch_order(
+                snn, snn.readout.potential, np.concatenate(collected.output_potential)
+            ),
+            "output_spikes": _in_torch_order(
+                snn, snn.readout.spikes, np.concatenate(collected.output_spikes)
+            ),
+            "timing": _timing(len(pixels), seconds, 0.0),
+        }
+        return results | _monitored(snn, plan, _read_monitors(plan, built), numbers)
+
+
+@contextlib.contextmanager
+def _runtime(target: str, dtype: str) -> Iterator[None]:
+    """Brian2's preferences for a run in this process, put back afterwards."""
+    if not isinstance(get_device(), RuntimeDevice):
+        raise InputError(
+            f"device={target!r} needs Brian2's runtime device, but another one is active;"
+            " call brian2.set_device('runtime') first"
+        )
+    names = ["codegen.target", "core.default_float_dtype", "codegen.cpp.extra_compile_args_gcc"]
+    before = {name: prefs[name] for name in names}
+    try:
+        prefs["codegen.target"] = target
+        prefs["core.default_float_dtype"] = np.dtype(dtype).type
+        prefs["codegen.cpp.extra_compile_args_gcc"] = list(COMPILE_ARGUMENTS)
+        with warnings.catch_warnings():
+            # Brian2 compares potentials with 1e50 after a run, which float32 cannot hold.
+            warnings.filterwarnings("ignore", "overflow encountered in cast", RuntimeWarning)
+            yield
+    finally:
+        for name, value in before.items():
+            prefs[name] = value
+
+
+def _read_monitors(plan: Plan, built: Built) -> dict[str, dict[str, np.ndarray]]:
+    monitors = {}
+    for name in plan.spikes:
+        monitor = built.groups[f"{name}_spikes"]
+        monitors[f"{name}.spikes"] = {"i": np.asarray(monitor.i[:]), "t": np.asarray(monitor.t_[:])}
+    for name in plan.potentials:
+        values = built.groups[f"{name}_potentials"].variables["v"].get_value()
+        monitors[f"{name}.v"] = {"v": np.asarray(values)}
+    return monitors
+
+
+def _monitored(
+    snn: SpikingNetwork,
+    plan: Plan,
+    monitors: Mapping[str, Mapping[str, np.ndarray]],
+    numbers: np.ndarray,
+) -> dict[str, Any]:
+    """Tables of spikes and potentials, by image, from monitors over lanes and presentations."""
+    n, steps, lanes = len(numbers), plan.steps, plan.lanes
+    spikes, potentials, recorded_units = {}, {}, {}
+    for name in plan.spikes:
+        index, t = monitors[f"{name}.spikes"]["i"], monitors[f"{name}.spikes"]["t"]
+        order = torch_index(snn.shape(name))
+        lane, unit = np.divmod(index.astype(np.int64), order.size)
+        presentation, step = np.divmod(np.rint(t / plan.dt).astype(np.int64), steps)
+        position = presentation * lanes + lane
+        shown = position < n
+        table = np.stack([numbers[position[shown]], step[shown], order[unit[shown]]], axis=1)
+        table = table[np.lexsort((table[:, 2], table[:, 1], table[:, 0]))]
+        spikes[name] = table.astype(np.int32)
+    for name, units in plan.potentials.items():
+        chosen = np.arange(snn.population(name).size) if units is None else np.array(units)
+        v = monitors[f"{name}.v"]["v"].reshape(-1, steps, lanes, len(chosen))
+        potentials[name] = v.swapaxes(1, 2).reshape(-1, steps, len(chosen))[:n].copy()
+        recorded_units[name] = chosen
+    any_recorded = bool(plan.spikes or plan.potentials)
+    return {
+        "recorded_spikes": spikes,
+        "recorded_potentials": potentials,
+        "recorded_units": recorded_units,
+        "recorded_images": numbers if any_recorded else np.zeros(0, dtype=np.int64),
+    }

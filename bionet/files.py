@@ -1,0 +1,95 @@
+"""Reading and writing files: atomic, never with pickle, every failure one clear line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from bionet.errors import InputError
+
+__all__ = ["atomic", "output_folder", "read_tensors", "write_tensors"]
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that replaces it when the block ends without an error.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written.
+    """
+    path = Path(path)
+    output_folder(path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(descriptor)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o644)
+        part.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def output_folder(path: str | Path) -> Path:
+    """The folder, made if need be; an InputError where it cannot be made or written."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot write to the folder {path}: {error.strerror}; choose another output folder"
+        ) from error
+    return path
+
+
+def write_tensors(
+    path: str | Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+) -> Path:
+    """Write arrays and text as one safetensors file, atomically."""
+    with atomic(path) as part:
+        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        # ascontiguousarray turns a scalar into one element; the shape is put back here.
+        shaped = {name: array.reshape(np.shape(arrays[name])) for name, array in contiguous.items()}
+        save_file(shaped, part, metadata=dict(metadata))
+    return Path(path)
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read a safetensors file: arrays and the text of its header.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, a pickle, or damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start == b"PK" or start[:1] == b"\x80":
+        raise InputError(
+            f"{path} is a pickle or a torch archive, which bionet never loads;"
+            " write the tensors with safetensors.torch.save_file(state_dict, path)"
+        )
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return arrays, dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(
+            f"{path} is damaged or not a safetensors file ({error}); write it again"
+        ) from error

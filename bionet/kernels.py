@@ -1,0 +1,313 @@
+"""Connectivity kernels: who projects to whom, with which weights, stored once.
+
+Arrays are in PyTorch's order throughout; the channel-last order that makes the simulation's
+loops contiguous is made from them in :mod:`bionet.layout` and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bionet.errors import InputError
+
+__all__ = ["AveragePool2d", "Conv2d", "Dense", "Kernel", "OneToOne"]
+
+Pair = tuple[int, int]
+
+
+def pair(value: Any, name: str, least: int) -> Pair:
+    """An int or a pair of ints as a pair, checked against a least value."""
+    both = (value, value) if np.isscalar(value) else tuple(value)
+    if len(both) != 2 or any(int(x) != x or x < least for x in both):
+        raise InputError(f"{name} must be one or two whole numbers >= {least}, but got {value!r}")
+    return int(both[0]), int(both[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """What all kernels share. ``kind`` names the kernel in files and messages."""
+
+    kind: ClassVar[str] = ""
+
+    def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the target population, from that of the source, in PyTorch's order."""
+        raise TypeError(f"{type(self).__name__} does not define a target shape")
+
+    def n_synapses(self, source: tuple[int, ...]) -> int:
+        """Number of synapses that the kernel stands for (padding has none)."""
+        raise TypeError(f"{type(self).__name__} does not count its synapses")
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The kernel's arrays by field name."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: v for name, v in values.items() if isinstance(v, np.ndarray)}
+
+    def options(self) -> dict[str, Any]:
+        """The kernel's plain fields by name."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: v for name, v in values.items() if not isinstance(v, np.ndarray)}
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self) or not isinstance(other, Kernel):
+            return False
+        mine, theirs = self.arrays(), other.arrays()
+        return self.options() == other.options() and all(
+            mine[name].shape == theirs[name].shape and np.array_equal(mine[name], theirs[name])
+            for name in mine
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def weight_array(value: Any, ndim: int, name: str) -> np.ndarray:
+    """A finite float array of the given number of dimensions, read-only."""
+    array = np.array(value, dtype=np.float64 if np.asarray(value).dtype != np.float32 else None)
+    if array.ndim != ndim:
+        raise InputError(
+            f"{name} must have {ndim} dimensions, but has {array.ndim} (shape {array.shape})"
+        )
+    if not np.isfinite(array).all():
+        raise InputError(f"{name} must be finite, but holds NaN or infinity")
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Kernel):
+    """Every source unit projects to every target unit.
+
+    Parameters
+    ----------
+    weights : array (n_target, n_source)
+        As in :class:`torch.nn.Linear`; the sources of a (channels, height, width) population
+        are numbered in that order.
+    """
+
+    weights: np.ndarray
+    kind: ClassVar[str] = "dense"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", weight_array(self.weights, 2, "Dense.weights"))
+
+    def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the target population; see :meth:`Kernel.target_shape`."""
+        n_target, n_source = self.weights.shape
+        if int(np.prod(source)) != n_source:
+            raise InputError(
+                f"Dense.weights has {n_source} columns, but the source population has"
+                f" {int(np.prod(source))} units (shape {source})"
+            )
+        return (n_target,)
+
+    def n_synapses(self, source: tuple[int, ...]) -> int:
+        """Number of synapses; see :meth:`Kernel.n_synapses`."""
+        return int(self.weights.size)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2d(Kernel):
+    """A convolution, as :class:`torch.nn.Conv2d` (a cross-correlation) with zero padding.
+
+    Parameters
+    ----------
+    weights : array (n_out, n_in / groups, kernel_height, kernel_width)
+    stride, padding, dilation : int or pair
+    groups : int
+    """
+
+    weights: np.ndarray
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    kind: ClassVar[str] = "conv2d"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", weight_array(self.weights, 4, "Conv2d.weights"))
+        for name, least in (("stride", 1), ("padding", 0), ("dilation", 1)):
+            object.__setattr__(self, name, pair(getattr(self, name), f"Conv2d.{name}", least))
+        if self.groups < 1 or self.weights.shape[0] % self.groups:
+            raise InputError(
+                f"Conv2d.groups must divide the {self.weights.shape[0]} output channels,"
+                f" but is {self.groups}"
+            )
+
+    def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the target population; see :meth:`Kernel.target_shape`."""
+        channels, height, width = image_shape(source, "Conv2d")
+        n_out, n_in, *kernel = self.weights.shape
+        if channels != n_in * self.groups:
+            raise InputError(
+                f"Conv2d.weights of shape {self.weights.shape} with groups={self.groups} takes"
+                f" {n_in * self.groups} channels, but the source has {channels} (shape {source})"
+            )
+        size = [
+            (n + 2 * p - d * (k - 1) - 1) // s + 1
+            for n, p, d, k, s in zip(
+                (height, width), self.padding, self.dilation, kernel, self.stride, strict=True
+            )
+        ]
+        return positive_shape((n_out, *size), "Conv2d", source)
+
+    def n_synapses(self, source: tuple[int, ...]) -> int:
+        """Number of synapses; see :meth:`Kernel.n_synapses`."""
+        n_out, n_in, *kernel = self.weights.shape
+        _, height, width = self.target_shape(source)
+        taps = [
+            count_taps(n, size, k, s, p, d)
+            for n, size, k, s, p, d in zip(
+                source[1:],
+                (height, width),
+                kernel,
+                self.stride,
+                self.padding,
+                self.dilation,
+                strict=True,
+            )
+        ]
+        return int(taps[0] * taps[1] * n_out * n_in)
+
+
+@dataclass(frozen=True, eq=False)
+class AveragePool2d(Kernel):
+    """Average pooling, as :class:`torch.nn.AvgPool2d`.
+
+    Parameters
+    ----------
+    kernel : int or pair
+    stride : int or pair, optional
+        The kernel size where it is not given.
+    padding : int or pair
+    ceil_mode : bool
+        Round the output size up instead of down.
+    count_include_pad : bool
+        Whether padding counts in the divisor.
+    divisor_override : int, optional
+        The divisor, where it is not the size of the pool.
+    scale : float
+        Factor on every weight (a conversion may balance two layers with it).
+    """
+
+    kernel: Pair
+    stride: Pair | None = None
+    padding: Pair = (0, 0)
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    divisor_override: int | None = None
+    scale: float = 1.0
+    kind: ClassVar[str] = "average_pool2d"
+
+    def __post_init__(self) -> None:
+        kernel = pair(self.kernel, "AveragePool2d.kernel", 1)
+        stride = self.stride if self.stride is not None else kernel
+        object.__setattr__(self, "kernel", kernel)
+        object.__setattr__(self, "stride", pair(stride, "AveragePool2d.stride", 1))
+        object.__setattr__(self, "padding", pair(self.padding, "AveragePool2d.padding", 0))
+        if any(2 * p > k for p, k in zip(self.padding, kernel, strict=True)):
+            raise InputError(
+                f"AveragePool2d.padding must be at most half the kernel {kernel},"
+                f" but is {self.padding}"
+            )
+        if self.divisor_override == 0:
+            raise InputError("AveragePool2d.divisor_override must not be 0")
+
+    def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the target population; see :meth:`Kernel.target_shape`."""
+        channels, *sizes = image_shape(source, "AveragePool2d")
+        stride = self.stride or self.kernel
+        out = []
+        for n, k, s, p in zip(sizes, self.kernel, stride, self.padding, strict=True):
+            extra = s - 1 if self.ceil_mode else 0
+            size = (n + 2 * p - k + extra) // s + 1
+            # As PyTorch: a pool must start inside the image or its left padding.
+            if self.ceil_mode and (size - 1) * s >= n + p:
+                size -= 1
+            out.append(size)
+        return positive_shape((channels, *out), "AveragePool2d", source)
+
+    def divisors(self, source: tuple[int, ...]) -> np.ndarray:
+        """Divisor of each pool, array (height, width) of the target."""
+        _, height, width = self.target_shape(source)
+        if self.divisor_override is not None:
+            return np.full((height, width), float(self.divisor_override))
+        spans = []
+        stride = self.stride or self.kernel
+        for n, size, k, s, p in zip(
+            source[1:], (height, width), self.kernel, stride, self.padding, strict=True
+        ):
+            start = np.arange(size) * s - p
+            stop = np.minimum(start + k, n + p)
+            if not self.count_include_pad:
+                start, stop = np.maximum(start, 0), np.minimum(stop, n)
+            spans.append((stop - start).astype(np.float64))
+        return np.outer(spans[0], spans[1])
+
+    def n_synapses(self, source: tuple[int, ...]) -> int:
+        """Number of synapses; see :meth:`Kernel.n_synapses`."""
+        channels, height, width = self.target_shape(source)
+        stride = self.stride or self.kernel
+        rows, columns = (
+            count_taps(n, size, k, s, p, 1)
+            for n, size, k, s, p in zip(
+                source[1:], (height, width), self.kernel, stride, self.padding, strict=True
+            )
+        )
+        return int(channels * rows * columns)
+
+
+@dataclass(frozen=True, eq=False)
+class OneToOne(Kernel):
+    """Unit i of the source projects to unit i of the target.
+
+    Parameters
+    ----------
+    weight : float or array of the source's shape
+    """
+
+    weight: Any = 1.0
+    kind: ClassVar[str] = "one_to_one"
+
+    def __post_init__(self) -> None:
+        if not np.isscalar(self.weight):
+            array = np.asarray(self.weight)
+            object.__setattr__(self, "weight", weight_array(array, array.ndim, "OneToOne.weight"))
+        elif not np.isfinite(self.weight):
+            raise InputError(f"OneToOne.weight must be finite, but is {self.weight!r}")
+
+    def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the target population; see :meth:`Kernel.target_shape`."""
+        if isinstance(self.weight, np.ndarray) and self.weight.size not in (1, np.prod(source)):
+            raise InputError(
+                f"OneToOne.weight has shape {self.weight.shape}, but the source has {source}"
+            )
+        return source
+
+    def n_synapses(self, source: tuple[int, ...]) -> int:
+        """Number of synapses; see :meth:`Kernel.n_synapses`."""
+        return int(np.prod(source))
+
+
+def image_shape(shape: tuple[int, ...], who: str) -> tuple[int, int, int]:
+    """A (channels, height, width) shape, or a clear refusal."""
+    if len(shape) != 3:
+        raise InputError(f"{who} needs a (channels, height, width) source, but got shape {shape}")
+    return shape[0], shape[1], shape[2]
+
+
+def positive_shape(shape: tuple[int, ...], who: str, source: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape if no side is empty, or a clear refusal."""
+    if min(shape) < 1:
+        raise InputError(f"{who}: the kernel is larger than the padded source of shape {source}")
+    return shape
+
+
+def count_taps(n: int, size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """Pairs (target position, kernel position) along one axis that fall inside the source."""
+    position = np.arange(size)[:, None] * stride - padding + np.arange(kernel)[None, :] * dilation
+    return int(((position >= 0) & (position < n)).sum())
+
+
+KERNELS: dict[str, type[Kernel]] = {k.kind: k for k in (Dense, Conv2d, AveragePool2d, OneToOne)}

@@ -1,0 +1,218 @@
+"""The channel-last inside of the simulation: the one place where axes are permuted.
+
+A population of shape (channels, height, width) is simulated as units
+u = (y * width + x) * channels + c. Weights are packed to match, so that the innermost loop runs
+over contiguous target channels. Everything users see is in PyTorch's order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
+
+__all__ = ["Packed", "fan_out", "from_channel_last", "pack", "to_channel_last", "torch_index"]
+
+BLOCK_BYTES = 64
+
+
+def to_channel_last(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Flatten the trailing axes of ``shape`` in channel-last order.
+
+    Parameters
+    ----------
+    array : array (..., *shape)
+    shape : tuple of int
+        (channels, height, width) or (features,).
+
+    Returns
+    -------
+    array (..., n_units)
+    """
+    lead = array.shape[: array.ndim - len(shape)]
+    if len(shape) == 3:
+        array = np.moveaxis(array, -3, -1)
+    return np.ascontiguousarray(array.reshape(*lead, -1))
+
+
+def from_channel_last(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The inverse of :func:`to_channel_last`: array (..., n_units) to (..., *shape)."""
+    lead = array.shape[:-1]
+    if len(shape) == 3:
+        channels, height, width = shape
+        return np.ascontiguousarray(
+            np.moveaxis(array.reshape(*lead, height, width, channels), -1, -3)
+        )
+    return np.ascontiguousarray(array.reshape(*lead, *shape))
+
+
+def torch_index(shape: tuple[int, ...]) -> np.ndarray:
+    """PyTorch's flat index of each simulated unit, int array (n_units,)."""
+    return to_channel_last(np.arange(int(np.prod(shape))).reshape(shape), shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A kernel as the simulation's loops want it.
+
+    Attributes
+    ----------
+    cpp : str
+        The C++ type of the kernel, ``{T}``, ``{graded}`` and ``{sign}`` left open.
+    weights : array
+        Packed weights, flat.
+    table : int32 array or None
+        Source pixel -> (target pixel, tap): offsets (n_pixels + 1), then pairs.
+    n_source, n_target : int
+    """
+
+    cpp: str
+    weights: np.ndarray
+    table: np.ndarray | None
+    n_source: int
+    n_target: int
+
+
+def pack(kernel: Kernel, source: tuple[int, ...], target: tuple[int, ...], dtype: str) -> Packed:
+    """Pack a kernel for given source and target shapes (PyTorch's order) and float type."""
+    packers = {Dense: _pack_dense, Conv2d: _pack_conv, AveragePool2d: _pack_pool}
+    packer = packers.get(type(kernel), _pack_one_to_one)
+    cpp, weights, table = packer(kernel, source, target, np.dtype(dtype))  # type: ignore[operator]
+    flat = np.ascontiguousarray(weights, dtype=dtype).reshape(-1)
+    return Packed(cpp, flat, table, int(np.prod(source)), int(np.prod(target)))
+
+
+def _pitch(n: int, dtype: np.dtype) -> int:
+    """Row length padded to whole vector blocks."""
+    width = BLOCK_BYTES // dtype.itemsize
+    return -(-n // width) * width
+
+
+def _pad(rows: np.ndarray, pitch: int) -> np.ndarray:
+    padding = [(0, 0)] * (rows.ndim - 1) + [(0, pitch - rows.shape[-1])]
+    return np.pad(rows, padding)
+
+
+def _pack_dense(
+    kernel: Dense, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
+) -> tuple[str, np.ndarray, None]:
+    rows = np.asarray(kernel.weights)
+    if len(target) == 3:
+        rows = to_channel_last(rows.T.reshape(-1, *target), target).T
+    rows = to_channel_last(rows.reshape(rows.shape[0], *source), source).T
+    n_source, n_target = rows.shape
+    pitch = _pitch(n_target, dtype)
+    cpp = f"bionet::Dense<{{T}}, {n_source}, {n_target}, {pitch}, {{graded}}, {{sign}}>"
+    return cpp, _pad(rows, pitch), None
+
+
+def _pack_conv(
+    kernel: Conv2d, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
+) -> tuple[str, np.ndarray, np.ndarray | None]:
+    channels, height, width = source
+    n_out, target_height, target_width = kernel.target_shape(source)
+    taps = kernel.weights.transpose(2, 3, 1, 0)  # ky, kx, c_in, c_out
+    if kernel.groups == 1:
+        pitch = _pitch(n_out, dtype)
+        numbers: tuple[int, ...] = (channels, height, width, n_out, target_height, target_width)
+        numbers += (*kernel.weights.shape[2:], *kernel.stride, *kernel.padding)
+        numbers += (*kernel.dilation, pitch)
+        arguments = ", ".join(str(n) for n in numbers)
+        return (
+            f"bionet::Convolution<{{T}}, {arguments}, {{graded}}, {{sign}}>",
+            _pad(taps, pitch),
+            None,
+        )
+    table = _table(source, (target_height, target_width), kernel)
+    arguments = f"{channels}, {height}, {width}, {n_out}, {int(np.prod(target))}, {kernel.groups}"
+    cpp = f"bionet::GroupedConvolution<{{T}}, {arguments}, {{graded}}, {{sign}}>"
+    return cpp, taps, table
+
+
+def _pack_pool(
+    kernel: AveragePool2d, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
+) -> tuple[str, np.ndarray, np.ndarray]:
+    channels, height, width = source
+    _, target_height, target_width = kernel.target_shape(source)
+    table = _table(source, (target_height, target_width), kernel)
+    # The weight depends on the target pixel alone, so that is the tap a table entry names.
+    entries = table[height * width + 1 :].reshape(-1, 2)
+    entries[:, 1] = entries[:, 0]
+    weights = kernel.scale / kernel.divisors(source)
+    arguments = f"{channels}, {height}, {width}, {int(np.prod(target))}"
+    return f"bionet::Pooling<{{T}}, {arguments}, {{graded}}, {{sign}}>", weights, table
+
+
+def _pack_one_to_one(
+    kernel: OneToOne, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
+) -> tuple[str, np.ndarray, None]:
+    n = int(np.prod(source))
+    weights = np.broadcast_to(np.asarray(kernel.weight, dtype=np.float64), source)
+    if source != target:  # the same number of units under another shape
+        order = to_channel_last(np.arange(n).reshape(target), target)
+        if not np.array_equal(order, torch_index(source)):
+            raise ValueError(f"OneToOne between shapes {source} and {target} would permute units")
+    return (
+        f"bionet::OneToOne<{{T}}, {n}, {{graded}}, {{sign}}>",
+        to_channel_last(weights, source),
+        None,
+    )
+
+
+def taps_along(
+    n: int, size: int, kernel: int, stride: int, padding: int, dilation: int
+) -> np.ndarray:
+    """Rows (source, target, tap) of the pairs along one axis that fall inside the source."""
+    target, tap = np.meshgrid(np.arange(size), np.arange(kernel), indexing="ij")
+    source = target * stride - padding + tap * dilation
+    inside = (source >= 0) & (source < n)
+    return np.stack([source[inside], target[inside], tap[inside]], axis=1)
+
+
+def connections(
+    source: tuple[int, ...], target: tuple[int, int], kernel: Conv2d | AveragePool2d
+) -> np.ndarray:
+    """Rows (source pixel, target pixel, tap) of a convolution or pooling, sorted."""
+    if isinstance(kernel, Conv2d):
+        size: tuple[int, ...] = kernel.weights.shape[2:]
+        dilation, stride = kernel.dilation, kernel.stride
+    else:
+        size, dilation, stride = kernel.kernel, (1, 1), kernel.stride or kernel.kernel
+    _, height, width = source
+    rows = taps_along(height, target[0], size[0], stride[0], kernel.padding[0], dilation[0])
+    columns = taps_along(width, target[1], size[1], stride[1], kernel.padding[1], dilation[1])
+    a = np.repeat(rows, len(columns), axis=0)
+    b = np.tile(columns, (len(rows), 1))
+    table = np.stack(
+        [
+            a[:, 0] * width + b[:, 0],
+            a[:, 1] * target[1] + b[:, 1],
+            a[:, 2] * size[1] + b[:, 2],
+        ],
+        axis=1,
+    )
+    return table[np.lexsort((table[:, 1], table[:, 0]))]
+
+
+def _table(
+    source: tuple[int, ...], target: tuple[int, int], kernel: Conv2d | AveragePool2d
+) -> np.ndarray:
+    rows = connections(source, target, kernel)
+    n_pixels = source[1] * source[2]
+    offsets = np.searchsorted(rows[:, 0], np.arange(n_pixels + 1))
+    return np.concatenate([offsets, rows[:, 1:].reshape(-1)]).astype(np.int32)
+
+
+def fan_out(kernel: Kernel, source: tuple[int, ...]) -> np.ndarray:
+    """Number of synapses that leave each source unit, int array of the source's shape."""
+    if isinstance(kernel, Dense):
+        return np.full(source, kernel.weights.shape[0], dtype=np.int64)
+    if isinstance(kernel, (Conv2d, AveragePool2d)):
+        target = kernel.target_shape(source)
+        pixels = connections(source, (target[1], target[2]), kernel)[:, 0]
+        per_pixel = np.bincount(pixels, minlength=source[1] * source[2])
+        each = kernel.weights.shape[0] // kernel.groups if isinstance(kernel, Conv2d) else 1
+        return np.broadcast_to(per_pixel.reshape(1, *source[1:]) * each, source).copy()
+    return np.ones(source, dtype=np.int64)

@@ -1,0 +1,384 @@
+"""The description of a spiking network: populations, projections, input coding, readout.
+
+:class:`SpikingNetwork` is the waist of the package. It is made of plain dataclasses and NumPy
+arrays in PyTorch's order, and can be printed, compared, saved and edited by hand; the
+conversion writes it and :mod:`bionet.build` turns it into Brian2 objects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from bionet.equations.model import NeuronModel
+from bionet.errors import InputError
+from bionet.files import read_tensors, write_tensors
+from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
+
+__all__ = [
+    "AveragePool2d",
+    "Conv2d",
+    "Dense",
+    "Kernel",
+    "OneToOne",
+    "Population",
+    "Projection",
+    "Readout",
+    "SpikingNetwork",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """A population of units of one neuron model.
+
+    Parameters
+    ----------
+    name : str
+        A Python identifier; the Brian2 group gets this name.
+    shape : tuple of int
+        (channels, height, width) or (features,).
+    model : NeuronModel
+        Its differential equation, threshold and reset.
+    parameters : mapping of str to number, Quantity or array of ``shape``
+        Values for parameters of the model, in place of the model's defaults. An array gives a
+        value for every unit; a (channels, 1, 1) array one for every channel.
+
+    Raises
+    ------
+    InputError
+        For a name that is no identifier, a parameter that the model does not have, a value
+        with the wrong unit or an array that does not fit the shape.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    model: NeuronModel
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or self.name.startswith("_"):
+            raise InputError(f"population name {self.name!r} is not an identifier such as 'conv1'")
+        shape = tuple(int(n) for n in self.shape)
+        if not shape or min(shape) < 1:
+            raise InputError(f"population {self.name!r} has an empty shape {self.shape}")
+        object.__setattr__(self, "shape", shape)
+        values = {}
+        for name, value in {**self.model.parameters, **self.parameters}.items():
+            array = self.model.value(name, value)
+            if array.ndim:
+                try:
+                    array = np.broadcast_to(array, shape).copy()
+                except ValueError:
+                    raise InputError(
+                        f"parameter {name!r} of population {self.name!r} has shape"
+                        f" {array.shape}, which does not fit the population's {shape}"
+                    ) from None
+            if not np.isfinite(array).all():
+                raise InputError(f"parameter {name!r} of population {self.name!r} is not finite")
+            array.flags.writeable = False
+            values[name] = array
+        if missing := set(self.model.constants) - set(values):
+            raise InputError(
+                f"population {self.name!r} gives no value for {sorted(missing)[0]!r},"
+                f" a parameter of model {self.model.name!r}"
+            )
+        object.__setattr__(self, "parameters", MappingProxyType(values))
+
+    @property
+    def size(self) -> int:
+        """Number of units."""
+        return int(np.prod(self.shape))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Population)
+            and (self.name, self.shape, self.model) == (other.name, other.shape, other.model)
+            and _same_arrays(self.parameters, other.parameters)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Synapses from one population to another, their weights stored once.
+
+    Parameters
+    ----------
+    source, target : str
+        Names of populations.
+    kernel : Kernel
+        Dense, Conv2d, AveragePool2d or OneToOne.
+    delay : int
+        Axonal delay in simulation steps.
+    sign : {0, 1, -1}
+        Pass on only what raises (1) or lowers (-1) the target: the sign of weight times spike
+        amplitude. 0 passes everything.
+    variable : str, optional
+        The target's variable that receives the weights, where it is not the model's ``input``.
+    """
+
+    source: str
+    target: str
+    kernel: Kernel
+    delay: int = 0
+    sign: int = 0
+    variable: str | None = None
+
+    def __post_init__(self) -> None:
+        if int(self.delay) != self.delay or self.delay < 0:
+            raise InputError(
+                f"projection {self.name}: the delay must be a whole number of steps >= 0,"
+                f" but is {self.delay}"
+            )
+        if self.sign not in (0, 1, -1):
+            raise InputError(f"projection {self.name}: sign is 0, 1 or -1, but got {self.sign}")
+
+    @property
+    def name(self) -> str:
+        """``source->target``."""
+        return f"{self.source}->{self.target}"
+
+
+@dataclass(frozen=True)
+class Readout:
+    """Where the network's answer is read.
+
+    Parameters
+    ----------
+    spikes : str
+        Population whose spikes the readouts FS (first spike) and MS (most spikes) count.
+    potential : str
+        Population whose potential the readout MP (maximal potential) compares; it integrates
+        the same input and never fires.
+    default : {"MP", "MS", "FS"}
+        The readout used where none is named.
+    """
+
+    spikes: str
+    potential: str
+    default: str = "MP"
+
+
+@dataclass(frozen=True, eq=False)
+class SpikingNetwork:
+    """A spiking network, ready to be built in Brian2.
+
+    Parameters
+    ----------
+    populations : tuple of Population
+        In the order in which a step runs through them, without the input.
+    projections : tuple of Projection
+    input_shape : tuple of int
+        (channels, height, width) or (features,) of an image; its population is ``input``.
+    readout : Readout
+    method : str
+        The conversion method that made the network.
+    coding : str
+        Input coding used where the simulation does not name one.
+    metadata : mapping
+        Anything worth keeping, as plain JSON: options, scales, calibration.
+
+    Raises
+    ------
+    InputError
+        Where names are unknown or used twice, or shapes do not fit.
+    """
+
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    input_shape: tuple[int, ...]
+    readout: Readout
+    method: str = "custom"
+    coding: str = "analog"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "populations", tuple(self.populations))
+        object.__setattr__(self, "projections", tuple(self.projections))
+        object.__setattr__(self, "input_shape", tuple(int(n) for n in self.input_shape))
+        object.__setattr__(self, "metadata", json.loads(json.dumps(dict(self.metadata))))
+        names = ["input", *(p.name for p in self.populations)]
+        if repeated := [n for n in names if names.count(n) > 1]:
+            raise InputError(f"two populations are called {repeated[0]!r}")
+        for name in (self.readout.spikes, self.readout.potential):
+            self.population(name)
+        order = {name: position for position, name in enumerate(names)}
+        for projection in self.projections:
+            self._check_projection(projection, order)
+
+    def _check_projection(self, projection: Projection, order: Mapping[str, int]) -> None:
+        target = self.population(projection.target)
+        source_shape = self.shape(projection.source)
+        shape = projection.kernel.target_shape(source_shape)
+        if int(np.prod(shape)) != target.size or (
+            len(shape) == len(target.shape) and shape != target.shape
+        ):
+            raise InputError(
+                f"projection {projection.name}: the kernel gives the shape {shape},"
+                f" but the target has {target.shape}"
+            )
+        if projection.delay == 0 and order[projection.source] >= order[projection.target]:
+            raise InputError(
+                f"projection {projection.name} runs against the order of the populations;"
+                " give it a delay of at least one step"
+            )
+
+    def population(self, name: str) -> Population:
+        """The population of that name, or an InputError that lists the names."""
+        for population in self.populations:
+            if population.name == name:
+                return population
+        known = ", ".join(p.name for p in self.populations)
+        raise InputError(f"no population is called {name!r}; there are {known}")
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a population, the input included, in PyTorch's order."""
+        return self.input_shape if name == "input" else self.population(name).shape
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the populations in order, the input first."""
+        return ("input", *(p.name for p in self.populations))
+
+    @property
+    def n_units(self) -> int:
+        """Number of units without the input."""
+        return sum(p.size for p in self.populations)
+
+    @property
+    def n_synapses(self) -> int:
+        """Number of synapses that the kernels stand for."""
+        return sum(p.kernel.n_synapses(self.shape(p.source)) for p in self.projections)
+
+    @property
+    def n_weights(self) -> int:
+        """Number of weights stored."""
+        return sum(a.size for p in self.projections for a in p.kernel.arrays().values())
+
+    def with_population(self, name: str, **changes: Any) -> SpikingNetwork:
+        """A copy with one population changed; ``parameters`` are merged."""
+        old = self.population(name)
+        model = changes.get("model", old.model)
+        merged = {**old.parameters, **changes.get("parameters", {})}
+        changes["parameters"] = {
+            k: v if k in changes.get("parameters", {}) else model.quantity(k, v)
+            for k, v in merged.items()
+        }
+        new = replace(old, **changes)
+        return replace(
+            self, populations=tuple(new if p.name == name else p for p in self.populations)
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SpikingNetwork) and all(
+            getattr(self, name) == getattr(other, name)
+            for name in (
+                "populations",
+                "projections",
+                "input_shape",
+                "readout",
+                "method",
+                "coding",
+                "metadata",
+            )
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def hash(self) -> str:
+        """SHA-256 of the network's content, as 64 hexadecimal digits."""
+        from bionet.packing import pack_network
+
+        description, arrays = pack_network(self)
+        digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+        for name in sorted(arrays):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+        return digest.hexdigest()
+
+    def __str__(self) -> str:
+        rows = [("population", "shape", "units", "model", "input from")]
+        rows.append(("input", _by(self.input_shape), str(np.prod(self.input_shape)), "", ""))
+        for p in self.populations:
+            sources = ", ".join(
+                f"{q.source} ({_describe(q)})" for q in self.projections if q.target == p.name
+            )
+            rows.append((p.name, _by(p.shape), f"{p.size:,}", p.model.name, sources))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines = [
+            f"SpikingNetwork(method={self.method!r}): {self.n_units:,} units,"
+            f" {self.n_synapses:,} synapses, {self.n_weights:,} weights stored"
+        ]
+        for number, row in enumerate(rows):
+            cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+            lines.append("  " + "  ".join(cells).rstrip())
+            if number == 0:
+                lines.append("  " + "  ".join("-" * width for width in widths))
+        lines.append(
+            f"  readout: {self.readout.default} (spikes of {self.readout.spikes},"
+            f" potential of {self.readout.potential}); input coding: {self.coding}"
+        )
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def save(self, path: str | Path) -> Path:
+        """Write the network to one file: safetensors with a JSON header."""
+        from bionet.packing import pack_network
+
+        description, arrays = pack_network(self)
+        return write_tensors(path, arrays, {"bionet": json.dumps(description)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> SpikingNetwork:
+        """Read a network written by :meth:`save`.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, damaged or not a spiking network.
+        """
+        from bionet.packing import unpack_network
+
+        arrays, metadata = read_tensors(path)
+        try:
+            description = json.loads(metadata["bionet"])
+            return unpack_network(description, arrays)
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{path} is not a spiking network written by bionet ({type(error).__name__}:"
+                f" {error}); write one with snn.save or 'bionet convert'"
+            ) from error
+
+
+def _same_arrays(mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> bool:
+    return mine.keys() == theirs.keys() and all(np.array_equal(mine[k], theirs[k]) for k in mine)
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(str(n) for n in shape)
+
+
+def _describe(projection: Projection) -> str:
+    kernel = projection.kernel
+    text = kernel.kind
+    if isinstance(kernel, Conv2d):
+        text += f" {_by(kernel.weights.shape[2:])}"
+    elif isinstance(kernel, AveragePool2d):
+        text += f" {_by(kernel.kernel)}"
+    if projection.delay:
+        text += f", delay {projection.delay}"
+    if projection.sign:
+        text += ", raising" if projection.sign > 0 else ", lowering"
+    return text

@@ -1,0 +1,218 @@
+"""How a network is to be simulated: the arguments of a simulation, checked and gathered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity, second
+
+from bionet.equations.inputs import CODINGS
+from bionet.errors import InputError
+from bionet.network import SpikingNetwork
+
+__all__ = ["Plan", "check_images", "default_lanes", "make_plan", "recorded_images", "useful_lanes"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a network is to be simulated; with the network it determines the program.
+
+    Attributes
+    ----------
+    steps : int
+        Simulation steps of a presentation.
+    dt : float
+        Simulation step in seconds.
+    lanes, threads : int
+    dtype : {"float32", "float64"}
+    coding : str
+    max_rate : float
+        Firing rate of an input of value 1, in Hz (spiking codings).
+    gain : float
+        Amplitude of an input spike.
+    spikes : tuple of str
+        Populations whose spikes are recorded.
+    potentials : mapping of str to tuple of int, or None
+        Populations whose potentials are recorded: units in PyTorch's order, None for all.
+    final_potentials : tuple of str
+        Populations whose potentials are kept at the end of each presentation.
+    skip_idle : bool
+        Leave out state updates that add nothing (no drive, no leak).
+    """
+
+    steps: int
+    dt: float
+    lanes: int
+    threads: int = 1
+    dtype: str = "float32"
+    coding: str = "analog"
+    max_rate: float = 0.0
+    gain: float = 1.0
+    spikes: tuple[str, ...] = ()
+    potentials: Mapping[str, tuple[int, ...] | None] = field(default_factory=dict)
+    final_potentials: tuple[str, ...] = ()
+    skip_idle: bool = True
+
+
+def check_images(snn: SpikingNetwork, images: np.ndarray, coding: str) -> np.ndarray:
+    """The images as floats, or an InputError: shape, NaN, range of the coding."""
+    pixels = np.asarray(images)
+    if pixels.ndim != 1 + len(snn.input_shape) or pixels.shape[1:] != snn.input_shape:
+        raise InputError(
+            f"images must have the shape (n_images, {', '.join(map(str, snn.input_shape))}),"
+            f" but have {pixels.shape}"
+        )
+    if not len(pixels):
+        raise InputError("images is empty; give at least one image")
+    if pixels.dtype.kind not in "fiub":
+        raise InputError(f"images must be numbers, but have the type {pixels.dtype}")
+    pixels = pixels if pixels.dtype.kind == "f" else pixels.astype(np.float32)
+    finite = np.isfinite(pixels).reshape(len(pixels), -1).all(axis=1)
+    if not finite.all():
+        raise InputError(f"image {int(np.argmin(finite))} holds NaN or infinity; clean the images")
+    if coding not in CODINGS:
+        raise InputError(f"unknown input coding {coding!r}; known are {', '.join(CODINGS)}")
+    least = -1.0 if snn.metadata.get("signed_input") else 0.0
+    if coding != "analog" and (pixels.min() < least or pixels.max() > 1.0):
+        raise InputError(
+            f"the {coding} coding needs pixels between {least:g} and 1, but they lie between"
+            f" {pixels.min():g} and {pixels.max():g}; scale the images or use coding='analog'"
+        )
+    return pixels
+
+
+def make_plan(
+    snn: SpikingNetwork,
+    *,
+    duration: Quantity,
+    dt: Quantity,
+    coding: str | None,
+    max_rate: Quantity | None,
+    lanes: int | None,
+    threads: int,
+    dtype: str,
+    record: Mapping[str, Any] | None,
+    final_potentials: tuple[str, ...],
+) -> Plan:
+    """Check the arguments of a simulation and gather them in a Plan."""
+    steps = _steps(duration, dt)
+    if dtype not in ("float32", "float64"):
+        raise InputError(f"dtype is 'float32' or 'float64', but got {dtype!r}")
+    for name, value in (("lanes", lanes), ("threads", threads)):
+        if value is not None and (int(value) != value or value < 1):
+            raise InputError(f"{name} must be a whole number >= 1, but is {value}")
+    coding = coding or snn.coding
+    rate, gain = _rate_and_gain(coding, max_rate, dt)
+    spikes, potentials = _record_request(snn, record or {})
+    return Plan(
+        steps=steps,
+        dt=float(dt),
+        lanes=int(lanes) if lanes is not None else default_lanes(snn, threads),
+        threads=int(threads),
+        dtype=dtype,
+        coding=coding,
+        max_rate=rate,
+        gain=gain,
+        spikes=spikes,
+        potentials=potentials,
+        final_potentials=final_potentials,
+    )
+
+
+def default_lanes(snn: SpikingNetwork, threads: int) -> int:
+    """Lanes whose potentials stay in a core's second-level cache, times threads, at most 64."""
+    per_thread = max(1, 2**19 // (4 * max(snn.n_units, 1)))
+    return int(min(64, threads * min(per_thread, 32)))
+
+
+def useful_lanes(plan: Plan, n_images: int, free: bool) -> int:
+    """No more lanes than images; every thread has the same number of lanes where it is free."""
+    lanes = min(plan.lanes, n_images)
+    if free and plan.threads > 1 and lanes > plan.threads:
+        lanes -= lanes % plan.threads
+    return lanes
+
+
+def _steps(duration: Quantity, dt: Quantity) -> int:
+    if not dt > 0 * second:
+        raise InputError(f"dt must be positive, but is {dt}")
+    if not duration > 0 * second:
+        raise InputError(f"duration must be positive, but is {duration}")
+    if dt > duration:
+        raise InputError(f"dt ({dt}) must not be larger than the duration ({duration})")
+    ratio = float(duration / dt)
+    steps = round(ratio)
+    if not math.isclose(ratio, steps, rel_tol=1e-6):
+        raise InputError(f"the duration ({duration}) must be a multiple of dt ({dt})")
+    return steps
+
+
+def _rate_and_gain(coding: str, max_rate: Quantity | None, dt: Quantity) -> tuple[float, float]:
+    """Rate in Hz of an input of value 1, and the spike amplitude that keeps the mean input."""
+    if coding not in CODINGS:
+        raise InputError(f"unknown input coding {coding!r}; known are {', '.join(CODINGS)}")
+    if coding == "analog":
+        return 0.0, 1.0
+    rate = 1.0 / float(dt) if max_rate is None else float(max_rate)
+    if not rate > 0:
+        raise InputError(f"max_rate must be positive, but is {max_rate}")
+    per_step = rate * float(dt)
+    if per_step > 1 + 1e-9:
+        raise InputError(
+            f"max_rate ({max_rate}) gives {per_step:g} spikes a step, but a unit can emit one;"
+            f" use at most {1.0 / float(dt):g} Hz or a smaller dt"
+        )
+    return rate, 1.0 / per_step
+
+
+def _record_request(
+    snn: SpikingNetwork, record: Mapping[str, Any]
+) -> tuple[tuple[str, ...], dict[str, tuple[int, ...] | None]]:
+    """Populations with recorded spikes, and units with recorded potentials."""
+    spikes: list[str] = []
+    potentials: dict[str, tuple[int, ...] | None] = {}
+    for name, wanted in record.items():
+        if name != "input":
+            snn.population(name)
+        wanted = {wanted: True} if isinstance(wanted, str) else wanted
+        wanted = wanted if isinstance(wanted, Mapping) else dict.fromkeys(wanted, True)
+        for what, units in wanted.items():
+            if what not in ("spikes", "v") or (name == "input" and what == "v"):
+                raise InputError(f"record[{name!r}] takes 'spikes' or 'v', but got {what!r}")
+            if what == "spikes" and units and _fires(snn, name):
+                spikes.append(name)
+            elif what == "v" and units is True:
+                potentials[name] = None
+            elif what == "v" and units is not False:
+                potentials[name] = _checked_units(snn, name, units)
+    return tuple(spikes), potentials
+
+
+def _fires(snn: SpikingNetwork, name: str) -> bool:
+    if name == "input" or snn.population(name).model.threshold is not None:
+        return True
+    raise InputError(f"population {name!r} never fires; only its potential 'v' can be recorded")
+
+
+def _checked_units(snn: SpikingNetwork, name: str, units: Sequence[int]) -> tuple[int, ...]:
+    size = snn.population(name).size
+    chosen = tuple(int(u) for u in units)
+    if wrong := [u for u in chosen if not 0 <= u < size]:
+        raise InputError(
+            f"record[{name!r}]: there is no unit {wrong[0]}; units are 0 to {size - 1}"
+        )
+    return chosen
+
+
+def recorded_images(chosen: Sequence[int] | None, n_images: int) -> np.ndarray:
+    """Numbers of the images to record, checked; all of them where none are chosen."""
+    if chosen is None:
+        return np.arange(n_images)
+    images = np.unique(np.asarray(chosen, dtype=np.int64))
+    if images.size == 0 or images[0] < 0 or images[-1] >= n_images:
+        raise InputError(f"record_images must name images from 0 to {n_images - 1}, got {chosen}")
+    return images

@@ -1,0 +1,105 @@
+"""Readouts: the class that an output population stands for.
+
+=======  ============================================================================
+readout  the answer is the output unit
+=======  ============================================================================
+``MP``   with the largest accumulated potential (the readout unit never fires)
+``MS``   with the most spikes
+``FS``   that spiked first; among units that spiked in the same step, the one with
+         the higher accumulated potential in that step
+=======  ============================================================================
+
+A tie that a readout cannot break is counted as such, and the answer is then the unit with the
+lowest index, as :func:`numpy.argmax` gives it. An image without any output spike is a tie of
+all units for MS and FS.
+
+References
+----------
+Zhang et al. 2019 (DSNN), Section 3 and Fig. 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bionet.errors import InputError
+
+__all__ = ["READOUTS", "answers", "first_spike", "maximal_potential", "most_spikes"]
+
+Scores = tuple[np.ndarray, np.ndarray]
+
+
+def maximal_potential(potential: np.ndarray, spikes: np.ndarray) -> Scores:
+    """Scores of readout MP at every step.
+
+    Parameters
+    ----------
+    potential : array (n_images, n_steps, n_classes)
+        Accumulated potential of the readout units after each step.
+    spikes : array (n_images, n_steps, n_classes)
+        Spikes of the output units in each step (not used).
+
+    Returns
+    -------
+    scores, tie_breakers : arrays (n_images, n_steps, n_classes)
+    """
+    del spikes
+    return potential, np.zeros_like(potential)
+
+
+def most_spikes(potential: np.ndarray, spikes: np.ndarray) -> Scores:
+    """Scores of readout MS at every step: spikes so far. See :func:`maximal_potential`."""
+    return np.cumsum(spikes, axis=1, dtype=np.float64), np.zeros_like(potential)
+
+
+def first_spike(potential: np.ndarray, spikes: np.ndarray) -> Scores:
+    """Scores of readout FS at every step: minus the step of the first spike so far.
+
+    The tie-breaker is the potential in the step of the first spike of any unit. See
+    :func:`maximal_potential`.
+    """
+    n_steps = spikes.shape[1]
+    fired = np.maximum.accumulate(spikes != 0, axis=1)
+    first = np.where((spikes != 0).any(axis=1), (spikes != 0).argmax(axis=1), n_steps)
+    scores = np.where(fired, -first[:, None, :].astype(np.float64), -np.inf)
+    earliest = np.minimum(first.min(axis=1), n_steps - 1)
+    moment = np.take_along_axis(potential, earliest[:, None, None], axis=1)
+    return scores, np.broadcast_to(moment, potential.shape) * fired
+
+
+READOUTS: dict[str, Callable[[np.ndarray, np.ndarray], Scores]] = {
+    "MP": maximal_potential,
+    "MS": most_spikes,
+    "FS": first_spike,
+}
+
+
+def answers(
+    readout: str, potential: np.ndarray, spikes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The predicted class after every step, and whether a tie was left.
+
+    Parameters
+    ----------
+    readout : {"MP", "MS", "FS"}
+    potential, spikes : array (n_images, n_steps, n_classes)
+
+    Returns
+    -------
+    classes : int array (n_images, n_steps)
+    tied : bool array (n_images, n_steps)
+
+    Raises
+    ------
+    InputError
+        If the readout is unknown.
+    """
+    if readout not in READOUTS:
+        raise InputError(f"unknown readout {readout!r}; known are {', '.join(READOUTS)}")
+    scores, breakers = READOUTS[readout](potential, spikes)
+    best = scores == scores.max(axis=-1, keepdims=True)
+    breakers = np.where(best, breakers, -np.inf)
+    best &= breakers == breakers.max(axis=-1, keepdims=True)
+    return best.argmax(axis=-1), best.sum(axis=-1) > 1

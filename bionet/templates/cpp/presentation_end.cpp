@@ -1,0 +1,64 @@
+{% extends 'common_group.cpp' %}
+{# End of a step: keep the readout; at the end of a presentation write everything out. #}
+{% block extra_headers %}
+#include <cstring>
+#include <vector>
+namespace {
+template <typename Narrow> void _write_counts(std::ofstream& file, const int32_t* counts, int64_t n) {
+    std::vector<Narrow> narrow(counts, counts + n);
+    file.write(reinterpret_cast<const char*>(narrow.data()), n * sizeof(Narrow));
+}
+}
+{% endblock %}
+{% block maincode %}
+    {% set _step = get_array_name(variables['step']) %}
+    {% set _v = get_array_name(potential_variable) %}
+    {% set _fired = get_array_name(fired_variable) %}
+    const int32_t _steps = {{get_array_name(variables['steps'])}}[0];
+    int32_t* _presented = {{get_array_name(variables['presented'])}};
+    static std::vector<{{scalar}}> _potential(int64_t({{lanes * n_classes}}) * _steps);
+    static std::vector<signed char> _spikes(int64_t({{lanes * n_outputs}}) * _steps);
+    const int64_t _now = {{_step}}[0];
+    for (int64_t _lane = 0; _lane < {{lanes}}; _lane++)
+        std::memcpy(&_potential[(_lane * _steps + _now) * {{n_classes}}], {{_v}} + _lane * {{n_classes}}, {{n_classes}} * sizeof({{scalar}}));
+    for (int _k = 0; _k < {{_fired}}[{{lanes * n_outputs}}]; _k++)
+    {
+        const int64_t _lane = {{_fired}}[_k] / {{n_outputs}};
+        _spikes[(_lane * _steps + _now) * {{n_outputs}} + {{_fired}}[_k] % {{n_outputs}}] = 1;
+    }
+    {{_step}}[0] += 1;
+    if ({{_step}}[0] == _steps)
+    {
+        {{_step}}[0] = 0;
+        const int64_t _left = int64_t({{get_array_name(variables['n_images'])}}[0]) - _presented[0];
+        const int64_t _valid = _left < {{lanes}} ? _left : {{lanes}};
+        static std::ofstream _potential_file((brian::results_dir + "output_potential.bin").c_str(), std::ios::binary);
+        static std::ofstream _spikes_file((brian::results_dir + "output_spikes.bin").c_str(), std::ios::binary);
+        _potential_file.write(reinterpret_cast<const char*>(_potential.data()), _valid * _steps * {{n_classes}} * sizeof({{scalar}}));
+        _spikes_file.write(reinterpret_cast<const char*>(_spikes.data()), _valid * _steps * {{n_outputs}});
+        std::fill(_spikes.begin(), _spikes.end(), 0);
+        {% for name, count, total, size in counted %}
+        {
+            static std::ofstream _file((brian::results_dir + "counts_{{name}}.bin").c_str(), std::ios::binary);
+            int32_t* _counts = {{get_array_name(count)}};
+            if (_steps < 256) _write_counts<uint8_t>(_file, _counts, _valid * {{size}});
+            else if (_steps < 65536) _write_counts<uint16_t>(_file, _counts, _valid * {{size}});
+            else _write_counts<int32_t>(_file, _counts, _valid * {{size}});
+            std::fill_n(_counts, {{lanes}} * {{size}}, 0);
+            {% if total %}
+            {{get_array_name(total)}}[0] = 0;
+            {% endif %}
+        }
+        {% endfor %}
+        {% for name, potential, size in final_potentials %}
+        {
+            static std::ofstream _file((brian::results_dir + "final_{{name}}.bin").c_str(), std::ios::binary);
+            _file.write(reinterpret_cast<const char*>({{get_array_name(potential)}}), _valid * {{size}} * sizeof({{scalar}}));
+        }
+        {% endfor %}
+        _presented[0] += _valid;
+        std::cout << "presented " << _presented[0] << std::endl;
+        if (_presented[0] >= {{get_array_name(variables['n_images'])}}[0])
+            Network::_globally_stopped = true;
+    }
+{% endblock %}

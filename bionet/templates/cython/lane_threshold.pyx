@@ -1,0 +1,2 @@
+{# USES_VARIABLES { N } #}
+{% extends 'threshold.pyx' %}

@@ -1,0 +1,290 @@
+"""The networks of the papers, with weights trained on real data.
+
+A network is one function here and one `ZooEntry` in ``ENTRIES``. Weights are safetensors files:
+plain numbers with a header that says where they come from. Reading a pickle can run any code, so
+pickles are refused.
+
+References
+----------
+.. [1] Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document
+   recognition. Proc. IEEE 86 (1998) 2278-2324.
+.. [2] Y. Jia et al.: Caffe: Convolutional architecture for fast feature embedding. ACM Multimedia
+   (2014) 675-678.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import nn
+
+from bionet.errors import InputError
+from bionet.files import read_tensors
+
+__all__ = [
+    "ENTRIES",
+    "ZooEntry",
+    "entry",
+    "lenet5",
+    "load",
+    "load_weights",
+    "names",
+    "provenance",
+    "read_weights",
+    "shipped",
+]
+
+PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+@dataclass(frozen=True)
+class ZooEntry:
+    """A network of the zoo.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    make : callable
+        Makes the network, untrained, in training mode.
+    input_shape : tuple (channels, height, width)
+        One image.
+    data : tuple of str
+        Data sets that trained weights come with the package for.
+    """
+
+    name: str
+    make: Callable[[], nn.Module]
+    input_shape: tuple[int, int, int]
+    data: tuple[str, ...]
+
+
+def names() -> tuple[str, ...]:
+    """Names of the networks."""
+    return tuple(ENTRIES)
+
+
+def entry(name: str) -> ZooEntry:
+    """What the zoo knows of a network.
+
+    Raises
+    ------
+    InputError
+        If there is no network of this name.
+    """
+    if name not in ENTRIES:
+        raise InputError(f"network: expected one of {', '.join(ENTRIES)}, got '{name}'")
+    return ENTRIES[name]
+
+
+def load(name: str, weights: str | os.PathLike[str] | None = None) -> nn.Module:
+    """Make a network of the zoo.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+    weights : str or path, optional
+        A data set that weights come with the package for, or a safetensors file. Without it the
+        network is untrained: PyTorch's random initial weights, in training mode.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode if weights were loaded.
+
+    Raises
+    ------
+    InputError
+        If the name or weights are unknown, or the weights don't fit the network.
+    """
+    found = entry(name)
+    net = found.make()
+    if weights is None:
+        return net
+    if weights in found.data:
+        load_weights(net, shipped(found.name, str(weights)))
+    elif Path(weights).exists():
+        load_weights(net, weights)
+    else:
+        known = ", ".join(found.data) or "no data set"
+        raise InputError(
+            f"weights of '{name}': expected one of {known}, or a safetensors file, "
+            f"got '{weights}', which is neither; train some with: bionet train {name}"
+        )
+    return net.eval()
+
+
+def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
+    """Copy the weights in a safetensors file into a network, whose mode stays as it is.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Any network; it is changed only if the whole file fits.
+    path : path
+        The file. Every tensor of the network must be there, under its name and with its shape.
+
+    Raises
+    ------
+    InputError
+        If the file can't be read or doesn't fit.
+    """
+    tensors, _ = read_weights(path)
+    expected = net.state_dict()
+    missing = [name for name in expected if name not in tensors]
+    extra = [name for name in tensors if name not in expected]
+    if missing or extra:
+        raise InputError(
+            f"{path}: weights of another network, without {', '.join(missing) or 'nothing'}, "
+            f"with unknown {', '.join(extra) or 'nothing'}; use the network they were trained with"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise InputError(
+                f"{path}: '{name}' must have shape {tuple(expected[name].shape)}, "
+                f"got {tuple(tensor.shape)}; use the network that the weights were trained with"
+            )
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"{path}: '{name}' holds NaN or infinity; train the network again")
+    net.load_state_dict(tensors)
+
+
+def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Tensors and provenance in a safetensors file.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    tensors : dict of str to torch.Tensor
+        By name.
+    provenance : dict of str to anything JSON can say
+        What the header tells; empty if it tells nothing.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or a pickle.
+    """
+    path = Path(path)
+    if path.suffix.lower() in PICKLE_SUFFIXES:
+        raise InputError(
+            f"{path}: pickles are never loaded, because reading one can run any code; where you "
+            "trust it, convert it: safetensors.torch.save_file(net.state_dict(), 'x.safetensors')"
+        )
+    try:
+        arrays, header = read_tensors(path)
+    except TypeError as error:  # NumPy has no bfloat16 and no 8-bit floats
+        raise InputError(
+            f"{path}: a tensor has a type that can't be read ({error}); save it as float32"
+        ) from error
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}, _decode(header, path)
+
+
+def provenance(source: str | os.PathLike[str]) -> dict[str, Any]:
+    """Where weights come from: network, data, accuracy, seed, epochs, command, versions.
+
+    Parameters
+    ----------
+    source : str or path
+        A safetensors file, or weights of the package by name: ``"lenet5-mnist"``.
+
+    Returns
+    -------
+    dict
+        What the file's header tells; empty if it tells nothing.
+
+    Raises
+    ------
+    InputError
+        If there are no such weights.
+    """
+    known = {
+        f"{found.name}-{data}": shipped(found.name, data)
+        for found in ENTRIES.values()
+        for data in found.data
+    }
+    if source in known:
+        return read_weights(known[str(source)])[1]
+    if not Path(source).exists():
+        raise InputError(
+            f"weights: expected one of {', '.join(known)}, or a safetensors file, got '{source}'"
+        )
+    return read_weights(source)[1]
+
+
+def shipped(network: str, data: str) -> Path:
+    """The file in the package that holds a network's weights for a data set."""
+    return Path(__file__).parent / "weights" / f"{network}-{data}.safetensors"
+
+
+def _decode(header: Mapping[str, str], path: Path) -> dict[str, Any]:
+    """The provenance that `bionet.train.save_weights` wrote, or a foreign header as it is."""
+    if "bionet" not in header:
+        return dict(header)
+    try:
+        decoded = json.loads(header["bionet"])
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: the provenance in the header is damaged ({error})") from error
+    if not isinstance(decoded, dict):
+        raise InputError(f"{path}: the provenance in the header must be an object, got {decoded!r}")
+    return decoded
+
+
+def lenet5(weights: str | os.PathLike[str] | None = None) -> nn.Module:
+    """LeNet-5 as in Caffe (20c5-p2-50c5-p2-500-10), adjusted for conversion to spikes.
+
+    ReLU after every layer but the last, average pooling, no bias.
+
+    Parameters
+    ----------
+    weights : str or path, optional
+        ``"digits"``, ``"mnist"``, ``"fashion-mnist"`` or a safetensors file; see `load`.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        From images (n, 1, 28, 28) in [0, 1] to (n, 10); in evaluation mode if weights were loaded.
+    """
+    return load("lenet5", weights)
+
+
+def _make_lenet5() -> nn.Sequential:
+    """The untrained network; dropout acts in training only."""
+    return nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(1, 20, 5, bias=False),
+            relu1=nn.ReLU(),
+            pool1=nn.AvgPool2d(2),
+            conv2=nn.Conv2d(20, 50, 5, bias=False),
+            relu2=nn.ReLU(),
+            pool2=nn.AvgPool2d(2),
+            flatten=nn.Flatten(),
+            fc1=nn.Linear(50 * 4 * 4, 500, bias=False),
+            relu3=nn.ReLU(),
+            dropout=nn.Dropout(0.5),
+            fc2=nn.Linear(500, 10, bias=False),
+        )
+    )
+
+
+ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
+    {
+        found.name: found
+        for found in (
+            ZooEntry("lenet5", _make_lenet5, (1, 28, 28), ("digits", "mnist", "fashion-mnist")),
+        )
+    }
+)

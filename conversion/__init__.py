@@ -1,0 +1,109 @@
+"""From PyTorch networks to spiking networks: one file for each method, over shared steps.
+
+A method is a function ``(net, input_shape, calibration, *, options...) -> SpikingNetwork`` in a
+file of its own, with one entry in ``METHODS``; its keyword-only arguments are its options.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from bionet.conversion.activations import activations
+from bionet.conversion.pooling import to_average_pooling
+from bionet.conversion.rate import convert_rate
+from bionet.conversion.scales import activation_scales, normalise_weights
+from bionet.conversion.steps import fold_batchnorm, population_records
+from bionet.conversion.trace import Trace, trace
+from bionet.errors import InputError
+from bionet.network import SpikingNetwork
+
+__all__ = [
+    "METHODS",
+    "Trace",
+    "activation_scales",
+    "activations",
+    "convert",
+    "fold_batchnorm",
+    "normalise_weights",
+    "options",
+    "population_records",
+    "to_average_pooling",
+    "trace",
+]
+
+METHODS: Mapping[str, Callable[..., SpikingNetwork]] = MappingProxyType({"rate": convert_rate})
+
+
+def convert(
+    net: nn.Module,
+    method: str = "rate",
+    calibration: Any = None,
+    input_shape: Sequence[int] | None = None,
+    **options: Any,
+) -> SpikingNetwork:
+    """Convert a trained PyTorch network to a spiking network.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Takes a batch of images and returns class scores; it is not changed.
+    method : str
+        One of ``METHODS``.
+    calibration : array or tensor (n, *input_shape), optional
+        Images that the method measures activations on.
+    input_shape : sequence of int, optional
+        (channels, height, width) or (features,) of an image; that of the calibration images
+        where it is not given.
+    **options
+        The method's own; see its function, such as
+        :func:`bionet.conversion.rate.convert_rate`.
+
+    Returns
+    -------
+    SpikingNetwork
+        Its ``metadata`` holds ``options``, ``scales`` and ``activations`` (population -> node of
+        the traced network, for :func:`activations`).
+
+    Raises
+    ------
+    InputError
+        If the method or an option is unknown, the input shape is missing, or the network
+        cannot be converted; the message names the layer and the remedy.
+
+    Examples
+    --------
+    >>> convert(net, method="rate", calibration=images, input_shape=(1, 28, 28))  # doctest: +SKIP
+    """
+    known = _options(method)
+    if unknown := sorted(set(options) - set(known)):
+        raise InputError(
+            f"method {method!r} has no option {unknown[0]!r}; its options are {', '.join(known)}"
+        )
+    if input_shape is None:
+        if calibration is None:
+            raise InputError("convert needs input_shape, the shape of one image: (1, 28, 28)")
+        input_shape = tuple(np.shape(calibration)[1:])
+    return METHODS[method](net, input_shape, calibration, **options)
+
+
+def options(method: str) -> dict[str, Any]:
+    """The options of a method and their default values.
+
+    Raises
+    ------
+    InputError
+        If the method is unknown.
+    """
+    if method not in METHODS:
+        raise InputError(f"unknown method {method!r}; known are {', '.join(METHODS)}")
+    parameters = inspect.signature(METHODS[method]).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+_options = options  # convert has an argument of that name

@@ -1,0 +1,80 @@
+"""Putting a spiking network together from layer records: the last step of a conversion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bionet.conversion.records import Record, Records, Weighted
+from bionet.equations import NeuronModel, integrator
+from bionet.network import Population, Projection, Readout, SpikingNetwork
+
+__all__ = ["assemble", "drive"]
+
+READOUT = "readout"
+
+
+def assemble(
+    records: Records,
+    model: NeuronModel,
+    input_shape: tuple[int, ...],
+    readout: str,
+    method: str,
+    metadata: Mapping[str, Any],
+) -> SpikingNetwork:
+    """One population of the model for each record, and one that integrates the last one's input.
+
+    Parameters
+    ----------
+    records : tuple of Record
+        The populations to be, with their final weights.
+    model : NeuronModel
+        Of all populations but ``readout``, which is a pure integrator.
+    input_shape : tuple of int
+    readout : {"MP", "MS", "FS"}
+        The readout used where none is named.
+    method : str
+    metadata : mapping
+        ``activations`` (population -> node of the traced graph) and ``scales`` gain an entry for
+        ``readout``, which stands for what the last layer stands for (before a final ReLU).
+    """
+    last = records[-1]
+    names = [*(record.name for record in records), READOUT]
+    both = [*records, last]
+    models = [*[model] * len(records), integrator()]
+    populations = tuple(
+        Population(name, record.shape, kind, {"I": drive(record)})
+        for name, record, kind in zip(names, both, models, strict=True)
+    )
+    projections = tuple(
+        Projection(source, name, record.kernel)
+        for name, record in zip(names, both, strict=True)
+        for source in record.inputs
+    )
+    known = {**metadata, "activations": {n: r.node for n, r in zip(names, both, strict=True)}}
+    if "scales" in known:
+        known["scales"] = {**known["scales"], READOUT: known["scales"][last.name]}
+    return SpikingNetwork(
+        populations,
+        projections,
+        input_shape,
+        Readout(last.name, READOUT, readout),
+        method,
+        "analog",
+        known,
+    )
+
+
+def drive(record: Record) -> float | np.ndarray:
+    """The bias as a constant drive per step.
+
+    Returns
+    -------
+    float or array (channels, 1, 1) or (features,)
+        Exactly 0.0 where there is none: populations without drive are simulated faster.
+    """
+    if not isinstance(record, Weighted) or not np.any(record.bias):
+        return 0.0
+    return record.bias.reshape(-1, *[1] * (len(record.shape) - 1))

@@ -1,0 +1,236 @@
+"""Layer records: what a traced network is made of, one frozen record for each operation.
+
+A traced network is a tuple of records in the order of execution; the last one is the output. A
+record names the records it takes its input from (``"input"`` is the network's input), so that a
+tuple of records is a graph. Shared conversion steps are functions from records to records.
+
+============  ====================================================================
+record        y of x
+============  ====================================================================
+Conv          y = W * x + b, a cross-correlation with zero padding
+Linear        y = W x + b
+BatchNorm     y = scale x + shift, for each channel (evaluation statistics)
+ReLU          y = max(0, x)
+AveragePool   y = scale (sum of x over a pool) / divisor
+Flatten       y = x, numbered as (channels, height, width) in C order
+============  ====================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bionet.errors import InputError
+from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel
+
+__all__ = [
+    "AveragePool",
+    "BatchNorm",
+    "Conv",
+    "Flatten",
+    "Linear",
+    "ReLU",
+    "Record",
+    "Records",
+    "Weighted",
+    "consumers",
+    "find",
+    "removed",
+    "replaced",
+]
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Record:
+    """One operation of a network, and what all records share.
+
+    Parameters
+    ----------
+    name : str
+        A Python identifier, unique in the network.
+    inputs : tuple of str
+        Names of the records whose output it takes; ``"input"`` is the network's input.
+    shape : tuple of int
+        Shape of its output for one image, in PyTorch's order.
+    node : str
+        Node of the traced graph whose value is this record's output.
+    place : str
+        Where it stands in the source network, for messages.
+    rectified : bool
+        Whether a ReLU is applied to its output.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    shape: tuple[int, ...]
+    node: str
+    place: str
+    rectified: bool = False
+    kind: ClassVar[str] = "layer"
+
+    @property
+    def source(self) -> str:
+        """The one record that it takes its input from."""
+        if len(self.inputs) != 1:
+            raise InputError(f"{self.place} has {len(self.inputs)} inputs, expected one")
+        return self.inputs[0]
+
+    @property
+    def kernel(self) -> Kernel:
+        """The connectivity kernel of the record's weights."""
+        raise InputError(f"{self.place} ({self.kind}) has no synapses of its own")
+
+
+Records = tuple[Record, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Weighted(Record):
+    """A record with weights: a convolution or a fully connected layer.
+
+    Parameters
+    ----------
+    weights : array (n_out, ...)
+    bias : array (n_out,)
+        Zeros where the source network has none.
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conv(Weighted):
+    """A convolution.
+
+    Parameters
+    ----------
+    weights : array (n_out, n_in / groups, kernel_height, kernel_width)
+    bias : array (n_out,)
+    stride, padding, dilation : pair of int
+    groups : int
+    """
+
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    kind: ClassVar[str] = "conv"
+
+    @property
+    def kernel(self) -> Kernel:
+        """A Conv2d kernel."""
+        return Conv2d(self.weights, self.stride, self.padding, self.dilation, self.groups)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Linear(Weighted):
+    """A fully connected layer.
+
+    Parameters
+    ----------
+    weights : array (n_out, n_in)
+    bias : array (n_out,)
+    """
+
+    kind: ClassVar[str] = "linear"
+
+    @property
+    def kernel(self) -> Kernel:
+        """A Dense kernel."""
+        return Dense(self.weights)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BatchNorm(Record):
+    """A batch normalisation in evaluation: y = scale x + shift.
+
+    Parameters
+    ----------
+    scale, shift : array (channels,)
+    """
+
+    scale: np.ndarray
+    shift: np.ndarray
+    kind: ClassVar[str] = "norm"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReLU(Record):
+    """A rectification."""
+
+    kind: ClassVar[str] = "relu"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Flatten(Record):
+    """All dimensions but the batch become one; the order of the units stays."""
+
+    kind: ClassVar[str] = "flatten"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AveragePool(Record):
+    """An average pooling; its fields are those of :class:`bionet.kernels.AveragePool2d`."""
+
+    pool: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    divisor_override: int | None = None
+    scale: float = 1.0
+    kind: ClassVar[str] = "pool"
+
+    @property
+    def kernel(self) -> Kernel:
+        """An AveragePool2d kernel."""
+        return AveragePool2d(
+            self.pool,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+            self.divisor_override,
+            self.scale,
+        )
+
+
+def find(records: Records, name: str) -> Record:
+    """The record of that name.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for record in records:
+        if record.name == name:
+            return record
+    known = ", ".join(record.name for record in records)
+    raise InputError(f"no record is called {name!r}; there are {known}")
+
+
+def consumers(records: Records, name: str) -> Records:
+    """The records that take the output of the named one."""
+    return tuple(record for record in records if name in record.inputs)
+
+
+def replaced(records: Records, name: str, **changes: Any) -> Records:
+    """The records with some fields of the named one changed."""
+    return tuple(replace(r, **changes) if r.name == name else r for r in records)
+
+
+def removed(records: Records, name: str) -> Records:
+    """The records without the named one; what took its output takes its input instead."""
+    source = find(records, name).source
+    return tuple(
+        replace(r, inputs=tuple(source if i == name else i for i in r.inputs))
+        for r in records
+        if r.name != name
+    )

@@ -1,0 +1,292 @@
+"""Shared steps of the conversions: pure functions from layer records to layer records.
+
+A method is a short composition of them::
+
+    records = remove_flatten(traced.records)    # units keep their numbers: nothing to permute
+    records = fold_batchnorm(records)           # scale and shift go into weights and bias
+    records = absorb_relu(records)              # a ReLU becomes a mark on the layer before it
+    records = merge_linear(records)             # layers without a ReLU between become one
+    check_rectified(records)                    # what is left can be populations
+
+Each returns new records and leaves its argument alone.
+
+References
+----------
+Rueckauer, Lungu, Hu, Pfeiffer 2016, Section 3 (batch normalisation, average pooling).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
+from bionet.conversion.records import (
+    AveragePool,
+    BatchNorm,
+    Conv,
+    Flatten,
+    Linear,
+    Record,
+    Records,
+    ReLU,
+    Weighted,
+    consumers,
+    find,
+    removed,
+    replaced,
+)
+from bionet.errors import InputError
+
+__all__ = [
+    "absorb_relu",
+    "check_rectified",
+    "fold_batchnorm",
+    "merge_linear",
+    "per_input",
+    "population_records",
+    "remove_flatten",
+]
+
+R = TypeVar("R", bound=Record)
+
+
+def population_records(records: Records, rectified_input: bool = False) -> Records:
+    """All the steps of this module: one record for each population to be.
+
+    Parameters
+    ----------
+    records : tuple of Record
+        As traced.
+    rectified_input : bool
+        Whether the images are known to hold nothing negative, so that a ReLU on them is nothing.
+
+    Returns
+    -------
+    tuple of Record
+        Convolutions, fully connected layers and average poolings. Each but the last convolution
+        or fully connected layer is rectified.
+    """
+    records = fold_batchnorm(remove_flatten(records))
+    records = merge_linear(absorb_relu(records, rectified_input))
+    check_rectified(records)
+    return records
+
+
+def remove_flatten(records: Records) -> Records:
+    """Leave flattenings out: a fully connected kernel takes units of any shape in C order."""
+    for record in kind_of(records, Flatten):
+        records = removed(records, record.name)
+    return records
+
+
+def fold_batchnorm(records: Records) -> Records:
+    r"""Fold every batch normalisation into the weights beside it.
+
+    After a weighted layer, :math:`W' = s W, b' = s b + t` with scale s and shift t of the output
+    channel. Elsewhere (on the input, after a ReLU or a pooling) into the layer that follows:
+    :math:`W'_{ij} = W_{ij} s_j, b' = b + \sum_j W_{ij} t_j`, which holds at padded borders only
+    where t = 0, since padding comes after the normalisation.
+
+    Raises
+    ------
+    InputError
+        Where neither is exact.
+
+    References
+    ----------
+    Rueckauer et al. 2016, Section 3 (batch normalisation).
+    """
+    while norms := kind_of(records, BatchNorm):
+        norm = norms[0]
+        before = None if norm.source == "input" else find(records, norm.source)
+        after = consumers(records, norm.name)
+        if (
+            isinstance(before, Conv | Linear)
+            and len(norm.scale) == len(before.weights)
+            and len(consumers(records, before.name)) == 1
+        ):
+            folded: Weighted = fold_back(before, norm)
+        elif len(after) == 1 and isinstance(after[0], Conv | Linear):
+            folded = fold_forward(after[0], norm)
+        else:
+            raise InputError(
+                f"the batch normalisation at {norm.place} stands beside no layer that it can be"
+                " folded into; put it directly after a Conv2d or Linear and train again"
+            )
+        records = tuple(folded if r.name == folded.name else r for r in records)
+        records = removed(records, norm.name)
+    return records
+
+
+def fold_back(layer: Conv | Linear, norm: BatchNorm) -> Conv | Linear:
+    """The layer with the normalisation of its output in its weights."""
+    scale = norm.scale.reshape(-1, *[1] * (layer.weights.ndim - 1))
+    bias = norm.scale * layer.bias + norm.shift
+    return replace(layer, weights=layer.weights * scale, bias=bias, node=norm.node)
+
+
+def fold_forward(layer: Conv | Linear, norm: BatchNorm) -> Conv | Linear:
+    """The layer with the normalisation of its input in its weights."""
+    if isinstance(layer, Conv) and any(layer.padding) and np.any(norm.shift):
+        raise InputError(
+            f"the batch normalisation at {norm.place} shifts the input that {layer.place} pads"
+            " with zeros, so that it cannot be folded exactly; put it after the convolution, or"
+            " use padding=0, and train again"
+        )
+    shift = layer.weights * per_input(layer, norm.shift)
+    return replace(
+        layer,
+        weights=layer.weights * per_input(layer, norm.scale),
+        bias=layer.bias + shift.reshape(len(shift), -1).sum(axis=1),
+    )
+
+
+def per_input(layer: Conv | Linear, values: np.ndarray) -> np.ndarray:
+    """Values of the input's channels, in a shape that multiplies the layer's weights.
+
+    Parameters
+    ----------
+    layer : Conv or Linear
+    values : array () or (channels,)
+        One for all, one for each channel of the source, or one for each source unit.
+
+    Returns
+    -------
+    array that broadcasts with ``layer.weights``
+    """
+    if values.ndim == 0:
+        return values
+    if isinstance(layer, Linear):
+        # A channel of a flattened image is a run of columns: C order of (channels, height, width).
+        return np.repeat(values, layer.weights.shape[1] // len(values))[np.newaxis]
+    n_out, n_in = layer.weights.shape[:2]
+    group = np.arange(n_out) // (n_out // layer.groups)
+    channel = group[:, np.newaxis] * n_in + np.arange(n_in)
+    return np.asarray(values[channel][:, :, np.newaxis, np.newaxis])
+
+
+def absorb_relu(records: Records, rectified_input: bool = False) -> Records:
+    """Turn every ReLU into a mark on the layer before it, whose output is then the ReLU's.
+
+    A ReLU on the input does nothing to images without negative values and is left out for those.
+
+    Raises
+    ------
+    InputError
+        If a ReLU on the input may change the images.
+    """
+    while relus := kind_of(records, ReLU):
+        relu = relus[0]
+        if relu.source == "input":
+            if not rectified_input:
+                raise InputError(
+                    f"{relu.place} rectifies the images; it is left out only where a calibration"
+                    " set shows that they hold nothing negative: pass calibration=images >= 0, or"
+                    " remove this ReLU"
+                )
+        else:
+            records = replaced(records, relu.source, rectified=True, node=relu.node)
+        records = removed(records, relu.name)
+    return records
+
+
+def merge_linear(records: Records) -> Records:
+    """Make one layer of two that follow each other without a ReLU between, where it is exact.
+
+    Linear, Linear becomes one Linear; Conv2d, AvgPool2d becomes one Conv2d with a larger kernel
+    and stride (before its ReLU, if there is one).
+
+    Raises
+    ------
+    InputError
+        For other pairs, and a pooling with padding or with pools that reach over the edge.
+    """
+    for record in records:
+        after = consumers(records, record.name)
+        if not isinstance(record, Conv | Linear) or record.rectified or len(after) != 1:
+            continue
+        if isinstance(record, Linear) and isinstance(after[0], Linear):
+            merged: Record = merged_linear(record, after[0])
+        elif isinstance(record, Conv) and isinstance(after[0], AveragePool):
+            merged = merged_pooling(record, after[0])
+        else:
+            continue
+        kept = [r for r in removed(records, record.name) if r.name != after[0].name]
+        position = records.index(record)
+        kept.insert(position, merged)
+        renamed = tuple(
+            replace(r, inputs=tuple(merged.name if i == after[0].name else i for i in r.inputs))
+            for r in kept
+        )
+        return merge_linear(renamed)
+    return records
+
+
+def merged_linear(first: Linear, second: Linear) -> Linear:
+    """W2 (W1 x + b1) + b2 as one layer, named after the second."""
+    bias = second.weights @ first.bias + second.bias
+    return replace(second, weights=second.weights @ first.weights, bias=bias, inputs=first.inputs)
+
+
+def merged_pooling(conv: Conv, pool: AveragePool) -> Conv:
+    """An average over the outputs of a convolution as one convolution, named after it.
+
+    Pool tap p and kernel tap k read the input at stride p + dilation k, so the merged kernel is
+    the sum of the kernel shifted by the convolution's stride, divided by the pool's size.
+    """
+    n_out, height, width = conv.shape
+    (rows, columns), (down, right) = pool.pool, pool.stride
+    whole = (n_out, (height - rows) // down + 1, (width - columns) // right + 1)
+    if any(pool.padding) or pool.shape != whole:
+        raise InputError(
+            f"{pool.place} averages {conv.place} without a ReLU between, over pools that reach"
+            " outside the image, so that they cannot be made one convolution; put a ReLU after"
+            " the convolution, or pool without padding and ceil_mode, and train again"
+        )
+    taps = zip(conv.weights.shape[2:], conv.dilation, conv.stride, pool.pool, strict=True)
+    size = [d * (k - 1) + 1 + s * (p - 1) for k, d, s, p in taps]
+    weights = np.zeros((*conv.weights.shape[:2], *size))
+    for row in range(rows):
+        for column in range(columns):
+            y, x = row * conv.stride[0], column * conv.stride[1]
+            y_stop = y + conv.dilation[0] * (conv.weights.shape[2] - 1) + 1
+            x_stop = x + conv.dilation[1] * (conv.weights.shape[3] - 1) + 1
+            window = np.s_[:, :, y : y_stop : conv.dilation[0], x : x_stop : conv.dilation[1]]
+            weights[window] += conv.weights
+    share = pool.scale / (pool.divisor_override or rows * columns)
+    return replace(
+        conv,
+        weights=weights * share,
+        bias=conv.bias * share * rows * columns,
+        stride=(conv.stride[0] * down, conv.stride[1] * right),
+        dilation=(1, 1),
+        shape=pool.shape,
+        node=pool.node,
+        rectified=pool.rectified,
+    )
+
+
+def check_rectified(records: Records) -> None:
+    """Refuse a layer without a ReLU, unless it is the last.
+
+    Raises
+    ------
+    InputError
+        Naming the layer and what follows it; also if nothing but poolings is left.
+    """
+    if not any(isinstance(r, Weighted) for r in records):
+        raise InputError("the network has no Conv2d or Linear, so there is nothing to convert")
+    for record in records[:-1]:
+        if isinstance(record, Weighted) and not record.rectified:
+            after = ", ".join(r.place for r in consumers(records, record.name))
+            raise InputError(
+                f"{record.place} is followed by {after} without a ReLU between; a spiking unit"
+                " rectifies its output: put a ReLU after it and train again"
+            )
+
+
+def kind_of(records: Records, kind: type[R]) -> list[R]:
+    """The records of one kind, in order."""
+    return [r for r in records if isinstance(r, kind)]

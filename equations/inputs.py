@@ -1,0 +1,157 @@
+r"""Input codings: how a pixel x becomes a constant current or a spike train.
+
+==========  ==================================================================  ============
+coding      equation                                                            threshold
+==========  ==================================================================  ============
+analog      x drives the first layer as a constant current: I = W x + b         (none)
+poisson     rate = abs(x) max_rate                                              rand() < rate dt
+uniform     d(phase)/dt = abs(x) max_rate, phase back by 1 at a spike           phase >= 1
+==========  ==================================================================  ============
+
+A negative pixel emits *negative spikes* at the rate of its absolute value: the same train,
+of amplitude o = -1. ``gain`` scales the amplitude: with ``gain = 1/(max_rate dt)`` the mean
+input per step is x whatever the rate.
+
+=============  =======  =====================================================
+symbol         unit     meaning
+=============  =======  =====================================================
+``x``          1        value of the pixel, constant during a presentation
+``max_rate``   Hz       firing rate of a pixel of value 1
+``phase``      1        position within the period of a uniform train
+``o``          1        amplitude of a spike: sign(x) gain
+=============  =======  =====================================================
+
+References
+----------
+Rueckauer et al. 2016, Section 3 (analog, Poisson). Zhang et al. 2019 (DSNN), Section 3
+(uniform, negative spikes). Shang et al. 2020 (spike generation layer).
+"""
+
+from __future__ import annotations
+
+from brian2 import Quantity, check_units, hertz
+
+from bionet.equations.model import NeuronModel
+from bionet.errors import InputError
+
+__all__ = ["CODINGS", "analog", "input_model", "poisson", "uniform"]
+
+AMPLITUDE = "o = sign(x)*gain"
+
+
+def analog() -> NeuronModel:
+    """Analog input: every unit delivers its value once, as a drive that lasts the presentation.
+
+    The event ``onset`` happens in the first step of a presentation; the first layer's synapses
+    listen to it and add w x to the drive ``I`` of their targets.
+
+    References
+    ----------
+    Rueckauer et al. 2016, Section 3: analog input to the first hidden layer.
+    """
+    return NeuronModel(
+        name="analog",
+        equations="x : 1 (constant)",
+        parameters={"x": 0.0},
+        events={"onset": "step == 0"},
+        input="x",
+        amplitude="x",
+        source="Rueckauer et al. 2016, Section 3",
+    )
+
+
+@check_units(max_rate=hertz)
+def poisson(max_rate: Quantity, gain: float = 1.0) -> NeuronModel:
+    """Poisson spike train of rate abs(x) max_rate: a spike in a step if rand() < rate dt.
+
+    Parameters
+    ----------
+    max_rate : Quantity
+        Firing rate of a pixel of value 1.
+    gain : float
+        Amplitude of a spike.
+
+    References
+    ----------
+    Zhang et al. 2019 (DSNN), Section 3; Shang et al. 2020 with max_rate dt = c.
+    """
+    _check_rate(max_rate)
+    return NeuronModel(
+        name="poisson",
+        equations="""
+            rate = abs(x)*max_rate : Hz
+            x : 1 (constant)
+            o : 1
+            max_rate : Hz (constant)
+            gain : 1 (constant)
+        """,
+        threshold="rand() < rate*dt",
+        reset=AMPLITUDE,
+        parameters={"x": 0.0, "max_rate": max_rate, "gain": gain},
+        input="x",
+        amplitude="o",
+        source="Zhang et al. 2019 (DSNN), Section 3",
+    )
+
+
+@check_units(max_rate=hertz)
+def uniform(max_rate: Quantity, gain: float = 1.0) -> NeuronModel:
+    """Periodic spike train of rate abs(x) max_rate; the first spike after one period.
+
+    After a time T a unit has fired floor(rate T) times. The threshold lies 1e-9 below one
+    period, so that a sum of steps that is one only up to rounding counts as one.
+
+    Parameters
+    ----------
+    max_rate : Quantity
+        Firing rate of a pixel of value 1.
+    gain : float
+        Amplitude of a spike.
+
+    References
+    ----------
+    Zhang et al. 2019 (DSNN), Section 3.
+    """
+    _check_rate(max_rate)
+    return NeuronModel(
+        name="uniform",
+        equations="""
+            dphase/dt = abs(x)*max_rate : 1
+            x : 1 (constant)
+            o : 1
+            max_rate : Hz (constant)
+            gain : 1 (constant)
+        """,
+        threshold="phase >= 1 - 1e-9",
+        reset=f"phase -= 1\n{AMPLITUDE}",
+        parameters={"x": 0.0, "max_rate": max_rate, "gain": gain},
+        input="x",
+        amplitude="o",
+        source="Zhang et al. 2019 (DSNN), Section 3",
+    )
+
+
+CODINGS = ("analog", "poisson", "uniform")
+
+
+def input_model(coding: str, max_rate: Quantity | None = None, gain: float = 1.0) -> NeuronModel:
+    """The model of an input coding by its name.
+
+    Raises
+    ------
+    InputError
+        If the coding is unknown, or a rate is missing.
+    """
+    if coding == "analog":
+        return analog()
+    models = {"poisson": poisson, "uniform": uniform}
+    if coding not in models:
+        raise InputError(f"unknown input coding {coding!r}; known are {', '.join(CODINGS)}")
+    if max_rate is None:
+        raise InputError(f"the {coding} coding needs max_rate, such as 100*Hz")
+    return models[coding](max_rate, gain=gain)
+
+
+def _check_rate(max_rate: Quantity) -> None:
+    if not max_rate > 0 * hertz:
+        raise InputError(f"max_rate must be positive, but got {max_rate}")

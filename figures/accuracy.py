@@ -1,0 +1,124 @@
+r"""Accuracy against the time of presentation, for every readout, with Wilson intervals.
+
+.. math::
+
+    \frac{\hat p + z^2/2n \pm z \sqrt{\hat p (1 - \hat p)/n + z^2/4n^2}}{1 + z^2/n}
+
+for a share :math:`\hat p` of n images and z = 1.96 (95 %): unlike the normal interval it stays
+inside [0, 1] and keeps its coverage near 100 % accuracy.
+
+References
+----------
+E. B. Wilson: Probable inference, the law of succession, and statistical inference.
+J. Am. Stat. Assoc. 22 (1927) 209-212.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity, ms
+from matplotlib.axes import Axes
+
+from bionet.errors import InputError
+from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
+from bionet.readout import READOUTS
+from bionet.recording import Recording
+
+__all__ = ["accuracy_over_time", "wilson_interval"]
+
+DASHES = {"MP": "-", "MS": (0, (5, 1.2)), "FS": (0, (1.2, 0.8))}
+
+
+def wilson_interval(share: Any, n: int, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's interval of a share.
+
+    Parameters
+    ----------
+    share : float or array
+        Observed share of successes, in [0, 1].
+    n : int
+        Number of trials.
+    z : float
+        Quantile of the normal distribution; 1.96 gives 95 %.
+
+    Returns
+    -------
+    lower, upper : float arrays of the share's shape
+
+    Raises
+    ------
+    InputError
+        If there are no trials.
+    """
+    if n < 1:
+        raise InputError(f"an interval needs at least 1 trial, but n is {n}")
+    share = np.asarray(share, dtype=np.float64)
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+
+
+@style()
+def accuracy_over_time(
+    run: Recording,
+    labels: np.ndarray,
+    readouts: Sequence[str] | None = None,
+    ann_accuracy: float | None = None,
+    ax: Axes | None = None,
+    time_unit: Quantity = ms,
+) -> Axes:
+    """Draw the accuracy after every step, in percent, with 95 % bands.
+
+    Parameters
+    ----------
+    run : Recording
+    labels : int array (n_images,)
+    readouts : sequence of {"MP", "MS", "FS"}, optional
+        All three by default.
+    ann_accuracy : float, optional
+        Accuracy of the ANN on the same images, in [0, 1]: a dashed line.
+    ax : Axes, optional
+        A new figure's where it is not given.
+    time_unit : Quantity
+        Unit of the time axis.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InputError
+        If the labels do not fit, a readout is unknown or the ANN's accuracy is not a share.
+    """
+    if ann_accuracy is not None and not 0 <= ann_accuracy <= 1:
+        raise InputError(f"ann_accuracy is a share in [0, 1], but is {ann_accuracy}")
+    name_of_unit = unit_name(time_unit)
+    curves = {
+        readout: run.accuracy_over_time(labels, readout)
+        for readout in (list(READOUTS) if readouts is None else readouts)
+    }
+    ax = new_axes(ax, COLUMN, 2.3)
+    time = times(np.arange(1, run.n_steps + 1), run.dt, time_unit)
+    if ann_accuracy is not None:
+        label = f"ANN: {100 * ann_accuracy:.1f} %"
+        ax.axhline(100 * ann_accuracy, color="black", lw=0.7, ls=(0, (4, 3)), label=label, zorder=1)
+    for number, (readout, accuracy) in enumerate(curves.items()):
+        color = f"C{number % 7}"
+        lower, upper = wilson_interval(accuracy, run.n_images)
+        ax.fill_between(
+            time, 100 * lower, 100 * upper, color=color, alpha=0.2, linewidth=0, zorder=2
+        )
+        label = f"{readout}: {100 * accuracy[-1]:.1f} %"
+        ax.plot(
+            time, 100 * accuracy, color=color, ls=DASHES.get(readout, "-"), label=label, zorder=3
+        )
+    ax.set_xlim(0, time[-1])
+    ax.set_ylim(0, 102)
+    ax.set_xlabel(f"time since image onset ({name_of_unit})")
+    ax.set_ylabel(f"accuracy (%), {run.n_images:,} images")
+    ax.legend(loc="lower right", title=f"after {time[-1]:g} {name_of_unit}", alignment="left")
+    return ax

@@ -1,0 +1,224 @@
+"""Membrane potentials of a handful of units: trace, threshold and spikes.
+
+The recorded potential is that after a step, when a unit that fired has been reset already, so
+the trace itself never reaches the threshold: each spike is drawn as a tick above it, at the
+step after which the trace shows the reset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from brian2 import Quantity, ms
+from matplotlib.axes import Axes
+
+from bionet.errors import InputError
+from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
+from bionet.recording import Recording
+
+__all__ = ["potentials"]
+
+N_UNITS = 4
+TRACE = 0.74
+"""Share of a row's height that the trace's range fills."""
+SPIKE = (0.82, 0.98)
+"""Foot and tip of a spike's tick in its row."""
+PITCH = 1.18
+"""Distance of two rows in row heights."""
+
+
+class Row(NamedTuple):
+    """One unit's trace and its row: heights 0 to 1 above ``base`` on the vertical axis."""
+
+    unit: int
+    trace: np.ndarray
+    theta: float | None
+    base: float
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Lowest and highest value of the row: zero and the threshold are always in it."""
+        level = 0.0 if self.theta is None else 1.0
+        low, high = min(0.0, float(self.trace.min())), max(level, float(self.trace.max()))
+        return low, high if high > low else low + 1.0
+
+    def height(self, value: float | np.ndarray) -> np.ndarray:
+        """Where a value of the potential stands on the vertical axis."""
+        low, high = self.range
+        return np.asarray(self.base + TRACE * (np.asarray(value) - low) / (high - low))
+
+
+@style()
+def potentials(
+    run: Recording,
+    population: str,
+    image: int = 0,
+    units: Sequence[int] | None = None,
+    ax: Axes | None = None,
+    time_unit: Quantity = ms,
+) -> Axes:
+    """Draw the membrane potentials of some units of a population, one above the other.
+
+    Parameters
+    ----------
+    run : Recording
+        With recorded potentials of the population; spikes are marked where they were recorded.
+    population : str
+    image : int
+        One of ``run.recorded_images``.
+    units : sequence of int, optional
+        Units in PyTorch's order, from top to bottom. By default four of the recorded ones that
+        fire, from the most to the least active.
+    ax : Axes, optional
+        A new figure's where it is not given.
+    time_unit : Quantity
+        Unit of the time axis.
+
+    Returns
+    -------
+    Axes
+        Each trace has a row and a scale of its own, told by its tick labels: in units of the
+        threshold where ``run.parameters`` has ``thresholds``, else in those of the weights.
+
+    Raises
+    ------
+    InputError
+        If the potentials of the population, an image or a unit were not recorded.
+    """
+    name_of_unit = unit_name(time_unit)
+    rows = _rows(run, population, image, units)
+    ax = new_axes(ax, COLUMN, 0.45 + 0.5 * len(rows))
+    time = times(np.arange(run.n_steps), run.dt, time_unit)
+    for number, row in enumerate(rows):
+        color = f"C{number % 7}"
+        label = f"{population} unit {row.unit}"
+        ax.axhline(float(row.height(0)), color="0.85", linewidth=0.5, zorder=0)
+        ax.plot(time, row.height(row.trace), color=color, label=label, zorder=3)
+        if row.theta is not None:
+            ax.axhline(float(row.height(1)), color="0.45", lw=0.6, ls=(0, (4, 3)), zorder=1)
+        _mark_spikes(ax, run, population, image, row, time_unit)
+        _name_unit(ax, run, population, image, row)
+    _finish(ax, rows)
+    ax.set_xlim(0, float(times(run.n_steps, run.dt, time_unit)))
+    ax.set_xlabel(f"time ({name_of_unit})")
+    return ax
+
+
+def _rows(run: Recording, population: str, image: int, units: Sequence[int] | None) -> list[Row]:
+    """The traces, in units of the threshold where it is known, and their places."""
+    values = run.potential(population, image)
+    recorded = np.asarray(run.recorded_units[population])
+    if units is None:
+        units = _choose(_counts(run, population, image)[recorded], recorded, run.n_steps)
+    if not len(units):
+        raise InputError(f"units of {population!r} is empty; name at least one unit")
+    if missing := [unit for unit in units if unit not in recorded]:
+        raise InputError(
+            f"the potential of unit {missing[0]} of {population!r} was not recorded;"
+            f" {len(recorded):,} units were, such as {recorded[0]}"
+        )
+    rows: list[Row] = []
+    for place, unit in enumerate(units):
+        theta = _threshold(run, population, unit)
+        trace = values[:, np.flatnonzero(recorded == unit)[0]] / (theta or 1.0)
+        rows.append(Row(int(unit), trace, theta, PITCH * (len(units) - 1 - place)))
+    return rows
+
+
+def _counts(run: Recording, population: str, image: int) -> np.ndarray:
+    """Spikes of every unit, int64 array (n_units,); none where the population never fires."""
+    if population not in run.counts:
+        return np.zeros(int(np.prod(run.shapes[population])), dtype=np.int64)
+    # Recordings keep small unsigned integers, which wrap when they are negated.
+    return run.counts[population][image].ravel().astype(np.int64)
+
+
+def _choose(counts: np.ndarray, recorded: np.ndarray, n_steps: int) -> list[int]:
+    """Units with different rates: the most active, the least active that fires, and between.
+
+    Units that fire once, or in nearly every step, do not show how a potential rises and is
+    reset; they are chosen only where there are no others.
+    """
+    order = np.argsort(-counts, kind="stable")
+    pools = [
+        order[(counts[order] > 1) & (counts[order] <= 0.8 * n_steps)],
+        order[counts[order] > 0],
+        order,
+    ]
+    pool = next(pool for pool in pools if pool.size)
+    # Equal steps of rate, not of rank: most units fire at low and nearly equal rates.
+    wanted = np.linspace(counts[pool[0]], counts[pool[-1]], min(N_UNITS, pool.size))
+    chosen: list[int] = []
+    for count in wanted:
+        free = np.setdiff1d(pool, chosen)
+        chosen.append(int(free[np.abs(counts[free] - count).argmin()]))
+    return [int(recorded[i]) for i in chosen]
+
+
+def _threshold(run: Recording, population: str, unit: int) -> float | None:
+    """Threshold of a unit, or None where the recording does not know it."""
+    value = run.parameters.get("thresholds", {}).get(population)
+    if value is None:
+        return None
+    array = np.asarray(value, dtype=np.float64).ravel()
+    return float(array[0] if array.size == 1 else array[unit])
+
+
+def _mark_spikes(
+    ax: Axes, run: Recording, population: str, image: int, row: Row, time_unit: Quantity
+) -> None:
+    if population not in run.recorded_spikes:
+        return
+    spikes = run.spikes(population, image)
+    time = times(spikes.step[spikes.unit == row.unit], run.dt, time_unit)
+    foot, tip = (row.base + end for end in SPIKE)
+    marks = ax.vlines(time, foot, tip, colors="black", linewidth=0.6, zorder=2)
+    marks.set_label(f"spikes of unit {row.unit}")
+
+
+def _name_unit(ax: Axes, run: Recording, population: str, image: int, row: Row) -> None:
+    """Name and count to the right of the trace; a feature map's unit by channel and place."""
+    place = ", ".join(str(int(i)) for i in np.unravel_index(row.unit, run.shapes[population]))
+    text = f"{population}[{place}]"
+    if row.theta is not None:
+        n_spikes = int(_counts(run, population, image)[row.unit])
+        text += f"\n{n_spikes} spike{'' if n_spikes == 1 else 's'}"
+    ax.annotate(
+        text,
+        (1, row.base + 0.5),
+        xycoords=ax.get_yaxis_transform(),
+        xytext=(4, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=6,
+        annotation_clip=False,
+    )
+
+
+def _finish(ax: Axes, rows: list[Row]) -> None:
+    """Two ticks for every trace, zero and one more level, and a label that says the unit."""
+    ticks: dict[float, str] = {}
+    for row in rows:
+        level = _level(row)
+        ticks[float(row.height(0))] = "0"
+        ticks[float(row.height(level))] = f"{level:g}".replace("-", "\N{MINUS SIGN}")
+    ax.set_yticks(list(ticks), list(ticks.values()))
+    ax.set_ylim(-0.1, rows[0].base + 1.05)
+    unit = "weights" if rows[0].theta is None else "threshold"
+    ax.set_ylabel(f"membrane potential v\n(units of the {unit})")
+
+
+def _level(row: Row) -> float:
+    """The level of a row's second tick: the threshold, where it stands clear of zero."""
+    low, high = row.range
+    if row.theta is not None and high - low <= 2.5:
+        return 1.0
+    return _round_down(high) if high >= -low else -_round_down(-low)
+
+
+def _round_down(value: float) -> float:
+    """The largest of 1, 2, 5 times a power of ten that is not above a positive value."""
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(max(step * power for step in (1, 2, 5) if step * power <= value * 1.001))

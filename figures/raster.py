@@ -1,0 +1,139 @@
+"""Spike raster: every recorded layer of one image in one picture, the input at the bottom.
+
+Each population has a band of the same height, units from the bottom of the band upwards in
+PyTorch's order. A spike is a vertical tick, as high as one unit's share of the band where that
+is large enough to be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from brian2 import Quantity, ms
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+
+from bionet.errors import InputError
+from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
+from bionet.recording import Recording
+
+__all__ = ["raster"]
+
+BAND = 0.86
+"""Share of a band's height that its units fill."""
+TICK = 0.03
+"""Height in bands at which a tick is well seen."""
+MAX_UNITS = 128
+
+
+@style()
+def raster(
+    run: Recording,
+    image: int = 0,
+    ax: Axes | None = None,
+    time_unit: Quantity = ms,
+    populations: Sequence[str] | None = None,
+    max_units: int | None = MAX_UNITS,
+) -> Axes:
+    """Draw the spikes of one image, one band for each population.
+
+    Parameters
+    ----------
+    run : Recording
+        With recorded spikes.
+    image : int
+        One of ``run.recorded_images``.
+    ax : Axes, optional
+        A new figure's where it is not given.
+    time_unit : Quantity
+        Unit of the time axis.
+    populations : sequence of str, optional
+        From bottom to top; all whose spikes were recorded, in the network's order, by default.
+    max_units : int, optional
+        At most this many units of a population are drawn, one from each of as many equal runs
+        of units; the label says so. None draws all.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    InputError
+        If the spikes of a population or the image were not recorded.
+    """
+    if max_units is not None and max_units < 1:
+        raise InputError(f"max_units must be at least 1, or None for all, but is {max_units}")
+    if populations is None:
+        populations = [name for name in run.shapes if name in run.recorded_spikes]
+    if not populations:
+        raise InputError(
+            "no spikes were recorded, so there is nothing to draw;"
+            ' simulate with record={"conv1": ["spikes"]}'
+        )
+    name_of_unit = unit_name(time_unit)
+    ax = new_axes(ax, COLUMN, 0.55 + 0.36 * len(populations))
+    labels = []
+    for band, population in enumerate(populations):
+        n_units = int(np.prod(run.shapes[population])) if population in run.shapes else 0
+        spikes = run.spikes(population, image)
+        shown = _shown_units(n_units, max_units)
+        ticks = _ticks(times(spikes.step, run.dt, time_unit), spikes.unit, shown, band)
+        _draw(ax, ticks, run.n_steps, f"C{band % 7}", population)
+        labels.append(_label(population, n_units, len(shown)))
+    _finish(ax, labels, float(times(run.n_steps, run.dt, time_unit)), name_of_unit)
+    return ax
+
+
+def _shown_units(n_units: int, max_units: int | None) -> np.ndarray:
+    """The units to draw, ascending.
+
+    One unit at random from each of equal runs: units at equal distances would sample a feature
+    map in stripes wherever the distance and the map's width have a common divisor.
+    """
+    if max_units is None or n_units <= max_units:
+        return np.arange(n_units)
+    edges = np.linspace(0, n_units, max_units + 1).astype(int)
+    return np.random.default_rng(0).integers(edges[:-1], edges[1:])
+
+
+def _ticks(time: np.ndarray, unit: np.ndarray, shown: np.ndarray, band: int) -> np.ndarray:
+    """Line segments, array (n_ticks, 2 ends, 2 coordinates), row by row of a band."""
+    row = np.searchsorted(shown, unit)
+    drawn = np.isin(unit, shown)
+    time, row = time[drawn], row[drawn]
+    n_rows = max(len(shown), 1)
+    middle = band + (1 - BAND) / 2 + BAND * (row + 0.5) / n_rows
+    # Thinner where more rows than the default share the band, so that they do not merge.
+    half = max(0.8 * BAND / n_rows, TICK * min(1, MAX_UNITS / n_rows), TICK / 4) / 2
+    ends = [np.stack([time, middle + side * half], axis=1) for side in (-1, 1)]
+    return np.stack(ends, axis=1)
+
+
+def _draw(ax: Axes, ticks: np.ndarray, n_steps: int, color: str, population: str) -> None:
+    # Neighbouring steps stay apart down to a hair line, over some 190 points of width.
+    width = float(np.clip(76 / n_steps, 0.25, 0.8))
+    collection = LineCollection(
+        list(ticks), colors=color, linewidths=width, capstyle="butt", rasterized=True
+    )
+    collection.set_label(population)
+    ax.add_collection(collection, autolim=False)
+
+
+def _label(population: str, n_units: int, n_shown: int) -> str:
+    number = f"{n_units:,}" if n_shown == n_units else f"{n_shown:,} of {n_units:,}"
+    return f"{population}\n({number})"
+
+
+def _finish(ax: Axes, labels: list[str], duration: float, unit: str) -> None:
+    for edge in range(1, len(labels)):
+        ax.axhline(edge, color="0.8", linewidth=0.5, zorder=0)
+    ax.set_xlim(0, duration)
+    ax.set_ylim(0, len(labels))
+    ax.set_yticks(np.arange(len(labels)) + 0.5, labels)
+    ax.tick_params(axis="y", length=0)
+    # Set off from the spikes of the first step.
+    ax.spines["left"].set_position(("outward", 3))
+    ax.set_xlabel(f"time ({unit})")
+    ax.set_ylabel("population (units)")

@@ -1,0 +1,205 @@
+"""The zoo: LeNet-5, its shipped weights, and weights that must be refused."""
+
+import json
+import os
+import pickle
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from bionet import datasets, zoo
+from bionet.errors import InputError
+from bionet.train import evaluate, save_weights
+
+SHIPPED = [(found.name, data) for found in zoo.ENTRIES.values() for data in found.data]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.safetensors"
+    save_weights(zoo.lenet5(), path, {"network": "lenet5", "accuracy": 0.5})
+    return path
+
+
+def test_lenet5_has_the_layers_of_the_paper() -> None:
+    net = zoo.lenet5()
+    shapes = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
+    assert shapes == {
+        "conv1.weight": (20, 1, 5, 5),
+        "conv2.weight": (50, 20, 5, 5),
+        "fc1.weight": (500, 800),
+        "fc2.weight": (10, 500),
+    }
+    kinds = [
+        type(module).__name__ for module in net.children() if not isinstance(module, nn.Dropout)
+    ]
+    block = ["Conv2d", "ReLU", "AvgPool2d"]
+    assert kinds == [*block, *block, "Flatten", "Linear", "ReLU", "Linear"]
+    assert net.training
+    assert net(torch.zeros(2, *zoo.entry("lenet5").input_shape)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(("network", "data"), SHIPPED)
+def test_shipped_weights_load_in_evaluation_mode_and_say_where_they_come_from(
+    network: str, data: str
+) -> None:
+    net = zoo.load(network, data)
+    assert not any(module.training for module in net.modules())
+    tensors, header = zoo.read_weights(zoo.shipped(network, data))
+    assert all(tensor.dtype == torch.float32 for tensor in tensors.values())
+    assert zoo.shipped(network, data).stat().st_size < 2_000_000
+    assert header == zoo.provenance(f"{network}-{data}")
+    assert header == zoo.provenance(zoo.shipped(network, data))
+    assert header["command"] == f"bionet train {network} --data {data} --seed 0"
+    assert (header["network"], header["data"], header["seed"]) == (network, data, 0)
+    assert header["versions"].keys() == {"python", "bionet", "torch", "numpy"}
+
+
+def test_digits_weights_reach_their_stated_accuracy() -> None:
+    accuracy = evaluate(zoo.lenet5("digits"), *datasets.load("digits"))
+    assert accuracy >= 0.98
+    assert accuracy == pytest.approx(zoo.provenance("lenet5-digits")["accuracy"], abs=0.0011)
+
+
+@pytest.mark.skipif(not os.environ.get("BIONET_DATA"), reason="BIONET_DATA names no data folder")
+@pytest.mark.parametrize(("data", "least"), [("mnist", 0.994), ("fashion-mnist", 0.90)])
+def test_other_weights_reach_their_stated_accuracy(data: str, least: float) -> None:
+    accuracy = evaluate(zoo.lenet5(data), *datasets.load(data))
+    assert accuracy >= least
+    assert accuracy == pytest.approx(zoo.provenance(f"lenet5-{data}")["accuracy"], abs=0.0003)
+
+
+def test_unknown_names_list_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="network: expected one of lenet5, got 'vgg'"):
+        zoo.load("vgg")
+    with pytest.raises(
+        InputError, match="one of digits, mnist, fashion-mnist, or a .* got 'cifar10'"
+    ):
+        zoo.lenet5("cifar10")
+    with pytest.raises(
+        InputError, match="one of lenet5-digits, .* or a safetensors file, got 'vgg'"
+    ):
+        zoo.provenance("vgg")
+    with pytest.raises(InputError, match="there is no file"):
+        zoo.read_weights(tmp_path / "nothing.safetensors")
+    with pytest.raises(InputError, match="there is no file"):
+        zoo.lenet5(tmp_path)
+
+
+def test_weights_of_a_file_go_into_the_network(weights: Path) -> None:
+    net = zoo.lenet5(weights)
+    assert not net.training
+    for name, tensor in load_file(weights).items():
+        torch.testing.assert_close(net.state_dict()[name], tensor, rtol=0, atol=0)
+    assert zoo.provenance(weights) == {"network": "lenet5", "accuracy": 0.5}
+
+
+def test_load_weights_leaves_the_mode(weights: Path) -> None:
+    net = zoo.lenet5()
+    zoo.load_weights(net, weights)
+    assert net.training
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (
+            lambda w: w.pop("fc2.weight"),
+            "weights of another network, without fc2.weight, with unknown no",
+        ),
+        (lambda w: w.update(bias=torch.zeros(1)), "without nothing, with unknown bias; use"),
+        (
+            lambda w: w.update({"fc2.weight": torch.zeros(11, 500)}),
+            r"'fc2.weight' must have shape \(10, 500\), got \(11, 500\)",
+        ),
+        (
+            lambda w: w.update({"fc2.weight": torch.full((10, 500), torch.nan)}),
+            "'fc2.weight' holds NaN or infinity",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_and_change_nothing(
+    weights: Path, change: object, match: str
+) -> None:
+    tensors = load_file(weights)
+    change(tensors)  # type: ignore[operator]
+    save_file(tensors, weights)
+    net = zoo.lenet5()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    with pytest.raises(InputError, match=match) as error:
+        zoo.load_weights(net, weights)
+    assert "\n" not in str(error.value)
+    for name, tensor in net.state_dict().items():
+        torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
+
+
+class Bomb:
+    """Unpickling it writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize(
+    "name", ["weights.pt", "weights.PTH", "weights.pkl", "weights.safetensors"]
+)
+def test_pickles_are_refused_unread(tmp_path: Path, name: str) -> None:
+    path, trace = tmp_path / name, tmp_path / "was-read"
+    path.write_bytes(pickle.dumps(Bomb(trace)))
+    with pytest.raises(InputError, match=r"pickle.*never load.*safetensors\.torch\.save_file"):
+        zoo.lenet5(path)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("name", ["weights.pt", "weights.safetensors"])
+def test_files_of_torch_save_are_refused(tmp_path: Path, name: str) -> None:
+    torch.save(zoo.lenet5().state_dict(), tmp_path / name)
+    with pytest.raises(InputError, match=r"never load.*safetensors\.torch\.save_file"):
+        zoo.lenet5(tmp_path / name)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, -1])
+def test_truncated_weights_are_refused(weights: Path, keep: int) -> None:
+    weights.write_bytes(weights.read_bytes()[:keep])
+    with pytest.raises(InputError, match="damaged or not a safetensors file") as error:
+        zoo.lenet5(weights)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("provenance", "match"), [("{", "header is damaged"), ("[1]", r"must be an object, got \[1\]")]
+)
+def test_damaged_provenance_is_refused(weights: Path, provenance: str, match: str) -> None:
+    save_file(load_file(weights), weights, {"bionet": provenance})
+    with pytest.raises(InputError, match=match):
+        zoo.provenance(weights)
+
+
+def test_foreign_headers_are_given_as_they_are(weights: Path) -> None:
+    save_file(load_file(weights), weights, {"format": "pt"})
+    assert zoo.provenance(weights) == {"format": "pt"}
+
+
+@pytest.mark.parametrize("low_bytes", [b"\x80\x04", b"PK"])
+def test_a_header_whose_length_looks_like_a_pickle_is_read(weights: Path, low_bytes: bytes) -> None:
+    # Every 32nd header is 128 + 256 k bytes long: the file begins with 0x80, as a pickle does.
+    whole = weights.read_bytes()
+    (length,) = struct.unpack("<Q", whole[:8])
+    header = json.dumps(json.loads(whole[8 : 8 + length])).encode()
+    padded = header.ljust(int.from_bytes(low_bytes, "little"))
+    assert len(padded) > len(header)
+    weights.write_bytes(struct.pack("<Q", len(padded)) + padded + whole[8 + length :])
+    assert zoo.provenance(weights)["network"] == "lenet5"
+
+
+def test_weights_of_a_type_without_numbers_in_numpy_are_refused(weights: Path) -> None:
+    save_file({name: tensor.bfloat16() for name, tensor in load_file(weights).items()}, weights)
+    with pytest.raises(InputError, match="can't be read .*bfloat16.*; save it as float32"):
+        zoo.lenet5(weights)
