@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from bionet.synapses import SharedSynapses
 
 __all__ = ["Built", "assemble", "build", "input_population"]
 
+Connect = Callable[[Projection, Any, Any, Mapping[str, Any]], Any]
 SLOTS = ("integrate", "deliver", "update", "threshold", "reset", "record")
 
 
@@ -50,7 +51,7 @@ def input_population(snn: SpikingNetwork, plan: Plan) -> Population:
     return Population("input", snn.input_shape, model)
 
 
-def assemble(snn: SpikingNetwork, plan: Plan) -> Built:
+def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) -> Built:
     """All Brian2 objects of a network, on the active device.
 
     Layers are synchronous: within a step each population integrates, receives the spikes that
@@ -61,7 +62,11 @@ def assemble(snn: SpikingNetwork, plan: Plan) -> Built:
     ----------
     snn : SpikingNetwork
     plan : Plan
+    connect : callable, optional
+        Makes the synapses of a projection from (projection, source, target, arguments of
+        :class:`~bionet.synapses.SharedSynapses`); by default it is that class.
     """
+    connect = connect or shared_synapses
     clock = brian2.Clock(dt=plan.dt * second, name="bionet_clock")
     populations = (input_population(snn, plan), *snn.populations)
     driven = {q.target for q in snn.projections if q.source == "input" and plan.coding == "analog"}
@@ -69,7 +74,9 @@ def assemble(snn: SpikingNetwork, plan: Plan) -> Built:
     for population in populations:
         groups[population.name] = _group(population, plan, clock, population.name in driven)
     for projection in snn.projections:
-        synapses = _synapses(projection, snn, groups, populations, plan)
+        arguments = _synapses(projection, snn, groups, populations, plan)
+        ends = groups[projection.source], groups[projection.target]
+        synapses = connect(projection, *ends, arguments)
         groups[synapses.name] = synapses
     presentation = _presentation(populations, groups, driven, plan)
     for population in populations:
@@ -190,7 +197,8 @@ def _synapses(
     groups: Mapping[str, Any],
     populations: tuple[Population, ...],
     plan: Plan,
-) -> SharedSynapses:
+) -> dict[str, Any]:
+    """Arguments of SharedSynapses for a projection."""
     models = {p.name: p.model for p in populations}
     source = models[projection.source]
     onset = "onset" in source.events
@@ -198,12 +206,9 @@ def _synapses(
     if name in groups:
         name = f"{projection.target}_synapses_from_{projection.source}"
     variable = "I" if onset else projection.variable or models[projection.target].input
-    return SharedSynapses(
-        groups[projection.source],
-        groups[projection.target],
-        projection.kernel,
-        snn.shape(projection.source),
-        snn.shape(projection.target),
+    return dict(
+        source_shape=snn.shape(projection.source),
+        target_shape=snn.shape(projection.target),
         variable=variable,
         event="onset" if onset else "spike",
         amplitude=source.amplitude,
@@ -214,6 +219,13 @@ def _synapses(
         when=f"before_integrate_{projection.target}" if onset else f"deliver_{projection.target}",
         name=name,
     )
+
+
+def shared_synapses(
+    projection: Projection, source: Any, target: Any, arguments: Mapping[str, Any]
+) -> SharedSynapses:
+    """Synapses that store the kernel of a projection once."""
+    return SharedSynapses(source, target, projection.kernel, **arguments)
 
 
 def _presentation(

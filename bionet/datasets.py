@@ -176,7 +176,8 @@ def load(
     Returns
     -------
     Dataset
-        Images (n, channels, height, width) in [0, 1] and labels (n,), in the order of the files.
+        Images (n, channels, height, width) in [0, 1] and labels (n,), in the files' order; ``digits``
+        come shuffled.
 
     Raises
     ------
@@ -224,15 +225,12 @@ def _folder(name: str, source: _Source, data_dir: str | os.PathLike[str] | None)
         "with --data-dir (data_dir=) or BIONET_DATA"
     )
     if not root:
-        raise InputError(
-            f"data set '{name}': no data folder given; get the files from {source.home}, {advice}"
-        )
+        where = f"data set '{name}': no data folder given"
+        raise InputError(f"{where}; get the files from {source.home}, {advice}")
     folder = Path(root) / source.folder
     if not folder.is_dir():
-        raise InputError(
-            f"data set '{name}': folder {folder} not found; get the files from {source.home}, "
-            f"{advice}"
-        )
+        where = f"data set '{name}': folder {folder} not found"
+        raise InputError(f"{where}; get the files from {source.home}, {advice}")
     return folder
 
 

@@ -7,7 +7,8 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,26 +40,67 @@ def run_program(
     seed: int,
     bar: Progress,
 ) -> dict[str, Any]:
-    """Simulate in a compiled C++ program."""
+    """Simulate in compiled C++ programs, ``plan.processes`` of them side by side."""
     del device
     before = time.perf_counter()
     program = ready_program(snn, plan, lambda: bar.note("compiling (once for this network)"))
     compile_seconds = time.perf_counter() - before
+    bar.note("simulating")
+    parts = [p for p in np.array_split(np.arange(len(pixels)), plan.processes) if p.size]
+    done = [0] * len(parts)
+
+    def run_part(position: int) -> dict[str, Any]:
+        def report(count: int) -> None:
+            done[position] = count
+            bar.update(sum(done))
+
+        part = parts[position]
+        return _run_part(snn, plan, program, pixels[part], numbers[part], seed, report)
+
+    before = time.perf_counter()
+    with ThreadPoolExecutor(len(parts)) as pool:
+        try:
+            results = _merge(list(pool.map(run_part, range(len(parts)))))
+        except BaseException:
+            program.stop()  # else the pool would wait for the programs that still run
+            raise
+    results["timing"] = _timing(
+        len(pixels), time.perf_counter() - before, compile_seconds if program.compiled else 0.0
+    )
+    return results
+
+
+def _run_part(
+    snn: SpikingNetwork,
+    plan: Plan,
+    program: Program,
+    pixels: np.ndarray,
+    numbers: np.ndarray,
+    seed: int,
+    report: Callable[[int], None],
+) -> dict[str, Any]:
+    """One process of a program, with a folder of its own that is removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="bionet-"))
     try:
         to_channel_last(pixels, snn.input_shape).astype(plan.dtype).tofile(folder / "images.bin")
         image_streams(seed, numbers).tofile(folder / "streams.bin")
-        bar.note("simulating")
-        before = time.perf_counter()
-        program.run(folder, program_values(snn, plan, len(pixels)), bar.update)
-        run_seconds = time.perf_counter() - before
-        results = _read_program(snn, plan, program, folder, numbers)
+        program.run(folder, program_values(snn, plan, len(pixels)), report)
+        return _read_program(snn, plan, program, folder, numbers)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    results["timing"] = _timing(
-        len(pixels), run_seconds, compile_seconds if program.compiled else 0.0
-    )
-    return results
+
+
+def _merge(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Results of consecutive images, joined along the images."""
+    merged: dict[str, Any] = {}
+    for name, value in parts[0].items():
+        if name == "recorded_units":
+            merged[name] = value
+        elif isinstance(value, dict):
+            merged[name] = {key: np.concatenate([p[name][key] for p in parts]) for key in value}
+        else:
+            merged[name] = np.concatenate([p[name] for p in parts])
+    return merged
 
 
 def _timing(n_images: int, run_seconds: float, compile_seconds: float) -> dict[str, float]:

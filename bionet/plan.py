@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,15 @@ from bionet.equations.inputs import CODINGS
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 
-__all__ = ["Plan", "check_images", "default_lanes", "make_plan", "recorded_images", "useful_lanes"]
+__all__ = [
+    "Plan",
+    "available_cores",
+    "check_images",
+    "default_lanes",
+    "fit_to_images",
+    "make_plan",
+    "recorded_images",
+]
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,9 @@ class Plan:
         Simulation steps of a presentation.
     dt : float
         Simulation step in seconds.
-    lanes, threads : int
+    lanes, threads, processes : int
+        Images side by side in a process, threads that share the lanes, and processes that share
+        the images (C++ standalone).
     dtype : {"float32", "float64"}
     coding : str
     max_rate : float
@@ -48,6 +59,7 @@ class Plan:
     dt: float
     lanes: int
     threads: int = 1
+    processes: int = 1
     dtype: str = "float32"
     coding: str = "analog"
     max_rate: float = 0.0
@@ -124,17 +136,40 @@ def make_plan(
 
 
 def default_lanes(snn: SpikingNetwork, threads: int) -> int:
-    """Lanes whose potentials stay in a core's second-level cache, times threads, at most 64."""
-    per_thread = max(1, 2**19 // (4 * max(snn.n_units, 1)))
+    """Lanes whose potentials take a quarter of a megabyte for each thread, at most 64 in all.
+
+    They then stay in the second-level cache from one Brian2 object to the next; on LeNet-5 three
+    lanes were half as fast again as six or twelve.
+    """
+    per_thread = max(1, 2**18 // (4 * max(snn.n_units, 1)))
     return int(min(64, threads * min(per_thread, 32)))
 
 
-def useful_lanes(plan: Plan, n_images: int, free: bool) -> int:
-    """No more lanes than images; every thread has the same number of lanes where it is free."""
-    lanes = min(plan.lanes, n_images)
-    if free and plan.threads > 1 and lanes > plan.threads:
-        lanes -= lanes % plan.threads
-    return lanes
+def fit_to_images(plan: Plan, n_images: int, device: str, processes: int | None) -> Plan:
+    """The plan with the processes, and on NumPy the lanes, that a number of images can use.
+
+    Compiled programs keep their lanes even where there are fewer images: a lane without an image
+    costs little, another compilation much.
+    """
+    if device == "numpy":
+        return replace(plan, lanes=min(plan.lanes, n_images))
+    if device != "cpp_standalone":
+        return plan
+    if processes is None:
+        # Every process should have at least two batches of lanes to do.
+        useful = max(1, n_images // (2 * plan.lanes))
+        processes = 1 if plan.threads > 1 else min(available_cores(), useful)
+    elif int(processes) != processes or processes < 1:
+        raise InputError(f"processes must be a whole number >= 1, but is {processes}")
+    return replace(plan, processes=min(int(processes), n_images))
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
 
 
 def _steps(duration: Quantity, dt: Quantity) -> int:

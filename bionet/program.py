@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ COMPILE_ARGUMENTS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Program:
     """A compiled simulation.
 
@@ -64,6 +64,12 @@ class Program:
     folder: Path
     manifest: Mapping[str, Any]
     compiled: bool
+    _running: set[subprocess.Popen[str]] = field(default_factory=set, repr=False)
+
+    def stop(self) -> None:
+        """End every process of this program that still runs."""
+        for process in list(self._running):
+            process.kill()
 
     def run(
         self,
@@ -98,6 +104,7 @@ class Program:
                 text=True,
                 start_new_session=True,  # Ctrl-C reaches us alone, and we end it
             )
+            self._running.add(process)
             try:
                 for line in process.stdout or ():
                     if line.startswith("presented ") and on_progress is not None:
@@ -107,6 +114,7 @@ class Program:
                 if process.poll() is None:
                     process.kill()
                     process.wait()
+                self._running.discard(process)
         if code:
             text = (run_folder / "stderr.txt").read_text().strip().splitlines()
             reason = text[-1] if text else "no message"
@@ -157,7 +165,7 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
     ]
     simulation = asdict(plan)
     # Numbers that a running program takes as values:
-    for name in ("steps", "max_rate", "gain"):
+    for name in ("steps", "max_rate", "gain", "processes"):
         del simulation[name]
     return {
         "populations": populations,

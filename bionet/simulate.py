@@ -17,7 +17,7 @@ from bionet.devices import DEVICES, run_here, run_program
 from bionet.errors import InputError
 from bionet.memory import check_memory
 from bionet.network import SpikingNetwork
-from bionet.plan import Plan, check_images, make_plan, recorded_images, useful_lanes
+from bionet.plan import Plan, check_images, fit_to_images, make_plan, recorded_images
 from bionet.progress import Progress
 from bionet.readout import READOUTS
 from bionet.recording import Recording
@@ -37,6 +37,7 @@ def simulate(
     device: str = "cpp_standalone",
     lanes: int | None = None,
     threads: int = 1,
+    processes: int | None = None,
     dtype: str = "float32",
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
@@ -66,7 +67,11 @@ def simulate(
     lanes : int, optional
         Images simulated side by side; chosen by the size of the network by default.
     threads : int
-        OpenMP threads (C++ standalone); they share the lanes.
+        OpenMP threads within a process (C++ standalone); they share the lanes.
+    processes : int, optional
+        Processes that share the images (C++ standalone). By default all cores are used where
+        there are images enough and ``threads`` is 1; unlike threads, which meet some forty times
+        in a step, processes never wait for each other.
     dtype : {"float32", "float64"}
     seed : int
         Selects the random numbers of every image.
@@ -112,7 +117,7 @@ def simulate(
             p.name for p in snn.populations if final_potentials and "v" in p.model.dimensions
         ),
     )
-    plan = replace(plan, lanes=useful_lanes(plan, len(pixels), lanes is None))
+    plan = fit_to_images(plan, len(pixels), device, processes)
     recorded = recorded_images(record_images, len(pixels)) if record else np.zeros(0, np.int64)
     check_memory(snn, plan, len(pixels), len(recorded))
     started = time.perf_counter()
@@ -147,7 +152,7 @@ def _run(
     bare = plan if everything else replace(plan, spikes=(), potentials={})
     results = runner(snn, bare, pixels, numbers, device, seed, bar)
     if len(recorded) and not everything:
-        small = replace(plan, lanes=min(plan.lanes, len(recorded)), final_potentials=())
+        small = replace(fit_to_images(plan, len(recorded), device, None), final_potentials=())
         extra = runner(snn, small, pixels[recorded], recorded, device, seed, Progress(0, False))
         for name in ("recorded_spikes", "recorded_potentials", "recorded_units"):
             results[name] = extra[name]
@@ -181,6 +186,7 @@ def _parameters(
         "steps": plan.steps,
         "lanes": plan.lanes,
         "threads": plan.threads if device == "cpp_standalone" else 1,
+        "processes": plan.processes,
         "dtype": plan.dtype,
         "seed": seed,
         "images": n_images,

@@ -262,13 +262,13 @@ class SharedSynapses(Group, CodeRunner):
     def _row(self, unit: int) -> tuple[np.ndarray, np.ndarray]:
         """Channel-last targets and weights of one source unit, each target once."""
         if unit not in self._rows:
-            self._rows[unit] = _targets_of(
+            self._rows[unit] = targets_of(
                 self.kernel, self.source_shape, self.target_shape, unit, self.packed.weights.dtype
             )
         return self._rows[unit]
 
 
-def _targets_of(
+def targets_of(
     kernel: Kernel,
     source: tuple[int, ...],
     target: tuple[int, ...],

@@ -64,6 +64,12 @@ def test_digits_splits_are_disjoint_and_fixed(digits: dict[str, datasets.Dataset
     assert digits["test"].images.sum(dtype=np.float64) == pytest.approx(103727.44, abs=0.01)
 
 
+def test_digits_come_in_a_fixed_shuffled_order(digits: dict[str, datasets.Dataset]) -> None:
+    assert digits["test"].labels[:12].tolist() == [5, 9, 0, 6, 6, 8, 1, 3, 9, 2, 0, 9]
+    for data in digits.values():
+        assert np.bincount(data.labels[:200], minlength=10).min() >= 8
+
+
 def test_another_seed_gives_another_digits_split(digits: dict[str, datasets.Dataset]) -> None:
     other = datasets.load("digits", "test", seed=1)
     assert np.bincount(other.labels).tolist() == [100] * 10
