@@ -176,8 +176,8 @@ def load(
     Returns
     -------
     Dataset
-        Images (n, channels, height, width) in [0, 1] and labels (n,), in the files' order; ``digits``
-        come shuffled.
+        Images (n, channels, height, width) in [0, 1] and labels (n,), in the files' order;
+        ``digits`` come shuffled.
 
     Raises
     ------

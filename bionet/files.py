@@ -79,8 +79,9 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
     if not path.is_file():
         raise InputError(f"there is no file {path}")
     with path.open("rb") as file:
-        start = file.read(2)
-    if start == b"PK" or start[:1] == b"\x80":
+        start = file.read(9)
+    # A safetensors file begins with the length of its JSON header, which may look like a pickle.
+    if start[8:] != b"{" and start.startswith((b"PK", b"\x80")):
         raise InputError(
             f"{path} is a pickle or a torch archive, which bionet never loads;"
             " write the tensors with safetensors.torch.save_file(state_dict, path)"
