@@ -22,6 +22,7 @@ Rueckauer, Lungu, Hu, Pfeiffer 2016, Section 3. Diehl et al. 2015 (maximum).
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,9 +110,10 @@ def activation_scales(
     return scales
 
 
-def check_percentile(percentile: float) -> None:
+def check_percentile(percentile: Any) -> None:
     """Refuse a percentile that is no number in (0, 100]."""
-    if not 0 < percentile <= 100:
+    number = isinstance(percentile, (int, float, np.number)) and not isinstance(percentile, bool)
+    if not number or not 0 < percentile <= 100:
         raise InputError(f"percentile must be above 0 and at most 100, but is {percentile!r}")
 
 
