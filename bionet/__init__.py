@@ -19,6 +19,8 @@ Examples
 """
 
 import importlib
+import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 from bionet.errors import BioNetError, InputError
@@ -97,12 +99,24 @@ _HOME = dict.fromkeys(_NETWORK, "bionet.network") | {
 _MODULES = ("conversion", "datasets", "equations", "figures", "train", "zoo")
 
 
+class _Package(types.ModuleType):
+    """The package, in which a function is not hidden by the submodule of the same name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Importing bionet.simulate sets the attribute `simulate` of the package to the module.
+        if not (name in _HOME and isinstance(value, types.ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"bionet.{name}")
     if name in _HOME:
         value = getattr(importlib.import_module(_HOME[name]), name)
-        globals()[name] = value  # else the submodule of the same name would take its place
+        globals()[name] = value
         return value
     raise AttributeError(f"module 'bionet' has no attribute {name!r}")
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import brian2
 import numpy as np
-from brian2 import Hz, Quantity, check_units, ms, second
+from brian2 import Hz, Quantity, check_units, second
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, Equations, SingleEquation
 
 from bionet.equations.inputs import input_model
 from bionet.equations.model import NeuronModel
 from bionet.layout import to_channel_last, torch_index
 from bionet.network import Population, Projection, SpikingNetwork
-from bionet.plan import Plan, check_images, make_plan
+from bionet.plan import Plan, check_images, make_plan, own_times
 from bionet.presentation import Presentation, PresentationEnd, Reset
 from bionet.randomness import COUNTER_UNIFORM, image_streams, replace_rand, uses_rand
 from bionet.synapses import SharedSynapses
@@ -288,8 +288,8 @@ def _state_monitor(
 def build(
     snn: SpikingNetwork,
     images: np.ndarray,
-    duration: Quantity = 50 * ms,
-    dt: Quantity = 1 * ms,
+    duration: Quantity | None = None,
+    dt: Quantity | None = None,
     *,
     coding: str | None = None,
     max_rate: Quantity | None = None,
@@ -322,6 +322,7 @@ def build(
         As :func:`bionet.simulate`.
     """
     pixels = check_images(snn, images, coding or snn.coding)
+    duration, dt = own_times(snn, duration, dt)
     plan = make_plan(
         snn,
         duration=duration,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from brian2 import Quantity, second
+from brian2 import Hz, Quantity, ms, second
 
 from bionet.equations.inputs import CODINGS
 from bionet.errors import InputError
@@ -22,6 +22,7 @@ __all__ = [
     "default_lanes",
     "fit_to_images",
     "make_plan",
+    "own_times",
     "recorded_images",
 ]
 
@@ -112,13 +113,17 @@ def make_plan(
 ) -> Plan:
     """Check the arguments of a simulation and gather them in a Plan."""
     steps = _steps(duration, dt)
+    own = snn.metadata.get("simulation", {})
     if dtype not in ("float32", "float64"):
         raise InputError(f"dtype is 'float32' or 'float64', but got {dtype!r}")
     for name, value in (("lanes", lanes), ("threads", threads)):
         if value is not None and (int(value) != value or value < 1):
             raise InputError(f"{name} must be a whole number >= 1, but is {value}")
     coding = coding or snn.coding
+    if max_rate is None and "max_rate_hz" in own and coding != "analog":
+        max_rate = own["max_rate_hz"] * Hz
     rate, gain = _rate_and_gain(coding, max_rate, dt)
+    gain = own.get("gain", gain) if coding != "analog" else gain
     spikes, potentials = _record_request(snn, record or {})
     return Plan(
         steps=steps,
@@ -170,6 +175,17 @@ def available_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on Linux
         return os.cpu_count() or 1
+
+
+def own_times(
+    snn: SpikingNetwork, duration: Quantity | None, dt: Quantity | None
+) -> tuple[Quantity, Quantity]:
+    """Presentation and step as given, else the network's own, else 50 ms and 1 ms."""
+    own = snn.metadata.get("simulation", {})
+    return (
+        duration if duration is not None else own.get("duration_ms", 50.0) * ms,
+        dt if dt is not None else own.get("dt_ms", 1.0) * ms,
+    )
 
 
 def _steps(duration: Quantity, dt: Quantity) -> int:

@@ -17,7 +17,7 @@ from bionet.devices import DEVICES, run_here, run_program
 from bionet.errors import InputError
 from bionet.memory import check_memory
 from bionet.network import SpikingNetwork
-from bionet.plan import Plan, check_images, fit_to_images, make_plan, recorded_images
+from bionet.plan import Plan, check_images, fit_to_images, make_plan, own_times, recorded_images
 from bionet.progress import Progress
 from bionet.readout import READOUTS
 from bionet.recording import Recording
@@ -29,8 +29,8 @@ __all__ = ["DEVICES", "simulate"]
 def simulate(
     snn: SpikingNetwork,
     images: np.ndarray,
-    duration: Quantity = 50 * ms,
-    dt: Quantity = 1 * ms,
+    duration: Quantity | None = None,
+    dt: Quantity | None = None,
     *,
     coding: str | None = None,
     max_rate: Quantity | None = None,
@@ -54,9 +54,10 @@ def simulate(
     images : array (n_images, *input_shape)
         Pixels, in PyTorch's order.
     duration : Quantity
-        Length of a presentation, in units of time; a multiple of ``dt``.
+        Length of a presentation, in units of time; a multiple of ``dt``. By default what the
+        conversion chose, or 50 ms.
     dt : Quantity
-        Simulation step, in units of time.
+        Simulation step, in units of time; by default what the conversion chose, or 1 ms.
     coding : {"analog", "poisson", "uniform"}, optional
         Input coding; the network's own by default.
     max_rate : Quantity, optional
@@ -103,6 +104,7 @@ def simulate(
         raise InputError(f"unknown device {device!r}; known are {', '.join(DEVICES)}")
     if readout is not None and readout not in READOUTS:
         raise InputError(f"unknown readout {readout!r}; known are {', '.join(READOUTS)}")
+    duration, dt = own_times(snn, duration, dt)
     plan = make_plan(
         snn,
         duration=duration,

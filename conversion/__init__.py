@@ -15,6 +15,7 @@ import numpy as np
 from torch import nn
 
 from bionet.conversion.activations import activations
+from bionet.conversion.dsnn import convert_dsnn
 from bionet.conversion.pooling import to_average_pooling
 from bionet.conversion.rate import convert_rate
 from bionet.conversion.scales import activation_scales, normalise_weights
@@ -37,7 +38,9 @@ __all__ = [
     "trace",
 ]
 
-METHODS: Mapping[str, Callable[..., SpikingNetwork]] = MappingProxyType({"rate": convert_rate})
+METHODS: Mapping[str, Callable[..., SpikingNetwork]] = MappingProxyType(
+    {"rate": convert_rate, "dsnn": convert_dsnn}
+)
 
 
 def convert(

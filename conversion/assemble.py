@@ -23,6 +23,7 @@ def assemble(
     readout: str,
     method: str,
     metadata: Mapping[str, Any],
+    coding: str = "analog",
 ) -> SpikingNetwork:
     """One population of the model for each record, and one that integrates the last one's input.
 
@@ -36,6 +37,8 @@ def assemble(
     readout : {"MP", "MS", "FS"}
         The readout used where none is named.
     method : str
+    coding : str
+        Input coding used where a simulation does not name one.
     metadata : mapping
         ``activations`` (population -> node of the traced graph) and ``scales`` gain an entry for
         ``readout``, which stands for what the last layer stands for (before a final ReLU).
@@ -62,7 +65,7 @@ def assemble(
         input_shape,
         Readout(last.name, READOUT, readout),
         method,
-        "analog",
+        coding,
         known,
     )
 
