@@ -18,7 +18,7 @@ from brian2 import prefs, second
 from bionet.build import assemble
 from bionet.network import Projection, SpikingNetwork
 from bionet.plan import Plan
-from bionet.synapses import targets_of
+from bionet.targets import Targets
 
 __all__ = ["PLAN", "plain_synapses"]
 
@@ -30,10 +30,8 @@ def synapse_lists(
     projection: Projection, source: tuple[int, ...], target: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Source, target and weight of every synapse of a projection."""
-    rows = [
-        targets_of(projection.kernel, source, target, unit, np.dtype(np.float32))
-        for unit in range(int(np.prod(source)))
-    ]
+    targets = Targets(projection.kernel, source, target, np.dtype(np.float32))
+    rows = [targets[unit] for unit in range(int(np.prod(source)))]
     i = np.repeat(np.arange(len(rows)), [len(where) for where, _ in rows])
     return i, np.concatenate([r[0] for r in rows]), np.concatenate([r[1] for r in rows])
 

@@ -21,8 +21,9 @@ from brian2.groups.group import CodeRunner, Group
 from jinja2 import PackageLoader
 
 from bionet.errors import InputError
-from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
-from bionet.layout import connections, fan_out, from_channel_last, pack, to_channel_last
+from bionet.kernels import Kernel
+from bionet.layout import fan_out, pack
+from bionet.targets import Targets
 
 __all__ = ["SharedSynapses"]
 
@@ -112,10 +113,10 @@ class SharedSynapses(Group, CodeRunner):
         self.source_shape, self.target_shape = source_shape, target_shape
         self.sign, self.delay_steps, self.lanes = sign, delay_steps, lanes
         self.graded = amplitude is not None
-        self._rows: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         dtype = target.variables[variable].dtype
         packed = pack(kernel, source_shape, target_shape, str(np.dtype(dtype)))
         self.packed = packed
+        self._targets: Targets | None = None  # made where it is needed: it copies the weights
         self._add_variables(variable, event, amplitude, dtype)
         CodeRunner.__init__(
             self,
@@ -232,10 +233,13 @@ class SharedSynapses(Group, CodeRunner):
         """
         if self.delay_steps:
             spikes, amplitude = self._delayed(spikes, amplitude)
+        if self._targets is None:
+            dtype = self.packed.weights.dtype
+            self._targets = Targets(self.kernel, self.source_shape, self.target_shape, dtype)
         lanes = target.reshape(self.lanes, -1)
         for index in spikes:
             lane, unit = divmod(int(index), self.packed.n_source)
-            where, weights = self._row(unit)
+            where, weights = self._targets[unit]
             effect = weights if amplitude is None else weights * amplitude[index]
             if self.sign:
                 effect = np.where(np.sign(effect) == self.sign, effect, target.dtype.type(0))
@@ -258,47 +262,3 @@ class SharedSynapses(Group, CodeRunner):
         old_sizes = sizes[part].copy()
         sizes[part] = amplitude
         return old, old_sizes
-
-    def _row(self, unit: int) -> tuple[np.ndarray, np.ndarray]:
-        """Channel-last targets and weights of one source unit, each target once."""
-        if unit not in self._rows:
-            self._rows[unit] = targets_of(
-                self.kernel, self.source_shape, self.target_shape, unit, self.packed.weights.dtype
-            )
-        return self._rows[unit]
-
-
-def targets_of(
-    kernel: Kernel,
-    source: tuple[int, ...],
-    target: tuple[int, ...],
-    unit: int,
-    dtype: np.dtype,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Targets and weights of one source unit (channel-last), straight from the definition."""
-    if isinstance(kernel, Dense):
-        column = np.zeros(source).reshape(-1)
-        column[to_channel_last(np.arange(column.size).reshape(source), source)[unit]] = 1.0
-        weights = to_channel_last((kernel.weights @ column).reshape(target), target)
-        return np.arange(weights.size), weights.astype(dtype)
-    if isinstance(kernel, OneToOne):
-        weight = np.broadcast_to(np.asarray(kernel.weight, dtype=np.float64), source)
-        return np.array([unit]), to_channel_last(weight, source)[unit : unit + 1].astype(dtype)
-    one = np.zeros(int(np.prod(source)))
-    one[unit] = 1.0
-    _, y, x = np.argwhere(from_channel_last(one, source))[0]
-    channel = unit % source[0]
-    n_out, height, width = kernel.target_shape(source)
-    rows = connections(source, (height, width), kernel)  # type: ignore[arg-type]
-    rows = rows[rows[:, 0] == y * source[2] + x]
-    if isinstance(kernel, AveragePool2d):
-        weights = (kernel.scale / kernel.divisors(source)).reshape(-1)[rows[:, 1]]
-        return rows[:, 1] * n_out + channel, weights.astype(dtype)
-    if not isinstance(kernel, Conv2d):
-        raise InputError(f"the kernel {type(kernel).__name__} is not known to SharedSynapses")
-    group, local = divmod(channel, source[0] // kernel.groups)
-    outs = np.arange(n_out // kernel.groups) + group * (n_out // kernel.groups)
-    taps = kernel.weights.reshape(*kernel.weights.shape[:2], -1)
-    weights = taps[outs, local][:, rows[:, 2]].T
-    where = rows[:, 1][:, None] * n_out + outs
-    return where.reshape(-1), np.ascontiguousarray(weights).reshape(-1).astype(dtype)

@@ -1,0 +1,108 @@
+"""The command line ``bionet``.
+
+Exit codes: 0 all is well, 1 something failed, 2 what was given can't be used, 130 interrupted.
+A failure is one line on standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from bionet.commands.audit import audit
+from bionet.commands.convert import convert
+from bionet.commands.demo import demo
+from bionet.commands.figure import figure
+from bionet.commands.info import info
+from bionet.commands.simulate import simulate
+from bionet.commands.train import train
+from bionet.errors import BioNetError, InputError
+
+__all__ = ["app", "main"]
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="bionet",
+    help="Trained PyTorch networks as spiking differential equations in Brian2.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (demo, train, convert, simulate, audit, figure, info):
+    app.command()(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from bionet import __version__
+
+        typer.echo(f"bionet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Trained PyTorch networks as spiking differential equations in Brian2."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; ``sys.argv`` by default.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    try:
+        # Not standalone: typer would frame its errors and end the process itself.
+        code = app(args=arguments, prog_name="bionet", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        return _failure(error)
+    if code == INTERRUPTED:
+        _say("interrupted; no unfinished result was kept")
+    return code if isinstance(code, int) else 0
+
+
+def _failure(error: Exception) -> int:
+    """Say in one line what went wrong, and give the exit code; a programming error is raised."""
+    if hasattr(error, "format_message"):  # typer's own: unknown option, missing argument
+        _say(f"{error.format_message()} (see bionet --help)")
+        return int(getattr(error, "exit_code", BAD_INPUT))
+    if isinstance(error, InputError) or type(error).__name__ == "DimensionMismatchError":
+        _say(str(error))
+        return BAD_INPUT
+    if isinstance(error, (BioNetError, OSError, MemoryError)):
+        _say(str(error) or type(error).__name__)
+        return FAILED
+    raise error
+
+
+def _say(text: str) -> None:
+    print(f"bionet: {' '.join(text.split())}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""``bionet audit``: a spiking network against the network it was converted from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bionet.commands import options as o
+from bionet.commands.inputs import load_images, source_network
+from bionet.commands.outputs import check_writable, save_audit, save_labels, staged
+from bionet.commands.simulate import ann_accuracy, simulated
+from bionet.report import audit_table, describe, measure, write_run
+
+__all__ = ["audit"]
+
+
+def audit(
+    context: typer.Context,
+    network: Annotated[
+        str, typer.Argument(help="The network that was converted: lenet5, or module:function.")
+    ],
+    snn: Annotated[Path, typer.Argument(metavar="SNN", help="The .snn file of bionet convert.")],
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Weights of NETWORK, as for convert.  [default: those converted]"),
+    ] = None,
+    data: o.Data = "digits",
+    split: o.Split = "test",
+    images: Annotated[int, typer.Option(help="The first images.")] = 200,
+    duration: o.Duration = "100ms",
+    dt: o.Dt = "1ms",
+    coding: o.Coding = None,
+    max_rate: o.MaxRate = None,
+    device: o.Device = "cpp_standalone",
+    lanes: o.Lanes = None,
+    threads: o.Threads = 1,
+    processes: o.Processes = None,
+    dtype: o.Dtype = "float32",
+    data_dir: o.DataDir = None,
+    seed: o.Seed = 0,
+    progress: o.ProgressBar = True,
+    out: Annotated[Path, typer.Option(help="Folder for the table and its data.")] = Path(
+        "runs/audit"
+    ),
+) -> None:
+    """Compare every layer's activations with its spikes; names the first bad layer."""
+    arguments = context.params
+    check_writable(out)
+    settings = simulated(arguments)
+    from bionet.audit import audit as audit_network
+    from bionet.network import SpikingNetwork
+    from bionet.simulate import simulate as simulate_network
+
+    spiking = SpikingNetwork.load(snn)
+    noted = spiking.metadata.get("source", {})
+    if weights is None and noted.get("network") == network:
+        weights = noted.get("weights")
+    source = source_network(network, weights)
+    chosen = load_images(data, split, data_dir).first(images, "--images")
+    chosen.check_classes(spiking.population(spiking.readout.potential).size)
+    run = simulate_network(spiking, chosen.images, final_potentials=True, **settings)
+    result = audit_network(source.net, spiking, run, chosen.images)
+    found = describe(
+        "audit",
+        arguments,
+        network=network,
+        **measure(spiking, run, chosen.labels),
+        accuracy_ann=ann_accuracy(source, chosen),
+        first_bad=result.first_bad,
+        verdict=result.verdict(),
+    )
+    with staged(out) as folder:
+        run.save(folder)
+        save_labels(folder, chosen.labels)
+        save_audit(folder, result)
+        write_run(folder / "run.json", found)
+    console = Console()
+    console.print(audit_table(result))
+    console.print(f"audit: {out}", soft_wrap=True)

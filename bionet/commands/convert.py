@@ -1,0 +1,107 @@
+"""``bionet convert``: a trained PyTorch network becomes a spiking network."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from bionet.commands.inputs import Images, Source, load_images, source_network
+from bionet.commands.options import Data, DataDir, InputShape, Seed, Weights
+from bionet.commands.outputs import check_writable
+from bionet.report import describe, write_run
+
+if TYPE_CHECKING:
+    from bionet.network import SpikingNetwork
+
+__all__ = ["CALIBRATION_IMAGES", "convert", "converted"]
+
+CALIBRATION_IMAGES = 500
+
+
+def convert(
+    context: typer.Context,
+    network: Annotated[
+        str, typer.Argument(help="A network of the zoo (lenet5), or module:function of your own.")
+    ],
+    weights: Weights = None,
+    data: Data = "digits",
+    method: Annotated[str, typer.Option(help="Conversion method: rate.")] = "rate",
+    normalisation: Annotated[
+        Literal["percentile", "max", "none"] | None,
+        typer.Option(help="What of a layer's activations fires in every step.  [rate: percentile]"),
+    ] = None,
+    percentile: Annotated[
+        float | None,
+        typer.Option(help="Of a layer's activations, above 0, at most 100.  [rate: 99.9]"),
+    ] = None,
+    channelwise: Annotated[
+        bool, typer.Option("--channelwise", help="A scale for every channel, not every layer.")
+    ] = False,
+    reset: Annotated[
+        Literal["subtract", "zero"] | None,
+        typer.Option(help="What a spike does to the potential.  [rate: subtract]"),
+    ] = None,
+    calibration_images: Annotated[
+        int, typer.Option(help="Training images, drawn by the seed, to measure activations on.")
+    ] = CALIBRATION_IMAGES,
+    input_shape: InputShape = None,
+    data_dir: DataDir = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="File for the spiking network.  [default: NETWORK.snn]")
+    ] = None,
+) -> None:
+    """Convert a trained PyTorch network to a spiking network."""
+    out = out or Path(network.partition(":")[2] or network).with_suffix(".snn")
+    check_writable(out.parent)
+    given = {
+        "normalisation": normalisation,
+        "percentile": percentile,
+        "channelwise": channelwise or None,
+        "reset": reset,
+    }
+    options = {name: value for name, value in given.items() if value is not None}
+    started = time.perf_counter()
+    source = source_network(network, weights, input_shape)
+    images = load_images(data, "train", data_dir)
+    calibration = images.drawn(calibration_images, seed, "--calibration-images")
+    snn = converted(source, calibration, method, options)
+    snn.save(out)
+    found = describe(
+        "convert",
+        context.params,
+        network=network,
+        network_hash=snn.hash(),
+        method=method,
+        coding=snn.coding,
+        images=len(calibration.images),
+        seconds=time.perf_counter() - started,
+    )
+    write_run(out.with_suffix(".run.json"), found)
+    console = Console()
+    console.print(str(snn), highlight=False, markup=False, soft_wrap=True)
+    console.print(f"written to {out}", soft_wrap=True)
+
+
+def converted(
+    source: Source, calibration: Images, method: str = "rate", options: dict[str, Any] | None = None
+) -> SpikingNetwork:
+    """Convert a network, and note in the result where it comes from."""
+    from bionet.conversion import convert as convert_network
+
+    options = dict(options or {})
+    if options.get("normalisation") == "none":
+        options["normalisation"] = None
+    snn = convert_network(
+        source.net,
+        method=method,
+        calibration=calibration.images,
+        input_shape=source.input_shape,
+        **options,
+    )
+    return replace(snn, metadata={**snn.metadata, "source": source.metadata})

@@ -1,0 +1,103 @@
+"""``bionet info``: what is installed and found, or what a file or folder holds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bionet.cache import cache_folder, cache_size
+from bionet.commands.options import DataDir, NoSeed
+from bionet.commands.outputs import check_writable
+from bionet.errors import InputError
+from bionet.report import describe, read_run, result_table, versions, write_run
+
+__all__ = ["info"]
+
+
+def info(
+    context: typer.Context,
+    path: Annotated[
+        Path | None, typer.Argument(help="An .snn file or the folder of a run to describe.")
+    ] = None,
+    data_dir: DataDir = None,
+    seed: NoSeed = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for run.json; none without it.")] = None,
+) -> None:
+    """Show versions, compiler, cache and data sets; or describe a spiking network or a run."""
+    if out is not None:
+        check_writable(out)
+    console = Console()
+    if path is None:
+        found = _environment(data_dir)
+        table = Table(show_header=False)
+        table.add_column(style="bold")
+        table.add_column(overflow="fold")
+        for name, text in found.items():
+            table.add_row(name, text)
+        console.print(table)
+    else:
+        found = {}
+        _describe(path, console)
+    if out is not None:
+        write_run(out / "run.json", describe("info", context.params, found=found))
+
+
+def _environment(data_dir: Path | None) -> dict[str, str]:
+    """What simulations depend on; nothing is compiled and neither Brian2 nor torch imported."""
+    from bionet import datasets
+
+    compiler = _compiler()
+    programs, size = cache_size()
+    found = {"versions": ", ".join(f"{name} {text}" for name, text in versions().items())}
+    found["C++ compiler"] = compiler or "none: set CXX or install g++ (device numpy works without)"
+    found["devices"] = "cpp_standalone, cython, numpy" if compiler else "numpy"
+    found["cores"] = str(os.cpu_count())
+    found["program cache"] = f"{cache_folder()}: {programs} programs, {size / 1e6:,.1f} MB"
+    root = data_dir or os.environ.get("BIONET_DATA")
+    found["data folder"] = str(root) if root else "none: set BIONET_DATA or give --data-dir"
+    for name in datasets.names():
+        try:
+            found[f"data {name}"] = f"{len(datasets.load(name, 'test', data_dir)):,} test images"
+        except InputError as error:
+            where, _, advice = str(error).partition(";")
+            found[f"data {name}"] = where if root or not advice else "not found"
+    return found
+
+
+def _compiler() -> str | None:
+    """The first line of what the compiler says of its version."""
+    command = os.environ.get("CXX", "g++")
+    if shutil.which(command) is None:
+        return None
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.partition("\n")[0] or command
+
+
+def _describe(path: Path, console: Console) -> None:
+    """Print a spiking network, or the table and the populations of a run."""
+    if not path.is_dir():
+        from bionet.network import SpikingNetwork
+
+        text = str(SpikingNetwork.load(path))
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        return
+    from bionet.recording import Recording
+
+    run = Recording.load(path)
+    found = read_run(path) or dict(run.parameters)
+    console.print(result_table(found, str(path)))
+    table = Table("population", "shape", "spikes per image", "recorded")
+    for name, sizes in run.shapes.items():
+        spikes = f"{run.n_spikes[name]:,.1f}" if name in run.n_spikes else ""
+        groups = {"spikes": run.recorded_spikes, "v": run.recorded_potentials}
+        recorded = ", ".join(kind for kind, group in groups.items() if name in group)
+        table.add_row(name, "x".join(map(str, sizes)), spikes, recorded)
+    console.print(table)
+    console.print(f"recorded images: {len(run.recorded_images)} of {run.n_images}")

@@ -1,0 +1,83 @@
+"""Options that several commands share: type, flag, one line of help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = [
+    "Coding",
+    "Data",
+    "DataDir",
+    "Device",
+    "Dt",
+    "Dtype",
+    "Duration",
+    "InputShape",
+    "Lanes",
+    "MaxRate",
+    "NoSeed",
+    "Processes",
+    "ProgressBar",
+    "Readout",
+    "Seed",
+    "Split",
+    "Threads",
+    "Weights",
+]
+
+Option = typer.Option
+
+Data = Annotated[
+    str,
+    Option(help="digits, mnist, fashion-mnist, cifar10, or an .npz file with images and labels."),
+]
+DataDir = Annotated[
+    Path | None, Option(help="Folder that holds the data sets' folders.  [default: $BIONET_DATA]")
+]
+Split = Annotated[Literal["train", "test"], Option(help="Which part of the data set.")]
+Weights = Annotated[
+    str | None,
+    Option(help="Data set that shipped weights were trained on, or a safetensors file."),
+]
+InputShape = Annotated[
+    str | None,
+    Option(help="Shape of one image, such as 1,28,28.  [default: that of the data]"),
+]
+Duration = Annotated[str, Option(help="Length of a presentation, with its unit: 100ms, 0.1s.")]
+Dt = Annotated[str, Option(help="Simulation step, with its unit: 1ms, 500us.")]
+Coding = Annotated[
+    Literal["analog", "poisson", "uniform"] | None,
+    Option(help="Input coding.  [default: the network's own]"),
+]
+MaxRate = Annotated[
+    str | None,
+    Option(help="Rate of an input of value 1, with its unit: 100Hz.  [default: a spike a step]"),
+]
+Device = Annotated[
+    Literal["cpp_standalone", "cython", "numpy"], Option(help="Code generation of Brian2.")
+]
+Lanes = Annotated[
+    int | None, Option(help="Images simulated side by side.  [default: by the network's size]")
+]
+Threads = Annotated[int, Option(help="OpenMP threads of a process.")]
+Processes = Annotated[
+    int | None, Option(help="Processes that share the images.  [default: by the cores]")
+]
+Dtype = Annotated[Literal["float32", "float64"], Option(help="Precision of the potentials.")]
+Readout = Annotated[
+    Literal["MP", "MS", "FS"] | None,
+    Option(
+        help="Maximal potential, most spikes or first spike.  [default: the network's own]",
+        case_sensitive=False,
+    ),
+]
+Seed = Annotated[int, Option(min=0, help="Selects all random numbers.")]
+NoSeed = Annotated[
+    int, Option(min=0, help="Noted in run.json; this command draws no random numbers.")
+]
+ProgressBar = Annotated[
+    bool, Option("--progress/--no-progress", help="Show progress with rate and time left.")
+]

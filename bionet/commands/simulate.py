@@ -1,0 +1,162 @@
+"""``bionet simulate``: a spiking network sees images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bionet.commands import options as o
+from bionet.commands.convert import CALIBRATION_IMAGES, converted
+from bionet.commands.inputs import (
+    Images,
+    Source,
+    converted_source,
+    frequency,
+    load_images,
+    numbers,
+    source_network,
+    time,
+)
+from bionet.commands.outputs import check_writable, save_labels, staged
+from bionet.errors import InputError
+from bionet.report import describe, measure, result_table, write_run
+
+if TYPE_CHECKING:
+    from bionet.network import SpikingNetwork
+    from bionet.recording import Recording
+
+__all__ = ["ann_accuracy", "save_run", "simulate", "simulated"]
+
+
+def simulate(
+    context: typer.Context,
+    network: Annotated[
+        str,
+        typer.Argument(help="An .snn file, or a network with --weights to convert by defaults."),
+    ],
+    weights: o.Weights = None,
+    data: o.Data = "digits",
+    split: o.Split = "test",
+    images: Annotated[int | None, typer.Option(help="The first images.  [default: all]")] = None,
+    duration: o.Duration = "100ms",
+    dt: o.Dt = "1ms",
+    coding: o.Coding = None,
+    max_rate: o.MaxRate = None,
+    device: o.Device = "cpp_standalone",
+    lanes: o.Lanes = None,
+    threads: o.Threads = 1,
+    processes: o.Processes = None,
+    dtype: o.Dtype = "float32",
+    readout: o.Readout = None,
+    record: Annotated[
+        list[str] | None,
+        typer.Option(help="Population or all, and what of it: conv1:spikes,v. May be repeated."),
+    ] = None,
+    record_images: Annotated[
+        str, typer.Option(help="Images to record, such as 0,1,5-9; or all.")
+    ] = "0",
+    data_dir: o.DataDir = None,
+    seed: o.Seed = 0,
+    progress: o.ProgressBar = True,
+    out: Annotated[Path, typer.Option(help="Folder for the recording.")] = Path("runs/simulate"),
+) -> None:
+    """Present images to a spiking network; writes the recording and prints a table."""
+    arguments = context.params
+    check_writable(out)
+    settings = simulated(arguments)
+    snn, source = _network(network, weights, data, data_dir, seed)
+    chosen = load_images(data, split, data_dir).first(images, "--images")
+    recorded = None if record_images == "all" else numbers(record_images, "--record-images")
+    wanted = _recorded(record or [], snn, coding or snn.coding)
+    chosen.check_classes(snn.population(snn.readout.potential).size)
+    from bionet.simulate import simulate as simulate_network
+
+    run = simulate_network(
+        snn, chosen.images, record=wanted, record_images=recorded, readout=readout, **settings
+    )
+    found = describe(
+        "simulate",
+        arguments,
+        network=network,
+        **measure(snn, run, chosen.labels),
+        accuracy_ann=ann_accuracy(source, chosen),
+    )
+    save_run(out, run, chosen, found)
+    console = Console()
+    console.print(result_table(found, f"{network} on {chosen.name}"))
+    console.print(f"recording: {out}", soft_wrap=True)
+
+
+def simulated(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Keyword arguments of :func:`bionet.simulate` from those of a command."""
+    max_rate = arguments["max_rate"]
+    same = ("coding", "device", "lanes", "threads", "processes", "dtype", "seed", "progress")
+    return {name: arguments[name] for name in same} | {
+        "duration": time(arguments["duration"], "--duration"),
+        "dt": time(arguments["dt"], "--dt"),
+        "max_rate": None if max_rate is None else frequency(max_rate, "--max-rate"),
+    }
+
+
+def ann_accuracy(source: Source | None, chosen: Images) -> float | None:
+    """Accuracy of the source network on the same images, where it is known."""
+    if source is None:
+        return None
+    from bionet.evaluation import evaluate
+
+    return evaluate(source.net, chosen.images, chosen.labels)
+
+
+def save_run(out: Path, run: Recording, chosen: Images, found: dict[str, Any]) -> None:
+    """Write a recording, the labels and ``run.json``: all of them or none."""
+    with staged(out) as folder:
+        replace(run, final_potentials={}).save(folder)
+        save_labels(folder, chosen.labels)
+        write_run(folder / "run.json", found)
+
+
+def _network(
+    network: str, weights: str | None, data: str, data_dir: Path | None, seed: int
+) -> tuple[SpikingNetwork, Source | None]:
+    """The spiking network, and the network that it was converted from where that is known."""
+    from bionet import zoo
+    from bionet.network import SpikingNetwork
+
+    if network not in zoo.names() and ":" not in network:
+        if weights is not None:
+            raise InputError(f"--weights is for a network to convert, but {network} is a file")
+        snn = SpikingNetwork.load(network)
+        return snn, converted_source(snn)
+    source = source_network(network, weights)
+    calibration = load_images(data, "train", data_dir)
+    calibration = calibration.drawn(CALIBRATION_IMAGES, seed, "--calibration-images")
+    return converted(source, calibration), source
+
+
+def _recorded(record: list[str], snn: SpikingNetwork, coding: str) -> dict[str, list[str]]:
+    """What to record, by population, from texts such as ``conv1:spikes,v``."""
+    wanted: dict[str, list[str]] = {}
+    for text in record:
+        name, colon, what = text.partition(":")
+        kinds = [kind.strip() for kind in what.split(",")]
+        if not colon or not set(kinds) <= {"spikes", "v"}:
+            raise InputError(f"--record: expected NAME:spikes, NAME:v or both, got {text!r}")
+        found = {name: kinds} if name != "all" else _everywhere(kinds, snn, coding)
+        for population, some in found.items():
+            earlier = wanted.setdefault(population, [])
+            earlier += [kind for kind in some if kind not in earlier]
+    return wanted
+
+
+def _everywhere(kinds: list[str], snn: SpikingNetwork, coding: str) -> dict[str, list[str]]:
+    """Of every population what it has: no spikes where it never fires, no v where it has none."""
+    found = {"input": ["spikes"]} if "spikes" in kinds and coding != "analog" else {}
+    for population in snn.populations:
+        has = {"spikes": population.model.threshold, "v": "v" in population.model.dimensions}
+        if some := [kind for kind in kinds if has[kind]]:
+            found[population.name] = some
+    return found

@@ -1,0 +1,68 @@
+"""``bionet train``: a network of the zoo learns a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bionet.commands.options import DataDir, ProgressBar, Seed
+from bionet.commands.outputs import check_writable
+from bionet.report import describe, result_table, write_run
+
+__all__ = ["train"]
+
+
+def train(
+    context: typer.Context,
+    network: Annotated[str, typer.Argument(help="A network of the zoo: lenet5.")],
+    data: Annotated[str, typer.Option(help="digits, mnist or fashion-mnist.")] = "digits",
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training images.  [default: the recipe's]")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Device of PyTorch: cpu, cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(help="Threads of PyTorch on the CPU.")] = 2,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="File to save every epoch in, and to go on from.")
+    ] = None,
+    data_dir: DataDir = None,
+    seed: Seed = 0,
+    progress: ProgressBar = True,
+    out: Annotated[
+        Path, typer.Option(help="Folder, or file ending in .safetensors, for the weights.")
+    ] = Path("runs/train"),
+) -> None:
+    """Train a network of the zoo; writes its weights with their provenance."""
+    is_file = out.suffix == ".safetensors"
+    check_writable(out.parent if is_file else out)
+    from bionet.train import train_zoo
+
+    result = train_zoo(
+        network,
+        data,
+        epochs=epochs,
+        seed=seed,
+        out=out,
+        data_dir=data_dir,
+        device=device,
+        threads=threads,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
+    found = describe(
+        "train",
+        context.params,
+        network=network,
+        device=device,
+        accuracy_ann=result.accuracy_test,
+        accuracy_train=result.accuracy_train,
+        epochs=result.epochs,
+        seconds=result.seconds,
+        weights=result.weights,
+    )
+    write_run(out.with_suffix(".run.json") if is_file else out / "run.json", found)
+    console = Console()
+    console.print(result_table(found, f"{network} on {data}, {result.epochs} epochs"))
+    console.print(f"weights: {result.weights}", soft_wrap=True)

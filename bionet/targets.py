@@ -1,0 +1,82 @@
+"""The targets and weights of single units, straight from a kernel's definition.
+
+This is the slow and obvious form of every kernel: the NumPy device delivers spikes with it, and the
+compiled loops are tested against it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bionet.errors import InputError
+from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
+from bionet.layout import connections, to_channel_last, torch_index
+
+__all__ = ["Targets"]
+
+Row = tuple[np.ndarray, np.ndarray]
+
+
+class Targets:
+    """Targets and weights of each source unit of a kernel.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    source, target : tuple of int
+        Shapes in PyTorch's order.
+    dtype : str or dtype
+        Type of the weights.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        source: tuple[int, ...],
+        target: tuple[int, ...],
+        dtype: str | np.dtype,
+    ) -> None:
+        self.kernel, self.source, self.target = kernel, source, target
+        self.dtype = np.dtype(dtype)
+        self._rows: dict[int, Row] = {}
+        if isinstance(kernel, (Conv2d, AveragePool2d)):
+            _, height, width = kernel.target_shape(source)
+            table = connections(source, (height, width), kernel)
+            offsets = np.searchsorted(table[:, 0], np.arange(source[1] * source[2] + 1))
+            self._table, self._offsets = table[:, 1:], offsets
+        elif isinstance(kernel, Dense):
+            columns = to_channel_last(
+                kernel.weights.reshape(kernel.weights.shape[0], *source), source
+            ).T
+            self._columns = to_channel_last(columns.reshape(-1, *target), target)
+        elif not isinstance(kernel, OneToOne):
+            raise InputError(f"the kernel {type(kernel).__name__} is not known to SharedSynapses")
+
+    def __getitem__(self, unit: int) -> Row:
+        """Channel-last targets (each once) and weights of a channel-last source unit."""
+        if unit not in self._rows:
+            where, weights = self._row(unit)
+            self._rows[unit] = where, np.ascontiguousarray(weights, dtype=self.dtype)
+        return self._rows[unit]
+
+    def _row(self, unit: int) -> Row:
+        kernel = self.kernel
+        if isinstance(kernel, Dense):
+            return np.arange(self._columns.shape[1]), self._columns[unit]
+        if isinstance(kernel, OneToOne):
+            weight = np.broadcast_to(np.asarray(kernel.weight, dtype=np.float64), self.source)
+            return np.array([unit]), weight.reshape(-1)[torch_index(self.source)[unit : unit + 1]]
+        pixel, channel = divmod(unit, self.source[0])
+        part = slice(self._offsets[pixel], self._offsets[pixel + 1])
+        pixels, taps = self._table[part].T
+        if isinstance(kernel, AveragePool2d):
+            weights = (kernel.scale / kernel.divisors(self.source)).reshape(-1)[pixels]
+            return pixels * self.source[0] + channel, weights
+        if not isinstance(kernel, Conv2d):  # ruled out when made
+            raise TypeError(type(kernel).__name__)
+        per_group = kernel.weights.shape[0] // kernel.groups
+        group, local = divmod(channel, self.source[0] // kernel.groups)
+        outs = np.arange(per_group) + group * per_group
+        all_taps = kernel.weights.reshape(*kernel.weights.shape[:2], -1)
+        weights = all_taps[outs, local][:, taps].T
+        return (pixels[:, None] * kernel.weights.shape[0] + outs).reshape(-1), weights.reshape(-1)
