@@ -213,6 +213,8 @@ class AveragePool2d(Kernel):
             )
         if self.divisor_override == 0:
             raise InputError("AveragePool2d.divisor_override must not be 0")
+        if not np.isfinite(self.scale):
+            raise InputError(f"AveragePool2d.scale must be finite, but is {self.scale}")
 
     def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the target population; see :meth:`Kernel.target_shape`."""

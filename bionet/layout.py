@@ -7,10 +7,12 @@ over contiguous target channels. Everything users see is in PyTorch's order.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from bionet.errors import InputError
 from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
 
 __all__ = ["Packed", "fan_out", "from_channel_last", "pack", "to_channel_last", "torch_index"]
@@ -77,9 +79,9 @@ class Packed:
 
 def pack(kernel: Kernel, source: tuple[int, ...], target: tuple[int, ...], dtype: str) -> Packed:
     """Pack a kernel for given source and target shapes (PyTorch's order) and float type."""
-    packers = {Dense: _pack_dense, Conv2d: _pack_conv, AveragePool2d: _pack_pool}
-    packer = packers.get(type(kernel), _pack_one_to_one)
-    cpp, weights, table = packer(kernel, source, target, np.dtype(dtype))  # type: ignore[operator]
+    if type(kernel) not in PACKERS:
+        raise InputError(f"the kernel {type(kernel).__name__} is not known to SharedSynapses")
+    cpp, weights, table = PACKERS[type(kernel)](kernel, source, target, np.dtype(dtype))
     flat = np.ascontiguousarray(weights, dtype=dtype).reshape(-1)
     return Packed(cpp, flat, table, int(np.prod(source)), int(np.prod(target)))
 
@@ -153,12 +155,20 @@ def _pack_one_to_one(
     if source != target:  # the same number of units under another shape
         order = to_channel_last(np.arange(n).reshape(target), target)
         if not np.array_equal(order, torch_index(source)):
-            raise ValueError(f"OneToOne between shapes {source} and {target} would permute units")
+            raise InputError(f"OneToOne between shapes {source} and {target} would permute units")
     return (
         f"bionet::OneToOne<{{T}}, {n}, {{graded}}, {{sign}}>",
         to_channel_last(weights, source),
         None,
     )
+
+
+PACKERS: dict[type[Kernel], Callable[..., tuple[str, np.ndarray, np.ndarray | None]]] = {
+    Dense: _pack_dense,
+    Conv2d: _pack_conv,
+    AveragePool2d: _pack_pool,
+    OneToOne: _pack_one_to_one,
+}
 
 
 def taps_along(
