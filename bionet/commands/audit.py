@@ -79,4 +79,4 @@ def audit(
         write_run(folder / "run.json", found)
     console = Console()
     console.print(audit_table(result))
-    console.print(f"audit: {out}", soft_wrap=True)
+    typer.echo(f"audit: {out}")

@@ -84,8 +84,8 @@ def convert(
     )
     write_run(out.with_suffix(".run.json"), found)
     console = Console()
-    console.print(str(snn), highlight=False, markup=False, soft_wrap=True)
-    console.print(f"written to {out}", soft_wrap=True)
+    typer.echo(str(snn))
+    typer.echo(f"written to {out}")
 
 
 def converted(

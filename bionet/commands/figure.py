@@ -53,7 +53,7 @@ def figure(
     found = describe("figure", context.params, **inherited, files=files)
     write_run(out.with_suffix(".run.json"), found)
     for file in files:
-        Console().print(f"written to {file}", soft_wrap=True)
+        typer.echo(f"written to {file}")
 
 
 def draw(

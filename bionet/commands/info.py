@@ -86,7 +86,7 @@ def _describe(path: Path, console: Console) -> None:
         from bionet.network import SpikingNetwork
 
         text = str(SpikingNetwork.load(path))
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        typer.echo(text)
         return
     from bionet.recording import Recording
 

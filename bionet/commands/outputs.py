@@ -107,6 +107,8 @@ def load_audit(folder: Path) -> Audit:
             if row["correlation"] is None:
                 row["correlation"] = float("nan")
         layers = tuple(LayerAudit(**row) for row in rows)
-        return Audit(layers, plain["n_images"], plain["n_steps"], samples)
+        # The file has the arrays in alphabetical order; figures show them in the network's.
+        pairs = {row.population: samples[row.population] for row in layers}
+        return Audit(layers, plain["n_images"], plain["n_steps"], pairs)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / AUDIT} is damaged ({error}); audit again") from error

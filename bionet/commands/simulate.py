@@ -88,7 +88,7 @@ def simulate(
     save_run(out, run, chosen, found)
     console = Console()
     console.print(result_table(found, f"{network} on {chosen.name}"))
-    console.print(f"recording: {out}", soft_wrap=True)
+    typer.echo(f"recording: {out}")
 
 
 def simulated(arguments: dict[str, Any]) -> dict[str, Any]:

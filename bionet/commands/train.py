@@ -65,4 +65,4 @@ def train(
     write_run(out.with_suffix(".run.json") if is_file else out / "run.json", found)
     console = Console()
     console.print(result_table(found, f"{network} on {data}, {result.epochs} epochs"))
-    console.print(f"weights: {result.weights}", soft_wrap=True)
+    typer.echo(f"weights: {result.weights}")
