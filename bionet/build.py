@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -47,7 +48,9 @@ class Built:
 
 def input_population(snn: SpikingNetwork, plan: Plan) -> Population:
     """The population ``input`` that a coding gives."""
-    model = input_model(plan.coding, plan.max_rate * Hz if plan.max_rate else None, plan.gain)
+    model = input_model(
+        plan.coding, plan.max_rate * Hz if plan.max_rate else None, plan.gain, plan.stop
+    )
     return Population("input", snn.input_shape, model)
 
 
@@ -73,15 +76,15 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
     groups: dict[str, Any] = {}
     for population in populations:
         groups[population.name] = _group(population, plan, clock, population.name in driven)
-    for projection in snn.projections:
-        arguments = _synapses(projection, snn, groups, populations, plan)
+    for name, projection in zip(synapse_names(snn), snn.projections, strict=True):
+        arguments = _synapses(projection, snn, groups, populations, plan) | {"name": name}
         ends = groups[projection.source], groups[projection.target]
         synapses = connect(projection, *ends, arguments)
         groups[synapses.name] = synapses
     presentation = _presentation(populations, groups, driven, plan)
     for population in populations:
         group = groups[population.name]
-        if population.model.events or uses_rand(*_codes(population.model)):
+        if _uses_step(population.model):
             group.variables.add_reference("step", presentation)
     monitors = _monitors(populations, groups, plan)
     groups.update({f"{name}_spikes": monitor for name, monitor in monitors.items()})
@@ -102,6 +105,14 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
         *("groups", "thresholds", "synapses", "resets", "end"),
     ]
     return Built(network, groups, presentation, end)
+
+
+def _uses_step(model: NeuronModel) -> bool:
+    """Whether a model refers to the step of the presentation, itself or through ``rand()``."""
+    codes = _codes(model)
+    return uses_rand(*codes) or any(
+        re.search(r"\bstep\b", code or "") for code in (model.equations, *codes)
+    )
 
 
 def _codes(model: NeuronModel) -> tuple[str | None, ...]:
@@ -202,9 +213,6 @@ def _synapses(
     models = {p.name: p.model for p in populations}
     source = models[projection.source]
     onset = "onset" in source.events
-    name = f"{projection.target}_synapses"
-    if name in groups:
-        name = f"{projection.target}_synapses_from_{projection.source}"
     variable = "I" if onset else projection.variable or models[projection.target].input
     return dict(
         source_shape=snn.shape(projection.source),
@@ -217,8 +225,23 @@ def _synapses(
         lanes=plan.lanes,
         # A drive must stand before the state update of the step in which it sets in.
         when=f"before_integrate_{projection.target}" if onset else f"deliver_{projection.target}",
-        name=name,
     )
+
+
+def synapse_names(snn: SpikingNetwork) -> tuple[str, ...]:
+    """Names of the synapses, in the order of the projections: ``conv1_synapses``.
+
+    Two pathways of one projection are called ``conv1_synapses_lowering`` and ``..._raising``;
+    a target with several sources has ``conv1_synapses_from_input``.
+    """
+    names = []
+    for projection in snn.projections:
+        sources = {q.source for q in snn.projections if q.target == projection.target}
+        name = f"{projection.target}_synapses"
+        name += f"_from_{projection.source}" if len(sources) > 1 else ""
+        name += ("", "_raising", "_lowering")[projection.sign]
+        names.append(name)
+    return tuple(names)
 
 
 def shared_synapses(

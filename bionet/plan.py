@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from brian2 import Hz, Quantity, ms, second
 
-from bionet.equations.inputs import CODINGS
+from bionet.equations.inputs import CODINGS, FOREVER
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 
@@ -46,6 +46,8 @@ class Plan:
         Firing rate of an input of value 1, in Hz (spiking codings).
     gain : float
         Amplitude of an input spike.
+    stop : float
+        Step of a presentation at which a spiking input falls silent.
     spikes : tuple of str
         Populations whose spikes are recorded.
     potentials : mapping of str to tuple of int, or None
@@ -65,6 +67,7 @@ class Plan:
     coding: str = "analog"
     max_rate: float = 0.0
     gain: float = 1.0
+    stop: float = FOREVER
     spikes: tuple[str, ...] = ()
     potentials: Mapping[str, tuple[int, ...] | None] = field(default_factory=dict)
     final_potentials: tuple[str, ...] = ()
@@ -134,6 +137,7 @@ def make_plan(
         coding=coding,
         max_rate=rate,
         gain=gain,
+        stop=float(own.get("stop", FOREVER)),
         spikes=spikes,
         potentials=potentials,
         final_potentials=final_potentials,

@@ -27,7 +27,7 @@ import numpy as np
 import platformdirs
 from filelock import FileLock
 
-from bionet.build import input_population
+from bionet.build import input_population, synapse_names
 from bionet.errors import BioNetError
 from bionet.layout import pack, to_channel_last
 from bionet.network import SpikingNetwork
@@ -168,7 +168,7 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
     ]
     simulation = asdict(plan)
     # Numbers that a running program takes as values:
-    for name in ("steps", "max_rate", "gain", "processes"):
+    for name in ("steps", "max_rate", "gain", "stop", "processes"):
         del simulation[name]
     return {
         "populations": populations,
@@ -290,11 +290,7 @@ def program_values(snn: SpikingNetwork, plan: Plan, n_images: int) -> dict[str, 
                 np.arange(population.size).reshape(population.shape), population.shape
             )
             values[f"{population.name}.unit"] = np.tile(order, plan.lanes)
-    seen: set[str] = set()
-    for projection in snn.projections:
-        name = f"{projection.target}_synapses"
-        name = name if name not in seen else f"{name}_from_{projection.source}"
-        seen.add(name)
+    for name, projection in zip(synapse_names(snn), snn.projections, strict=True):
         packed = pack(
             projection.kernel,
             snn.shape(projection.source),

@@ -6,13 +6,15 @@ compiled loops are tested against it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from bionet.errors import InputError
 from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
-from bionet.layout import connections, to_channel_last, torch_index
+from bionet.layout import connections, from_channel_last, to_channel_last, torch_index
 
-__all__ = ["Targets"]
+__all__ = ["Targets", "total_input"]
 
 Row = tuple[np.ndarray, np.ndarray]
 
@@ -34,7 +36,7 @@ class Targets:
         kernel: Kernel,
         source: tuple[int, ...],
         target: tuple[int, ...],
-        dtype: str | np.dtype,
+        dtype: Any,
     ) -> None:
         self.kernel, self.source, self.target = kernel, source, target
         self.dtype = np.dtype(dtype)
@@ -80,3 +82,27 @@ class Targets:
         all_taps = kernel.weights.reshape(*kernel.weights.shape[:2], -1)
         weights = all_taps[outs, local][:, taps].T
         return (pixels[:, None] * kernel.weights.shape[0] + outs).reshape(-1), weights.reshape(-1)
+
+
+def total_input(kernel: Kernel, spikes: np.ndarray, source: tuple[int, ...]) -> np.ndarray:
+    """What spike counts add up to at every target: the kernel as a linear map, in float64.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    spikes : array (n_images, *source)
+        Counts or amplitudes, in PyTorch's order.
+    source : tuple of int
+
+    Returns
+    -------
+    float64 array (n_images, *target)
+    """
+    target = kernel.target_shape(source)
+    targets = Targets(kernel, source, target, np.float64)
+    flat = to_channel_last(np.asarray(spikes, dtype=np.float64), source)
+    total = np.zeros((len(flat), int(np.prod(target))))
+    for unit in np.flatnonzero(flat.any(axis=0)):
+        where, weights = targets[int(unit)]
+        total[:, where] += flat[:, unit, None] * weights
+    return from_channel_last(total, target)

@@ -16,6 +16,7 @@ from torch import nn
 
 from bionet.conversion.activations import activations
 from bionet.conversion.dsnn import convert_dsnn
+from bionet.conversion.fold import fold, fold_report
 from bionet.conversion.pooling import to_average_pooling
 from bionet.conversion.rate import convert_rate
 from bionet.conversion.scales import activation_scales, normalise_weights
@@ -30,7 +31,9 @@ __all__ = [
     "activation_scales",
     "activations",
     "convert",
+    "fold",
     "fold_batchnorm",
+    "fold_report",
     "normalise_weights",
     "options",
     "population_records",

@@ -47,6 +47,7 @@ from torch import nn
 
 from bionet.conversion.activations import as_images
 from bionet.conversion.assemble import READOUT, assemble, drive
+from bionet.conversion.fold import fold as folded
 from bionet.conversion.records import AveragePool, Record, Records, Weighted
 from bionet.conversion.scales import pool_gain
 from bionet.conversion.search import Trial, agreement_with, search_thresholds
@@ -76,6 +77,8 @@ def convert_dsnn(
     max_rate: Quantity = 100 * Hz,
     duration: Quantity = 500 * ms,
     dt: Quantity = 1 * ms,
+    fold: bool = False,
+    drain: Quantity = 0 * ms,
     readout: Literal["MP", "MS", "FS"] = "MP",
 ) -> SpikingNetwork:
     """Convert a network of ReLU layers to a DSNN.
@@ -101,6 +104,10 @@ def convert_dsnn(
     max_rate, duration, dt : Quantity
         Rate of an input of value 1 (in Hz), length of a presentation and simulation step; the
         network keeps them as the defaults of its simulation.
+    fold : bool
+        Deliver what lowers the potential before what raises it; see :mod:`bionet.conversion.fold`.
+    drain : Quantity
+        What a window of the fold lasts beyond ``duration``, in units of time.
     readout : {"MP", "MS", "FS"}
 
     Returns
@@ -139,6 +146,8 @@ def convert_dsnn(
     bare = assemble(records, model, traced.input_shape, readout, "dsnn", metadata, coding)
     if tau is not None:
         bare = bare.with_population(READOUT, model=leaky_integrator(tau))
+    if fold:
+        bare = folded(bare, round(float(duration / dt)), round(float(drain / dt)))
     per_step = rate * float(dt)
 
     def network(sigmas: Mapping[str, float]) -> SpikingNetwork:

@@ -19,6 +19,7 @@ symbol         unit     meaning
 ``max_rate``   Hz       firing rate of a pixel of value 1
 ``phase``      1        position within the period of a uniform train
 ``o``          1        amplitude of a spike: sign(x) gain
+``stop``       1        step of the presentation at which the input falls silent
 =============  =======  =====================================================
 
 References
@@ -36,6 +37,7 @@ from bionet.errors import InputError
 
 __all__ = ["CODINGS", "analog", "input_model", "poisson", "uniform"]
 
+FOREVER = 1e9  # steps; no presentation lasts as long
 AMPLITUDE = "o = sign(x)*gain"
 
 
@@ -61,7 +63,7 @@ def analog() -> NeuronModel:
 
 
 @check_units(max_rate=hertz)
-def poisson(max_rate: Quantity, gain: float = 1.0) -> NeuronModel:
+def poisson(max_rate: Quantity, gain: float = 1.0, stop: float = FOREVER) -> NeuronModel:
     """Poisson spike train of rate abs(x) max_rate: a spike in a step if rand() < rate dt.
 
     Parameters
@@ -70,6 +72,8 @@ def poisson(max_rate: Quantity, gain: float = 1.0) -> NeuronModel:
         Firing rate of a pixel of value 1.
     gain : float
         Amplitude of a spike.
+    stop : float
+        Number of steps after which the input falls silent.
 
     References
     ----------
@@ -79,15 +83,16 @@ def poisson(max_rate: Quantity, gain: float = 1.0) -> NeuronModel:
     return NeuronModel(
         name="poisson",
         equations="""
-            rate = abs(x)*max_rate : Hz
+            rate = abs(x)*max_rate*int(step < stop) : Hz
             x : 1 (constant)
             o : 1
             max_rate : Hz (constant)
             gain : 1 (constant)
+            stop : 1 (constant)
         """,
         threshold="rand() < rate*dt",
         reset=AMPLITUDE,
-        parameters={"x": 0.0, "max_rate": max_rate, "gain": gain},
+        parameters={"x": 0.0, "max_rate": max_rate, "gain": gain, "stop": stop},
         input="x",
         amplitude="o",
         source="Zhang et al. 2019 (DSNN), Section 3",
@@ -95,7 +100,7 @@ def poisson(max_rate: Quantity, gain: float = 1.0) -> NeuronModel:
 
 
 @check_units(max_rate=hertz)
-def uniform(max_rate: Quantity, gain: float = 1.0) -> NeuronModel:
+def uniform(max_rate: Quantity, gain: float = 1.0, stop: float = FOREVER) -> NeuronModel:
     """Periodic spike train of rate abs(x) max_rate; the first spike after one period.
 
     After a time T a unit has fired floor(rate T) times. The threshold lies 1e-9 below one
@@ -107,6 +112,8 @@ def uniform(max_rate: Quantity, gain: float = 1.0) -> NeuronModel:
         Firing rate of a pixel of value 1.
     gain : float
         Amplitude of a spike.
+    stop : float
+        Number of steps after which the input falls silent.
 
     References
     ----------
@@ -116,15 +123,16 @@ def uniform(max_rate: Quantity, gain: float = 1.0) -> NeuronModel:
     return NeuronModel(
         name="uniform",
         equations="""
-            dphase/dt = abs(x)*max_rate : 1
+            dphase/dt = abs(x)*max_rate*int(step < stop) : 1
             x : 1 (constant)
             o : 1
             max_rate : Hz (constant)
             gain : 1 (constant)
+            stop : 1 (constant)
         """,
         threshold="phase >= 1 - 1e-9",
         reset=f"phase -= 1\n{AMPLITUDE}",
-        parameters={"x": 0.0, "max_rate": max_rate, "gain": gain},
+        parameters={"x": 0.0, "max_rate": max_rate, "gain": gain, "stop": stop},
         input="x",
         amplitude="o",
         source="Zhang et al. 2019 (DSNN), Section 3",
@@ -134,7 +142,12 @@ def uniform(max_rate: Quantity, gain: float = 1.0) -> NeuronModel:
 CODINGS = ("analog", "poisson", "uniform")
 
 
-def input_model(coding: str, max_rate: Quantity | None = None, gain: float = 1.0) -> NeuronModel:
+def input_model(
+    coding: str,
+    max_rate: Quantity | None = None,
+    gain: float = 1.0,
+    stop: float = FOREVER,
+) -> NeuronModel:
     """The model of an input coding by its name.
 
     Raises
@@ -149,7 +162,7 @@ def input_model(coding: str, max_rate: Quantity | None = None, gain: float = 1.0
         raise InputError(f"unknown input coding {coding!r}; known are {', '.join(CODINGS)}")
     if max_rate is None:
         raise InputError(f"the {coding} coding needs max_rate, such as 100*Hz")
-    return models[coding](max_rate, gain=gain)
+    return models[coding](max_rate, gain=gain, stop=stop)
 
 
 def _check_rate(max_rate: Quantity) -> None:

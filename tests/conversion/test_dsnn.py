@@ -175,3 +175,42 @@ def test_labels_must_fit_the_images(net, images):
 def test_candidates_must_be_positive(net, images):
     with pytest.raises(bionet.InputError, match="sigmas and factors must be positive"):
         bionet.convert(net, method="dsnn", calibration=images, sigmas=(1.0, -1.0))
+
+
+@pytest.mark.parametrize("coding", ["uniform", "poisson"])
+def test_folded_counts_are_the_closed_form_whatever_the_order_of_spikes(net, images, coding):
+    options = {"fold": True, "drain": 60 * ms, "duration": 80 * ms, "max_rate": 500 * Hz}
+    snn = bionet.convert(
+        net, "dsnn", sigma=SIGMA, input_shape=SHAPE, coding=coding, reset="subtract", **options
+    )
+    run = bionet.simulate(
+        snn, images, device="numpy", dtype="float64", final_potentials=True, seed=4
+    )
+    assert run.n_steps == 5 * 140  # the input's window and one for each of four layers
+    rows = bionet.conversion.fold_report(snn, run, images)
+    assert [row.population for row in rows] == ["conv0", "pool2", "linear4", "linear6"]
+    assert all(row.saturated == 0 and row.wrong == 0 for row in rows), rows
+    assert min(row.spikes for row in rows[:3]) > 100
+
+
+def test_a_fold_that_saturates_says_so(net, images):
+    snn = bionet.convert(
+        net, "dsnn", sigma=0.02, input_shape=SHAPE, fold=True, duration=30 * ms, max_rate=900 * Hz
+    )
+    run = bionet.simulate(snn, images, device="numpy", dtype="float64", final_potentials=True)
+    rows = bionet.conversion.fold_report(snn, run, images)
+    assert rows[0].saturated > 0
+
+
+def test_only_what_can_be_folded_is_folded(net, images):
+    biased = nn.Sequential(nn.Linear(5, 3)).eval()
+    with pytest.raises(bionet.InputError, match="'linear0' has a bias"):
+        bionet.convert(biased, "dsnn", sigma=1.0, input_shape=(5,), fold=True)
+    with pytest.raises(bionet.InputError, match="'conv0' leaks"):
+        bionet.convert(net, "dsnn", sigma=1.0, input_shape=SHAPE, fold=True, tau=20 * ms)
+    with pytest.raises(bionet.InputError, match="needs reset='subtract'"):
+        bionet.convert(net, "dsnn", sigma=1.0, input_shape=SHAPE, fold=True, reset="zero")
+    snn = bionet.convert(net, "dsnn", sigma=1.0, input_shape=SHAPE, fold=True, duration=5 * ms)
+    run = bionet.simulate(snn, images, device="numpy")
+    with pytest.raises(bionet.InputError, match="final_potentials=True"):
+        bionet.conversion.fold_report(snn, run, images)
