@@ -8,12 +8,14 @@ Brian2's standalone device keeps global state, so a program is generated in a pr
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -241,23 +243,36 @@ def _compile(snn: SpikingNetwork, plan: Plan, folder: Path) -> None:
     try:
         snn.save(part / "network.snn")
         (part / "plan.json").write_text(json.dumps(asdict(plan)))
-        done = subprocess.run(
-            [sys.executable, "-m", "bionet.compile_program", str(part)],
-            capture_output=True,
-            text=True,
-            check=False,
-            start_new_session=True,
-        )
-        if done.returncode:
+        code, output = _run_with_children([sys.executable, "-m", "bionet.compile_program", part])
+        if code:
             log = cache_folder() / "last_failure.txt"
-            log.write_text(done.stdout + done.stderr)
-            lines = [s for s in done.stderr.strip().splitlines() if s.strip()]
+            log.write_text(output)
+            lines = [s for s in output.strip().splitlines() if s.strip()]
             reason = next((s for s in lines if "error:" in s), lines[-1] if lines else "no message")
             raise BioNetError(f"compiling the simulation failed: {reason} (whole log: {log})")
         (part / "network.snn").unlink()
         part.replace(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _run_with_children(command: list[Any]) -> tuple[int, str]:
+    """Exit code and output of a command; whatever it started ends with it if we are stopped."""
+    process = subprocess.Popen(
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate()
+        return process.returncode, output
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
 
 
 def program_values(snn: SpikingNetwork, plan: Plan, n_images: int) -> dict[str, np.ndarray]:

@@ -77,6 +77,5 @@ def audit(
         save_labels(folder, chosen.labels)
         save_audit(folder, result)
         write_run(folder / "run.json", found)
-    console = Console()
-    console.print(audit_table(result))
+    Console().print(audit_table(result))
     typer.echo(f"audit: {out}")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
 from bionet.commands.inputs import Images, Source, load_images, source_network
 from bionet.commands.options import Data, DataDir, InputShape, Seed, Weights
@@ -83,7 +82,6 @@ def convert(
         seconds=time.perf_counter() - started,
     )
     write_run(out.with_suffix(".run.json"), found)
-    console = Console()
     typer.echo(str(snn))
     typer.echo(f"written to {out}")
 

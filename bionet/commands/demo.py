@@ -106,9 +106,7 @@ def _simulated(
     return replace(run, **{name: getattr(seen, name) for name in names})
 
 
-def _save(
-    out: Path, run: Recording, result: Audit, chosen: Images, found: dict[str, Any]
-) -> None:
+def _save(out: Path, run: Recording, result: Audit, chosen: Images, found: dict[str, Any]) -> None:
     """Write results and figures: all of them or none."""
     from bionet.figures import save
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
 from bionet.commands.inputs import numbers
 from bionet.commands.options import NoSeed

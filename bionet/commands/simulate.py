@@ -86,8 +86,7 @@ def simulate(
         accuracy_ann=ann_accuracy(source, chosen),
     )
     save_run(out, run, chosen, found)
-    console = Console()
-    console.print(result_table(found, f"{network} on {chosen.name}"))
+    Console().print(result_table(found, f"{network} on {chosen.name}"))
     typer.echo(f"recording: {out}")
 
 

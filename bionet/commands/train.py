@@ -63,6 +63,5 @@ def train(
         weights=result.weights,
     )
     write_run(out.with_suffix(".run.json") if is_file else out / "run.json", found)
-    console = Console()
-    console.print(result_table(found, f"{network} on {data}, {result.epochs} epochs"))
+    Console().print(result_table(found, f"{network} on {data}, {result.epochs} epochs"))
     typer.echo(f"weights: {result.weights}")
