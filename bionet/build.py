@@ -199,6 +199,9 @@ def _is_idle(population: Population, driven: bool) -> bool:
         str(e.expr) for e in population.model.brian().values() if e.type == DIFFERENTIAL_EQUATION
     ]
     drive = population.parameters.get("I")
+    # Brian2 keeps count of the refractory period in the state update.
+    if population.model.refractory is not None:
+        return False
     return rates == ["I/dt"] and not driven and drive is not None and not drive.any()
 
 

@@ -111,9 +111,10 @@ class Program:
             )
             self._running.add(process)
             try:
-                for line in process.stdout or ():
-                    if line.startswith("presented ") and on_progress is not None:
-                        on_progress(int(line.split()[1]))
+                with process.stdout or contextlib.nullcontext(()) as lines:
+                    for line in lines:
+                        if line.startswith("presented ") and on_progress is not None:
+                            on_progress(int(line.split()[1]))
                 code = process.wait()
             finally:
                 if process.poll() is None:

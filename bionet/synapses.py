@@ -116,7 +116,7 @@ class SharedSynapses(Group, CodeRunner):
         dtype = target.variables[variable].dtype
         packed = pack(kernel, source_shape, target_shape, str(np.dtype(dtype)))
         self.packed = packed
-        self._targets: Targets | None = None  # made where it is needed: it copies the weights
+        self._targets: Targets | None = None
         self._add_variables(variable, event, amplitude, dtype)
         CodeRunner.__init__(
             self,

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
@@ -33,6 +34,7 @@ from brian2.codegen.runtime.numpy_rt import NumpyCodeObject
 from brian2.devices.device import reset_device, set_device
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, Equations
 from brian2.parsing.sympytools import str_to_sympy
+from brian2.stateupdaters.base import StateUpdateMethod
 from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity, get_dimensions
 
 from bionet.errors import InputError
@@ -157,7 +159,7 @@ class NeuronModel:
             )
         if get_dimensions(value) != dimensions[name]:
             got = value if isinstance(value, Quantity) else f"the bare number {value}"
-            unit = brian2.get_unit(dimensions[name])
+            unit = unit_name(dimensions[name])
             raise InputError(
                 f"parameter {name!r} of model {self.name!r} has the unit {unit}, but got {got};"
                 " give a Brian2 quantity such as 20*ms"
@@ -185,14 +187,12 @@ class NeuronModel:
                 lines.append(rf"\frac{{d{_symbol(name)}}}{{dt}} &= {_latex(str(equation.expr))}")
             elif equation.type != PARAMETER:
                 lines.append(rf"{_symbol(name)} &= {_latex(str(equation.expr))}")
-        if self.update:
-            lines += [_latex_statement(s, "always") for s in self.update.splitlines() if s.strip()]
+        lines += [_latex_statement(s, "always") for s in _statements(self.update)]
         if self.threshold:
             lines.append(rf"\text{{spike if }} & {_latex(self.threshold)}")
         for event, condition in self.events.items():
             lines.append(rf"\text{{{event} if }} & {_latex(condition)}")
-        if self.reset:
-            lines += [_latex_statement(s, "reset") for s in self.reset.splitlines() if s.strip()]
+        lines += [_latex_statement(s, "reset") for s in _statements(self.reset)]
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -200,7 +200,7 @@ class NeuronModel:
         plain: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         dimensions = self.dimensions
         plain["parameters"] = {
-            name: [np.asarray(value).tolist(), str(brian2.get_unit(dimensions[name]))]
+            name: [np.asarray(value).tolist(), unit_name(dimensions[name])]
             for name, value in self.parameters.items()
         }
         plain["initial"] = {name: float(value) for name, value in self.initial.items()}
@@ -220,6 +220,16 @@ class NeuronModel:
             for name, (value, _) in plain.get("parameters", {}).items()
         }
         return cls(**arguments)
+
+
+def unit_name(dimensions: Any) -> str:
+    """The SI unit of a dimension; ``1`` for a plain number, which Brian2 may call a radian."""
+    return "1" if dimensions is DIMENSIONLESS else str(brian2.get_unit(dimensions))
+
+
+def _statements(code: str | None) -> list[str]:
+    """Single statements of a reset or update, which may share a line."""
+    return [s.strip() for s in (code or "").replace(";", "\n").splitlines() if s.strip()]
 
 
 def _tidy(equations: str) -> str:
@@ -243,6 +253,11 @@ def _check(model: NeuronModel) -> None:
             raise InputError(f"model {model.name!r}: {role} variable {used!r} is not declared")
     for name, value in model.parameters.items():
         model.value(name, value)
+    if model.method not in StateUpdateMethod.stateupdaters:
+        known = ", ".join(sorted(StateUpdateMethod.stateupdaters))
+        raise InputError(f"model {model.name!r}: unknown method {model.method!r}; known: {known}")
+    for role, code in (("reset", model.reset), ("update", model.update)):
+        _check_targets(model, role, _statements(code), set(declared))
     key = (
         model.equations,
         model.threshold,
@@ -255,6 +270,18 @@ def _check(model: NeuronModel) -> None:
     problem = _brian_refuses(*key)
     if problem is not None:
         raise InputError(f"model {model.name!r}: {problem}")
+
+
+def _check_targets(model: NeuronModel, role: str, code: list[str], declared: set[str]) -> None:
+    """Refuse an assignment to a name that is neither declared nor used: Brian2 would drop it."""
+    for number, statement in enumerate(code):
+        target = re.split(r"[-+*/]?=", statement, maxsplit=1)[0].strip()
+        later = " ".join(code[number + 1 :])
+        if target not in declared and not re.search(rf"\b{re.escape(target)}\b", later):
+            raise InputError(
+                f"model {model.name!r}: its {role} sets {target!r}, which the equations do not"
+                " declare; add a line such as 'name : 1'"
+            )
 
 
 @functools.lru_cache(maxsize=256)
@@ -300,6 +327,8 @@ def _first_line(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     text = str(error.args[0]) if error.args else str(error)
+    if isinstance(error, SyntaxError) and error.text:
+        text += f" in {error.text.strip()!r}"
     return " ".join(text.split())
 
 
@@ -313,7 +342,7 @@ def _latex(expression: str) -> str:
 
 
 def _latex_statement(statement: str, kind: str) -> str:
-    for operator, sign in (("-=", "-"), ("+=", "+"), ("*=", r"\cdot")):
+    for operator, sign in (("-=", "-"), ("+=", "+"), ("*=", r"\cdot"), ("/=", "/")):
         if operator in statement:
             left, right = (part.strip() for part in statement.split(operator))
             return (

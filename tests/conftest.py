@@ -126,3 +126,47 @@ def layer_input():
         return synaptic + np.asarray(snn.population(name).parameters["I"])
 
     return total
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Input (2, 4, 3), a convolution, an output that fires and a readout that integrates."""
+    rng = np.random.default_rng(0)
+    dense = Dense(rng.normal(0.1, 0.5, (3, 12)))
+    neuron = integrate_and_fire()
+    populations = (
+        Population("conv", (2, 3, 2), neuron, {"I": np.array([0.1, 0.2])[:, None, None]}),
+        Population("output", (3,), neuron),
+        Population("readout", (3,), integrator()),
+    )
+    projections = (
+        Projection("input", "conv", Conv2d(rng.normal(0.1, 0.3, (2, 2, 2, 2)))),
+        Projection("conv", "output", dense),
+        Projection("conv", "readout", dense),
+    )
+    return SpikingNetwork(populations, projections, (2, 4, 3), Readout("output", "readout"))
+
+
+@pytest.fixture(scope="session")
+def tiny_images():
+    """Five images for ``tiny``."""
+    return np.random.default_rng(1).uniform(size=(5, 2, 4, 3))
+
+
+def equal_recordings(one, other):
+    """Every spike, count and potential the same, bit for bit."""
+    for name in (
+        "counts", "final_potentials", "recorded_spikes", "recorded_potentials", "recorded_units",
+    ):  # fmt: skip
+        mine, theirs = getattr(one, name), getattr(other, name)
+        assert mine.keys() == theirs.keys(), name
+        for key in mine:
+            np.testing.assert_array_equal(mine[key], theirs[key], err_msg=f"{name} of {key}")
+    for name in ("output_potential", "output_spikes", "recorded_images"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+@pytest.fixture(scope="session")
+def assert_same():
+    """See :func:`equal_recordings`."""
+    return equal_recordings
