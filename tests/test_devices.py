@@ -48,12 +48,13 @@ def test_cpp_standalone_with_threads(
 
 @pytest.fixture(scope="module")
 def signed_network():
-    """Convolution, pooling after a delay of two steps, and a readout of what lowers it."""
+    """Convolution, refractory pooling after a delay of two steps, a readout of what lowers it."""
     rng = np.random.default_rng(2)
     bias = {"I": rng.uniform(-0.1, 0.2, 3)[:, None, None]}
+    tired = integrate_and_fire("zero", floor=0.0, refractory=2 * ms)
     populations = (
         Population("conv", (3, 4, 4), integrate_and_fire(threshold=0.9), bias),
-        Population("pool", (3, 2, 2), integrate_and_fire("zero")),
+        Population("pool", (3, 2, 2), tired),
         Population("readout", (4,), integrator(), {"I": 0.25}),
     )
     projections = (
