@@ -16,7 +16,6 @@ J. Am. Stat. Assoc. 22 (1927) 209-212.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from brian2 import Quantity, ms
@@ -24,41 +23,13 @@ from matplotlib.axes import Axes
 
 from bionet.errors import InputError
 from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
+from bionet.metrics import wilson_interval
 from bionet.readout import READOUTS
 from bionet.recording import Recording
 
 __all__ = ["accuracy_over_time", "wilson_interval"]
 
 DASHES = {"MP": "-", "MS": (0, (5, 1.2)), "FS": (0, (1.2, 0.8))}
-
-
-def wilson_interval(share: Any, n: int, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's interval of a share.
-
-    Parameters
-    ----------
-    share : float or array
-        Observed share of successes, in [0, 1].
-    n : int
-        Number of trials.
-    z : float
-        Quantile of the normal distribution; 1.96 gives 95 %.
-
-    Returns
-    -------
-    lower, upper : float arrays of the share's shape
-
-    Raises
-    ------
-    InputError
-        If there are no trials.
-    """
-    if n < 1:
-        raise InputError(f"an interval needs at least 1 trial, but n is {n}")
-    share = np.asarray(share, dtype=np.float64)
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
 
 
 @style()

@@ -1,0 +1,279 @@
+"""Compiled programs: what compiles anew and what does not, and how they end."""
+
+import _thread
+import json
+import os
+import tempfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from brian2 import Hz, ms
+
+import bionet.devices
+import bionet.program
+from bionet.equations import leaky_integrate_and_fire
+from bionet.errors import BioNetError
+from bionet.kernels import AveragePool2d, Conv2d
+from bionet.network import Projection
+from bionet.plan import make_plan
+from bionet.program import Program, cache_folder, program_values, ready_program, structure
+from bionet.simulate import simulate
+
+
+def plan_for(snn, **changes):
+    arguments = {
+        "duration": 20 * ms, "dt": 1 * ms, "coding": None, "max_rate": None, "lanes": 4,
+        "threads": 1, "dtype": "float32", "record": None, "final_potentials": (),
+    }  # fmt: skip
+    return make_plan(snn, **arguments | changes)
+
+
+def key(snn, **changes):
+    return json.dumps(structure(snn, plan_for(snn, **changes)), sort_keys=True)
+
+
+def with_kernel(snn, **changes):
+    first, *rest = snn.projections
+    return replace(snn, projections=(replace(first, **changes), *rest))
+
+
+def heavier(snn):
+    kernel = snn.projections[0].kernel
+    return with_kernel(snn, kernel=replace(kernel, weights=kernel.weights * 2))
+
+
+POISSON = {"coding": "poisson", "max_rate": 500 * Hz}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda snn: (heavier(snn), {}),
+        lambda snn: (snn.with_population("output", parameters={"theta": 2.0}), {}),
+        lambda snn: (snn.with_population("conv", parameters={"I": np.ones((2, 1, 1))}), {}),
+        lambda snn: (replace(snn, metadata={"scales": [1]}, method="other"), {}),
+        lambda snn: (snn, {"duration": 300 * ms}),
+        lambda snn: (snn, {"duration": 300 * ms, **POISSON}),
+        lambda snn: (snn, {**POISSON, "max_rate": 100 * Hz}),
+    ],
+)
+def test_values_do_not_change_the_program(tiny, change):
+    changed, options = change(tiny)
+    assert key(changed, **options) == key(tiny, **(POISSON if "coding" in options else {}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda snn: (with_kernel(snn, delay=1), {}),
+        lambda snn: (with_kernel(snn, sign=-1), {}),
+        lambda snn: (with_kernel(snn, variable="v"), {}),
+        lambda snn: (
+            with_kernel(snn, kernel=Conv2d(np.ones((2, 1, 2, 2)), groups=2)),
+            {},
+        ),
+        lambda snn: (
+            snn.with_population("output", model=leaky_integrate_and_fire(9 * ms)),
+            {},
+        ),
+        lambda snn: (snn.with_population("output", parameters={"theta": np.ones(3)}), {}),
+        lambda snn: (snn.with_population("output", parameters={"I": 0.5}), {}),
+        lambda snn: (snn, {"lanes": 3}),
+        lambda snn: (snn, {"threads": 2}),
+        lambda snn: (snn, {"dtype": "float64"}),
+        lambda snn: (snn, {"dt": 2 * ms}),
+        lambda snn: (snn, {"coding": "uniform"}),
+        lambda snn: (snn, {"record": {"conv": "v"}}),
+        lambda snn: (snn, {"record": {"conv": "spikes"}}),
+        lambda snn: (snn, {"final_potentials": ("conv",)}),
+    ],
+)
+def test_structure_changes_the_program(tiny, change):
+    changed, options = change(tiny)
+    assert key(changed, **options) != key(tiny)
+
+
+def test_every_drive_reaches_the_program(tiny):
+    """A drive is compiled in, and so part of the key, or it is a value given at the start."""
+    dark, bright = (tiny.with_population("conv", parameters={"I": i}) for i in (0.25, 0.5))
+
+    def everything(snn):
+        values = program_values(snn, plan_for(snn), 1)
+        return key(snn), {name: value.tolist() for name, value in values.items()}
+
+    assert everything(dark) != everything(bright)
+
+
+@pytest.fixture
+def fake_compiler(monkeypatch, tmp_path):
+    """An empty cache, and a compiler that notes what it was given."""
+    compiled = []
+
+    def compile_nothing(snn, plan, folder):
+        compiled.append(folder.name)
+        folder.mkdir()
+        (folder / "manifest.json").write_text("{}")
+
+    monkeypatch.setenv("BIONET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(bionet.program, "_compile", compile_nothing)
+    return compiled
+
+
+def test_a_program_is_compiled_once(tiny, fake_compiler, tmp_path):
+    said = []
+    plan = plan_for(tiny)
+    first = ready_program(tiny, plan, lambda: said.append("compiling"))
+    assert first.compiled and said == ["compiling"]
+    assert first.folder.parent == cache_folder() == tmp_path / "cache"
+    for snn in (tiny, heavier(tiny)):
+        again = ready_program(snn, plan, lambda: said.append("compiling"))
+        assert not again.compiled and again.folder == first.folder
+    assert len(fake_compiler) == len(said) == 1
+    ready_program(tiny, replace(plan, lanes=2))
+    assert len(set(fake_compiler)) == 2
+
+
+def test_the_second_start_does_not_compile(tiny, tiny_images):
+    options = {"lanes": 4, "final_potentials": True}
+    simulate(tiny, tiny_images, 20 * ms, **options)
+    again = simulate(tiny, tiny_images, 20 * ms, **options)
+    assert again.parameters["compile_seconds"] == 0.0
+    bright = tiny.with_population("conv", parameters={"I": np.full((2, 1, 1), 0.7)})
+    for snn in (heavier(tiny), tiny.with_population("output", parameters={"theta": 0.4}), bright):
+        run = simulate(snn, tiny_images[:3] / 2, 30 * ms, **options)
+        assert run.parameters["compile_seconds"] == 0.0
+        slow = simulate(snn, tiny_images[:3] / 2, 30 * ms, device="numpy", **options)
+        for name, counts in slow.counts.items():
+            np.testing.assert_array_equal(run.counts[name], counts, err_msg=name)
+
+
+@pytest.mark.parametrize("drive", [0.25, 0.5])
+def test_a_drive_of_the_first_layer_is_not_remembered(tiny, drive):
+    """One number for all units, dark images: N(T) = floor(a T) for each of two programs."""
+    snn = tiny.with_population("conv", parameters={"I": drive})
+    run = simulate(snn, np.zeros((1, 2, 4, 3)), 20 * ms, lanes=4, final_potentials=True)
+    assert (run.counts["conv"] == int(20 * drive)).all()
+
+
+def test_a_compiler_error_is_reported_and_leaves_nothing(tiny, tmp_path, monkeypatch):
+    compiler = tmp_path / "broken-g++"
+    compiler.write_text("#!/bin/sh\necho 'common.h:1: error: no such luck' >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    monkeypatch.setenv("BIONET_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(BioNetError, match="compiling the simulation failed: .*no such luck"):
+        ready_program(tiny, plan_for(tiny))
+    left = {p.name for p in (tmp_path / "cache").iterdir() if p.suffix != ".lock"}
+    assert left == {"last_failure.txt"}
+
+
+@pytest.fixture
+def fake_program(tmp_path, monkeypatch):
+    """A program whose ``main`` is a shell script; temporary folders go to ``tmp_path/temp``."""
+    (tmp_path / "temp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temp"))
+
+    def make(script):
+        folder = tmp_path / "program"
+        folder.mkdir()
+        (folder / "main").write_text(f"#!/bin/sh\necho $$ >> pids\n{script}\n")
+        (folder / "main").chmod(0o755)
+        program = Program(folder, {"variables": {}, "monitors": {}}, False)
+        monkeypatch.setattr(bionet.devices, "ready_program", lambda *_: program)
+        monkeypatch.setattr(bionet.devices, "program_values", lambda *_: {})
+        return folder
+
+    return make
+
+
+def still_running(folder: Path):
+    alive = []
+    for pid in (folder / "pids").read_text().split():
+        try:
+            os.kill(int(pid), 0)
+            alive.append(pid)
+        except ProcessLookupError:
+            continue
+    return alive
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("echo first >&2; echo boom >&2; exit 3", "ended with code 3: boom"),
+        ("exit 4", "ended with code 4: no message"),
+        ("kill -9 $$", "ended with code -9"),
+    ],
+)
+def test_a_failing_program_says_why_and_leaves_nothing(
+    tiny, tiny_images, fake_program, tmp_path, script, message
+):
+    fake_program(script)
+    with pytest.raises(BioNetError, match=message):
+        simulate(tiny, tiny_images, 10 * ms, processes=2)
+    assert not list((tmp_path / "temp").iterdir())
+
+
+def test_a_program_without_results_is_an_error(tiny, tiny_images, fake_program, tmp_path):
+    fake_program("echo presented 5")
+    with pytest.raises(BioNetError, match="result|program"):
+        simulate(tiny, tiny_images, 10 * ms, processes=1)
+    assert not list((tmp_path / "temp").iterdir())
+
+
+def test_ctrl_c_stops_every_process_and_leaves_nothing(tiny, tiny_images, fake_program, tmp_path):
+    folder = fake_program("echo presented 1; exec sleep 300")
+    timer = threading.Timer(2, _thread.interrupt_main)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        simulate(tiny, tiny_images, 10 * ms, processes=2)
+    timer.join()
+    assert len((folder / "pids").read_text().split()) == 2
+    assert not still_running(folder)
+    assert not list((tmp_path / "temp").iterdir())
+
+
+def test_a_failing_callback_stops_the_program(fake_program, tmp_path):
+    folder = fake_program("echo presented 1; exec sleep 300")
+    program = bionet.devices.ready_program()
+
+    def fail(count):
+        raise RuntimeError(f"after {count}")
+
+    with pytest.raises(RuntimeError, match="after 1"):
+        program.run(tmp_path / "temp", {}, fail)
+    assert not still_running(folder)
+
+
+def test_values_of_the_wrong_size_are_refused(tmp_path):
+    program = Program(tmp_path, {"variables": {"a.w": ["float32", 3]}, "monitors": {}}, False)
+    with pytest.raises(BioNetError, match="a.w needs 3 values, but got 4"):
+        program.run(tmp_path, {"a.w": np.ones(4)})
+
+
+def test_the_cache_is_where_the_user_wants_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("BIONET_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("BIONET_CACHE")
+    assert cache_folder().name == "programs"
+
+
+def test_pooling_factors_are_values(tiny):
+    """The scale of a pool and its divisor travel as weights."""
+    populations = (tiny.population("conv"), tiny.population("output"))
+
+    def pooled(scale):
+        pool = AveragePool2d((2, 2), 1, scale=scale)
+        return replace(
+            tiny,
+            populations=populations,
+            projections=(Projection("input", "conv", pool),),
+            readout=replace(tiny.readout, potential="output"),
+        )
+
+    assert key(pooled(1.0)) == key(pooled(0.5))
+    one, half = (program_values(s, plan_for(s), 1) for s in (pooled(1.0), pooled(0.5)))
+    np.testing.assert_array_equal(one["conv_synapses.weights"], 2 * half["conv_synapses.weights"])
