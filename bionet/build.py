@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -81,7 +82,8 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
         ends = groups[projection.source], groups[projection.target]
         synapses = connect(projection, *ends, arguments)
         groups[synapses.name] = synapses
-    presentation = _presentation(populations, groups, driven, plan)
+    sources = {q.source for q in snn.projections if runs_back(snn, q)}
+    presentation = _presentation(populations, groups, driven, plan, sources)
     for population in populations:
         group = groups[population.name]
         if _uses_step(population.model):
@@ -224,11 +226,22 @@ def _synapses(
         event="onset" if onset else "spike",
         amplitude=source.amplitude,
         sign=projection.sign,
-        delay_steps=projection.delay,
+        # Towards an earlier population (or itself) a spike waits for the next step anyway.
+        delay_steps=projection.delay - runs_back(snn, projection),
         lanes=plan.lanes,
         # A drive must stand before the state update of the step in which it sets in.
         when=f"before_integrate_{projection.target}" if onset else f"deliver_{projection.target}",
     )
+
+
+def numbered(name: str, number: int) -> str:
+    """The name of the first, second, ... object of one name."""
+    return name if number == 1 else f"{name}_{number}"
+
+
+def runs_back(snn: SpikingNetwork, projection: Projection) -> bool:
+    """Whether a projection goes to its own or an earlier population of the step's order."""
+    return snn.names.index(projection.source) >= snn.names.index(projection.target)
 
 
 def synapse_names(snn: SpikingNetwork) -> tuple[str, ...]:
@@ -243,7 +256,8 @@ def synapse_names(snn: SpikingNetwork) -> tuple[str, ...]:
         name = f"{projection.target}_synapses"
         name += f"_from_{projection.source}" if len(sources) > 1 else ""
         name += ("", "_raising", "_lowering")[projection.sign]
-        names.append(name)
+        number = next(k for k in itertools.count(1) if numbered(name, k) not in names)
+        names.append(numbered(name, number))
     return tuple(names)
 
 
@@ -259,8 +273,10 @@ def _presentation(
     groups: Mapping[str, Any],
     driven: set[str],
     plan: Plan,
+    heard_later: set[str],
 ) -> Presentation:
-    resets: list[Reset] = []
+    # The last spikes of a presentation must not reach the next one.
+    resets = [Reset(groups[name], "_spikespace", 0.0) for name in heard_later]
     for population in populations:
         group, model = groups[population.name], population.model
         resets += [Reset(group, s, model.initial.get(s, 0.0)) for s in model.state]
@@ -268,10 +284,8 @@ def _presentation(
             resets += [Reset(group, "lastspike", -1e4), Reset(group, "not_refractory", 1.0)]
         if population.name in driven:
             drive = population.parameters["I"]
-            initial: float | np.ndarray = (
-                float(drive) if not drive.ndim else to_channel_last(drive, population.shape)
-            )
-            resets.append(Reset(group, "I", initial))
+            whole = np.broadcast_to(drive, population.shape)
+            resets.append(Reset(group, "I", to_channel_last(whole, population.shape)))
     resets += [
         Reset(group, "_queued", 0.0)
         for group in groups.values()

@@ -17,7 +17,7 @@ from brian2 import prefs, second
 from brian2.devices.device import RuntimeDevice, get_device
 
 from bionet.build import Built, assemble
-from bionet.errors import InputError
+from bionet.errors import BioNetError, InputError
 from bionet.layout import from_channel_last, to_channel_last, torch_index
 from bionet.network import SpikingNetwork
 from bionet.plan import Plan
@@ -85,7 +85,10 @@ def _run_part(
         to_channel_last(pixels, snn.input_shape).astype(plan.dtype).tofile(folder / "images.bin")
         image_streams(seed, numbers).tofile(folder / "streams.bin")
         program.run(folder, program_values(snn, plan, len(pixels)), report)
-        return _read_program(snn, plan, program, folder, numbers)
+        try:
+            return _read_program(snn, plan, program, folder, numbers)
+        except (OSError, ValueError) as error:
+            raise BioNetError(f"the simulation program left incomplete results: {error}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -48,7 +48,8 @@ class Kernel:
     def options(self) -> dict[str, Any]:
         """The kernel's plain fields by name."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {name: v for name, v in values.items() if not isinstance(v, np.ndarray)}
+        plain = {name: v for name, v in values.items() if not isinstance(v, np.ndarray)}
+        return {name: v.item() if isinstance(v, np.generic) else v for name, v in plain.items()}
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self) or not isinstance(other, Kernel):

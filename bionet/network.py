@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -64,7 +65,8 @@ class Population:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier() or self.name.startswith("_"):
+        identifier = self.name.isidentifier() and self.name.isascii()
+        if not identifier or self.name.startswith("_"):
             raise InputError(f"population name {self.name!r} is not an identifier such as 'conv1'")
         shape = tuple(int(n) for n in self.shape)
         if not shape or min(shape) < 1:
@@ -134,11 +136,12 @@ class Projection:
     variable: str | None = None
 
     def __post_init__(self) -> None:
-        if int(self.delay) != self.delay or self.delay < 0:
+        if not np.isfinite(self.delay) or int(self.delay) != self.delay or self.delay < 0:
             raise InputError(
                 f"projection {self.name}: the delay must be a whole number of steps >= 0,"
                 f" but is {self.delay}"
             )
+        object.__setattr__(self, "delay", int(self.delay))
         if self.sign not in (0, 1, -1):
             raise InputError(f"projection {self.name}: sign is 0, 1 or -1, but got {self.sign}")
 
@@ -209,19 +212,35 @@ class SpikingNetwork:
         names = ["input", *(p.name for p in self.populations)]
         if repeated := [n for n in names if names.count(n) > 1]:
             raise InputError(f"two populations are called {repeated[0]!r}")
+        for name in names:
+            stem = re.sub(r"_(synapses.*|spikes|potentials|update)$", "", name)
+            if name in ("presentation", "presentation_end") or (stem != name and stem in names):
+                raise InputError(
+                    f"population {name!r} has the name of another object that bionet.build makes;"
+                    " choose another name"
+                )
         for name in (self.readout.spikes, self.readout.potential):
             self.population(name)
+        if self.population(self.readout.spikes).model.threshold is None:
+            raise InputError(
+                f"the readout's spikes come from {self.readout.spikes!r}, which never fires"
+            )
         order = {name: position for position, name in enumerate(names)}
         for projection in self.projections:
             self._check_projection(projection, order)
 
     def _check_projection(self, projection: Projection, order: Mapping[str, int]) -> None:
         target = self.population(projection.target)
+        if projection.variable is not None and projection.variable not in target.model.dimensions:
+            raise InputError(
+                f"projection {projection.name}: the target has no variable {projection.variable!r}"
+            )
         source_shape = self.shape(projection.source)
         shape = projection.kernel.target_shape(source_shape)
-        if int(np.prod(shape)) != target.size or (
-            len(shape) == len(target.shape) and shape != target.shape
-        ):
+        # Only a dense projection fits a population of any shape with as many units: flattening a
+        # feature map by another kernel would silently take its own order of units.
+        dense = isinstance(projection.kernel, Dense) and shape == (target.size,)
+        if shape != target.shape and not dense:
             raise InputError(
                 f"projection {projection.name}: the kernel gives the shape {shape},"
                 f" but the target has {target.shape}"
@@ -268,7 +287,8 @@ class SpikingNetwork:
         """A copy with one population changed; ``parameters`` are merged."""
         old = self.population(name)
         model = changes.get("model", old.model)
-        merged = {**old.parameters, **changes.get("parameters", {})}
+        kept = {k: v for k, v in old.parameters.items() if k in model.dimensions}
+        merged = {**kept, **changes.get("parameters", {})}
         changes["parameters"] = {
             k: v if k in changes.get("parameters", {}) else model.quantity(k, v)
             for k, v in merged.items()
@@ -302,7 +322,8 @@ class SpikingNetwork:
         digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
         for name in sorted(arrays):
             digest.update(name.encode())
-            digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+            # Equal values are one network, whatever the precision they are kept in.
+            digest.update(np.ascontiguousarray(arrays[name], dtype=np.float64).tobytes())
         return digest.hexdigest()
 
     def __str__(self) -> str:

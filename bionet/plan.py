@@ -128,6 +128,8 @@ def make_plan(
     rate, gain = _rate_and_gain(coding, max_rate, dt)
     gain = own.get("gain", gain) if coding != "analog" else gain
     spikes, potentials = _record_request(snn, record or {})
+    if "input" in spikes and coding == "analog":
+        raise InputError("record['input']: an analog input emits no spikes; leave it out")
     return Plan(
         steps=steps,
         dt=float(dt),
@@ -200,6 +202,8 @@ def _steps(duration: Quantity, dt: Quantity) -> int:
     if dt > duration:
         raise InputError(f"dt ({dt}) must not be larger than the duration ({duration})")
     ratio = float(duration / dt)
+    if not math.isfinite(ratio):
+        raise InputError(f"duration and dt must be finite, but are {duration} and {dt}")
     steps = round(ratio)
     if not math.isclose(ratio, steps, rel_tol=1e-6):
         raise InputError(f"the duration ({duration}) must be a multiple of dt ({dt})")
@@ -243,6 +247,8 @@ def _record_request(
             elif what == "v" and units is True:
                 potentials[name] = None
             elif what == "v" and units is not False:
+                if not len(units):
+                    raise InputError(f"record[{name!r}]: give at least one unit, or True for all")
                 potentials[name] = _checked_units(snn, name, units)
     return tuple(spikes), potentials
 

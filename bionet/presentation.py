@@ -208,6 +208,7 @@ class PresentationEnd(Group, CodeRunner):
         self.potential, self.output = potential, output
         self.collected = Collected({}, {}, [], [])
         self._trace = self._fired = np.zeros((self.lanes, 0, 0))
+        self._counted: dict[str, np.ndarray] = {}
         self.monitors, self.final_groups = dict(monitors), dict(final_potentials)
         self.variables = v = Variables(self)
         v.add_constant("N", self.lanes)
@@ -288,10 +289,11 @@ class PresentationEnd(Group, CodeRunner):
         self.collected.output_spikes.append(self._fired[:valid].copy())
         self._fired[:] = 0
         for name, monitor in self.monitors.items():
+            # The monitor itself goes on counting: its user may look at it afterwards.
             count = monitor.variables["count"].get_value()
-            lanes = count.reshape(self.lanes, -1)
+            lanes = (count - self._counted.get(name, 0)).reshape(self.lanes, -1)
             self.collected.counts[name].append(lanes[:valid].astype(count_dtype(steps)))
-            count[:] = 0
+            self._counted[name] = count.copy()
         for name, group in self.final_groups.items():
             v = group.variables["v"].get_value().reshape(self.lanes, -1)
             self.collected.final_potentials[name].append(v[:valid].copy())

@@ -296,8 +296,9 @@ def program_values(snn: SpikingNetwork, plan: Plan, n_images: int) -> dict[str, 
             if name == "x":
                 continue
             if name == "I" and population.name in driven:
-                if value.ndim:
-                    values[f"presentation.{population.name}_I_initial"] = flat
+                whole = np.broadcast_to(value, population.shape)
+                initial = to_channel_last(whole, population.shape)
+                values[f"presentation.{population.name}_I_initial"] = initial
                 continue
             values[f"{population.name}.{name}"] = np.tile(flat, plan.lanes) if value.ndim else flat
         model = population.model

@@ -15,13 +15,11 @@ from rich.table import Table
 from bionet.errors import InputError
 
 if TYPE_CHECKING:
-    from bionet.audit import Audit
     from bionet.network import SpikingNetwork
     from bionet.recording import Recording
 
 __all__ = [
     "KEYS",
-    "audit_table",
     "describe",
     "measure",
     "read_run",
@@ -66,8 +64,12 @@ def versions() -> dict[str, str]:
 def describe(command: str, arguments: Mapping[str, Any], **values: Any) -> dict[str, Any]:
     """The content of a ``run.json``: every one of ``KEYS``, None where it does not apply."""
     plain = {name: _plain(value) for name, value in arguments.items()}
-    fixed = {"command": command, "versions": versions(), "arguments": plain}
-    fixed["seed"] = arguments.get("seed")
+    fixed: dict[str, Any] = {
+        "command": command,
+        "seed": arguments.get("seed"),
+        "versions": versions(),
+        "arguments": plain,
+    }
     return {**dict.fromkeys(KEYS), **fixed, **{key: _plain(v) for key, v in values.items()}}
 
 
@@ -189,22 +191,6 @@ def _seconds(found: Mapping[str, Any]) -> str:
     text = _number(found.get("seconds"), ",.1f")
     compiling = found.get("compile_seconds")
     return f"{text} ({compiling:,.1f} of them compiling)" if compiling else text
-
-
-def audit_table(audit: Audit) -> Table:
-    """An audit's rows; the verdict is the caption."""
-    head, *rows = audit.cells()
-    table = Table(
-        title=f"Audit of {audit.n_images:,} images, {audit.n_steps:,} steps",
-        caption=audit.verdict(),
-        title_justify="left",
-        caption_justify="left",
-    )
-    for number, name in enumerate(head):
-        table.add_column(name, justify="left" if number in (0, len(head) - 1) else "right")
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def _plain(value: Any) -> Any:

@@ -102,6 +102,8 @@ def simulate(
     pixels = check_images(snn, images, coding or snn.coding)
     if device not in DEVICES:
         raise InputError(f"unknown device {device!r}; known are {', '.join(DEVICES)}")
+    if isinstance(seed, bool) or int(seed) != seed or seed < 0:
+        raise InputError(f"seed must be a whole number >= 0, but is {seed}")
     if readout is not None and readout not in READOUTS:
         raise InputError(f"unknown readout {readout!r}; known are {', '.join(READOUTS)}")
     duration, dt = own_times(snn, duration, dt)

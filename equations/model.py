@@ -214,7 +214,10 @@ class NeuronModel:
         if unknown := set(plain) - known:
             raise InputError(f"a neuron model has no field {sorted(unknown)[0]!r}")
         arguments = dict(plain)
-        dimensions = {n: e.dim for n, e in Equations(plain["equations"]).items()}
+        try:
+            dimensions = {n: e.dim for n, e in Equations(plain["equations"]).items()}
+        except Exception as error:
+            raise InputError(f"model {plain.get('name')!r}: {_first_line(error)}") from error
         arguments["parameters"] = {
             name: Quantity.with_dimensions(np.asarray(value)[()], dimensions[name])
             for name, (value, _) in plain.get("parameters", {}).items()

@@ -135,7 +135,7 @@ def tiny():
     dense = Dense(rng.normal(0.1, 0.5, (3, 12)))
     neuron = integrate_and_fire()
     populations = (
-        Population("conv", (2, 3, 2), neuron, {"I": np.array([0.1, 0.2])[:, None, None]}),
+        Population("conv", (2, 3, 2), neuron, {"I": 0.15}),
         Population("output", (3,), neuron),
         Population("readout", (3,), integrator()),
     )

@@ -12,6 +12,7 @@ from bionet.equations import NeuronModel, integrate_and_fire, integrator
 from bionet.errors import InputError
 from bionet.kernels import AveragePool2d, Conv2d, Dense
 from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.plan import make_plan
 from bionet.simulate import simulate
 
 HERE = {"device": "numpy", "dtype": "float64"}
@@ -41,7 +42,7 @@ def test_a_presentation_leaves_nothing_behind(tiny, tiny_images, coding, assert_
             np.testing.assert_array_equal(run.potential(name, again), run.potential(name, 0))
             for mine, theirs in zip(run.spikes(name, again), run.spikes(name, 0), strict=True):
                 np.testing.assert_array_equal(mine, theirs)
-    assert run.counts["output"][1].sum() != run.counts["output"][0].sum()
+    assert (run.output_potential[1] != run.output_potential[0]).any()
     alone = simulate(snn, bright, 15 * ms, lanes=1, record=record, **HERE)
     np.testing.assert_array_equal(run.potential("output", 1), alone.potential("output"))
 
@@ -121,12 +122,12 @@ def test_flatten_keeps_pytorchs_order(before, torch_kernel):
     """A dense layer after (channels, height, width): row-major order of the units, as torch."""
     rng = np.random.default_rng(1)
     shape = {"conv": (7, 2, 5), "pool": (7, 1, 3), "input": (3, 4, 7)}[before]
-    conv = Conv2d(rng.uniform(0.1, 0.2, (7, 3, 3, 3)))
+    conv = Conv2d(rng.uniform(-0.1, 0.3, (7, 3, 3, 3)))
     dense = Dense(rng.normal(size=(4, np.prod(shape))))
-    populations = [Population("conv", (7, 2, 5), integrate_and_fire())]
+    populations = [Population("conv", (7, 2, 5), integrate_and_fire(threshold=8.0))]
     projections = [Projection("input", "conv", conv)]
     if before == "pool":
-        populations.append(Population("pool", shape, integrate_and_fire(threshold=0.4)))
+        populations.append(Population("pool", shape, integrate_and_fire(threshold=0.7)))
         projections.append(Projection("conv", "pool", AveragePool2d((2, 1), (2, 2))))
     populations.append(Population("readout", (4,), integrator()))
     projections.append(Projection(before, "readout", dense))
@@ -187,7 +188,7 @@ NAN = np.full((1, 2, 4, 3), np.nan)
         ({"images": np.ones((2, 4, 3))}, r"but have \(2, 4, 3\)"),
         ({"images": np.ones((0, 2, 4, 3))}, "images is empty"),
         ({"images": np.full((1, 2, 4, 3), "a")}, "images must be numbers"),
-        ({"images": np.concatenate([0 * NAN.clip(0), NAN])[1:]}, "image 0 holds NaN or infinity"),
+        ({"images": NAN}, "image 0 holds NaN or infinity"),
         ({"images": np.full((1, 2, 4, 3), np.inf)}, "image 0 holds NaN or infinity"),
         ({"images": np.full((1, 2, 4, 3), 1.5), "coding": "poisson"}, "poisson .* between 0 and 1"),
         ({"images": np.full((1, 2, 4, 3), -0.5), "coding": "uniform"}, "lie between -0.5 and -0.5"),
@@ -244,7 +245,7 @@ def test_a_rate_without_its_unit_is_refused(tiny, tiny_images):
 def test_a_recording_that_cannot_fit_is_refused(tiny, tiny_images, monkeypatch):
     monkeypatch.setattr(bionet.memory, "available_memory", lambda: 20_000)
     with pytest.raises(
-        InputError, match=r"about .* kB, but 20 kB .* potentials of conv .*: record"
+        InputError, match=r"about .* MB, but 20 kB .* potentials of conv .*: record"
     ):
         simulate(tiny, tiny_images, 1 * second, record={"conv": "v"}, **HERE)
     simulate(tiny, tiny_images, 10 * ms, **HERE)
@@ -252,8 +253,6 @@ def test_a_recording_that_cannot_fit_is_refused(tiny, tiny_images, monkeypatch):
 
 def test_the_estimate_of_memory_covers_the_recording(tiny, tiny_images):
     """What stays in memory at the end is no more than what was estimated before."""
-    from bionet.plan import make_plan
-
     record = {"conv": ["spikes", "v"], "readout": "v"}
     run = simulate(tiny, tiny_images, 40 * ms, record=record, final_potentials=True, **HERE)
     plan = make_plan(

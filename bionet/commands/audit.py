@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from bionet.commands import options as o
 from bionet.commands.inputs import load_images, source_network
 from bionet.commands.outputs import check_writable, save_audit, save_labels, staged
 from bionet.commands.simulate import ann_accuracy, simulated
-from bionet.report import audit_table, describe, measure, write_run
+from bionet.report import describe, measure, write_run
 
 __all__ = ["audit"]
 
@@ -77,5 +76,5 @@ def audit(
         save_labels(folder, chosen.labels)
         save_audit(folder, result)
         write_run(folder / "run.json", found)
-    Console().print(audit_table(result))
+    typer.echo(str(result))
     typer.echo(f"audit: {out}")

@@ -52,7 +52,7 @@ def test_spikes_sent_back_arrive_after_their_delay(delay):
 
 
 def test_a_unit_can_excite_itself():
-    """v doubles its input: after a spike the unit receives its own weight one step later."""
+    """After a spike the unit receives its own weight one step later."""
     snn = SpikingNetwork(
         (Population("a", (1,), integrate_and_fire(threshold=4.0)),),
         (
@@ -66,6 +66,7 @@ def test_a_unit_can_excite_itself():
     # 1 2 3 4 | 1+2 4 | 1+2 4 | ...
     for image in range(2):
         np.testing.assert_array_equal(run.spikes("a", image).step, [3, 5, 7, 9, 11])
+        np.testing.assert_array_equal(run.potential("a", image)[:6, 0], [1, 2, 3, 0, 3, 0])
 
 
 @pytest.mark.parametrize("n_inputs", [2, 3])
