@@ -223,7 +223,7 @@ class SpikingNetwork:
             self.population(name)
         if self.population(self.readout.spikes).model.threshold is None:
             raise InputError(
-                f"the readout's spikes come from {self.readout.spikes!r}, which never fires"
+                f"the readout counts spikes, but population {self.readout.spikes!r} never fires"
             )
         order = {name: position for position, name in enumerate(names)}
         for projection in self.projections:

@@ -14,6 +14,12 @@ from bionet.simulate import simulate
 BrianLogger.suppress_name("unused_brian_object")
 
 
+@pytest.fixture(autouse=True)
+def fixed_weights():
+    """Networks that a test makes have the same random weights in every run and order."""
+    torch.manual_seed(1)
+
+
 @pytest.fixture
 def numpy_target():
     """Brian2's own objects run with NumPy, without compiling."""
