@@ -29,7 +29,6 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 app = typer.Typer(
     name="bionet",
     help="Trained PyTorch networks as spiking differential equations in Brian2.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -12,7 +12,7 @@ import pytest
 from brian2 import Hz, ms
 
 from bionet.equations import integrate_and_fire, integrator, leaky_integrate_and_fire
-from bionet.kernels import AveragePool2d, Conv2d, Dense
+from bionet.kernels import AveragePool2d, Conv2d, Dense, OneToOne
 from bionet.network import Population, Projection, Readout, SpikingNetwork
 from bionet.simulate import simulate
 
@@ -85,7 +85,7 @@ def test_poisson_trains_and_all_that_follows(signed_network, signed_images, asse
 
 @pytest.fixture(scope="module")
 def leaky_network():
-    """Leaky, refractory and floored units behind a uniform code, all fed by the input."""
+    """Leaky, refractory and floored units behind a uniform code, and spikes sent back."""
     rng = np.random.default_rng(9)
     leaky = leaky_integrate_and_fire(12 * ms, threshold=0.8, floor=-0.5)
     tired = integrate_and_fire("zero", threshold=1.2, floor=-0.4, refractory=3 * ms)
@@ -99,6 +99,7 @@ def leaky_network():
             Projection("input", "leaky", Dense(rng.normal(0.2, 0.5, (6, 5)))),
             Projection("input", "tired", Dense(rng.normal(0.2, 0.5, (6, 5)))),
             Projection("leaky", "readout", Dense(rng.normal(size=(2, 6)))),
+            Projection("tired", "leaky", OneToOne(rng.normal(size=6)), delay=1),
         ),
         (5,),
         Readout("tired", "readout"),

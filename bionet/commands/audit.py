@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bionet.commands import options as o
-from bionet.commands.inputs import load_images, source_network
+from bionet.commands.inputs import load_images, noted_source, source_network
 from bionet.commands.outputs import check_writable, save_audit, save_labels, staged
 from bionet.commands.simulate import ann_accuracy, simulated
 from bionet.report import describe, measure, write_run
@@ -54,7 +54,7 @@ def audit(
     from bionet.simulate import simulate as simulate_network
 
     spiking = SpikingNetwork.load(snn)
-    noted = spiking.metadata.get("source", {})
+    noted = noted_source(spiking)
     if weights is None and noted.get("network") == network:
         weights = noted.get("weights")
     source = source_network(network, weights)

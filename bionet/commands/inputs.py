@@ -28,6 +28,7 @@ __all__ = [
     "converted_source",
     "frequency",
     "load_images",
+    "noted_source",
     "numbers",
     "shape",
     "source_network",
@@ -144,7 +145,8 @@ def _load_npz(path: Path) -> Images:
     if not path.is_file():
         raise InputError(f"--data: there is no file {path}")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # Opened here: numpy would leave a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             images, labels = arrays["images"], arrays["labels"]
     except KeyError as error:
         raise InputError(f"{path}: needs arrays 'images' and 'labels': {error.args[0]}") from error
@@ -223,7 +225,7 @@ def converted_source(snn: SpikingNetwork) -> Source | None:
     """
     from bionet import zoo
 
-    noted = snn.metadata.get("source", {})
+    noted = noted_source(snn)
     name, weights = noted.get("network"), noted.get("weights")
     if name not in zoo.names() or not isinstance(weights, str):
         return None
@@ -233,6 +235,12 @@ def converted_source(snn: SpikingNetwork) -> Source | None:
         return source_network(name, weights)
     except (InputError, OSError):
         return None
+
+
+def noted_source(snn: SpikingNetwork) -> dict[str, Any]:
+    """What a spiking network notes about its source; empty if it notes nothing."""
+    noted = snn.metadata.get("source")
+    return noted if isinstance(noted, dict) else {}
 
 
 def _digest(name: str, weights: str) -> str:
