@@ -125,7 +125,7 @@ def test_a_recording_survives_the_disk(run, saved, assert_same):
         assert again.counts[name].dtype == counts.dtype
 
 
-def test_saving_again_replaces(run, saved, hand_made, assert_same):
+def test_saving_again_replaces(saved, hand_made, assert_same):
     hand_made.save(saved)
     assert_same(Recording.load(saved), hand_made)
     assert len(list(saved.iterdir())) == 2
@@ -160,7 +160,7 @@ def test_truncated_arrays_are_refused(saved, keep):
         Recording.load(saved)
 
 
-def test_missing_arrays_are_refused(run, saved, tiny):
+def test_missing_arrays_are_refused(saved, tiny):
     tiny.save(saved / "recording.safetensors")
     with pytest.raises(InputError, match="recording.safetensors is damaged: it has no output_"):
         Recording.load(saved)

@@ -29,7 +29,7 @@ def test_the_order_of_images_does_not_matter(tiny, tiny_images):
 
 
 @pytest.mark.parametrize("coding", ["analog", "uniform"])
-def test_a_presentation_leaves_nothing_behind(tiny, tiny_images, coding, assert_same):
+def test_a_presentation_leaves_nothing_behind(tiny, tiny_images, coding):
     """The same image again and again, every potential recorded, after a delay in every layer."""
     delayed = [replace(q, delay=2) for q in tiny.projections]
     snn = replace(tiny, projections=delayed, coding=coding)
@@ -48,7 +48,7 @@ def test_a_presentation_leaves_nothing_behind(tiny, tiny_images, coding, assert_
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 4, 5, 64])
-def test_incomplete_batches_of_lanes(tiny, tiny_images, lanes, assert_same):
+def test_incomplete_batches_of_lanes(tiny, tiny_images, lanes):
     options = {"record": {"conv": ["spikes", "v"]}, "final_potentials": True, **HERE}
     run = simulate(tiny, tiny_images, 12 * ms, lanes=lanes, **options)
     assert run.n_images == 5 and run.n_steps == 12
@@ -100,7 +100,7 @@ def test_raising_and_lowering_pathways_add_up(tiny, tiny_images, coding):
     np.testing.assert_allclose(sums[1, -1], sums[0,], rtol=0, atol=1e-12)
 
 
-def test_a_pathway_can_lower_before_it_raises(tiny, tiny_images):
+def test_a_pathway_can_lower_before_it_raises():
     """Delays T for what lowers and 2T for what raises (Zhang et al. 2019, fold)."""
     kernel = Dense(np.array([[1.0, -1.0]]))
     snn = SpikingNetwork(
