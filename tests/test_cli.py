@@ -17,8 +17,7 @@ from brian2 import DimensionMismatchError, mV
 import bionet
 from bionet import cli
 from bionet.commands.inputs import converted_source
-from bionet.commands.outputs import staged
-from bionet.report import KEYS, describe
+from bionet.report import KEYS
 
 # `bionet.simulate` is the function; its module is reached by name only.
 SIMULATION = importlib.import_module("bionet.simulate")
@@ -171,17 +170,6 @@ def test_info_of_the_machine_and_of_a_network(here, capsys):
     assert "data mnist" in found["found"]
     assert run_line("info small.snn") == 0
     assert "SpikingNetwork(method='rate')" in capsys.readouterr().out
-
-
-def test_info_names_the_cache_that_simulations_use(monkeypatch, tmp_path):
-    from bionet import cache, program
-
-    assert cache.cache_folder() == program.cache_folder()
-    monkeypatch.setenv("BIONET_CACHE", str(tmp_path))
-    assert cache.cache_folder() == program.cache_folder() == tmp_path
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a/manifest.json").write_text("{}")
-    assert cache.cache_size() == (1, 2)
 
 
 def test_a_network_of_the_zoo_is_known_again(here):
@@ -374,22 +362,6 @@ def test_a_programming_error_keeps_its_traceback(here, monkeypatch):
     monkeypatch.setattr(SIMULATION, "simulate", wrong)
     with pytest.raises(ZeroDivisionError):
         run_line(SIMULATE)
-
-
-def test_staged_files_appear_together(tmp_path):
-    with pytest.raises(RuntimeError), staged(tmp_path / "run") as folder:
-        (folder / "half").touch()
-        raise RuntimeError
-    assert not list(tmp_path.iterdir())
-    with staged(tmp_path / "run") as folder:
-        (folder / "whole").touch()
-    assert [path.name for path in tmp_path.rglob("*")] == ["run", "whole"]
-
-
-def test_run_json_has_no_nan():
-    found = describe("demo", {"out": Path("x"), "seed": 1}, accuracy_snn=float("nan"))
-    assert found["accuracy_snn"] is None and found["arguments"]["out"] == "x"
-    assert found["seed"] == 1 and found["steps"] is None
 
 
 def test_another_networks_weights_are_not_taken_for_its_own(here):
