@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -26,10 +28,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from filelock import FileLock
 
 from bionet.build import input_population, synapse_names
+from bionet.cache import cache_folder
 from bionet.errors import BioNetError
 from bionet.layout import pack, to_channel_last
 from bionet.network import SpikingNetwork
@@ -138,12 +140,6 @@ class Program:
         return f"{name}={path}"
 
 
-def cache_folder() -> Path:
-    """Folder of compiled programs: BIONET_CACHE, or the user's cache folder."""
-    chosen = os.environ.get("BIONET_CACHE")
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("bionet")) / "programs"
-
-
 def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
     """All that determines the program's source, as plain JSON; no weight is in it."""
     populations = [
@@ -182,14 +178,27 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
     }
 
 
+def sources() -> list[Path]:
+    """Files of BioNet that shape a program: the templates, and all that the compilation imports."""
+    found = {Path(str(resources.files("bionet"))) / "compile_program.py"}
+    new = set(found)
+    while new:
+        text = "\n".join(path.read_text() for path in new)
+        modules = set(re.findall(r"^from (bionet[.\w]*) import", text, flags=re.MULTILINE))
+        specs = (importlib.util.find_spec(name) for name in modules)
+        new = {Path(spec.origin) for spec in specs if spec and spec.origin} - found
+        found |= new
+    templates = Path(str(resources.files("bionet"))) / "templates"
+    found |= {path for path in templates.rglob("*") if path.suffix in {".hpp", ".cpp"}}
+    return sorted(found)
+
+
 @functools.cache
 def fingerprint() -> dict[str, str]:
     """Versions of all that shapes a program: BioNet, Brian2, compiler, processor."""
     digest = hashlib.sha256()
-    for package in ("bionet", "bionet.equations"):
-        for path in sorted(Path(str(resources.files(package))).rglob("*")):
-            if path.suffix in {".py", ".hpp", ".cpp"} and path.is_file():
-                digest.update(path.name.encode() + path.read_bytes())
+    for path in sources():
+        digest.update(path.name.encode() + path.read_bytes())
     cpu = Path("/proc/cpuinfo")
     flags = (
         [line for line in cpu.read_text().splitlines() if line.startswith("flags")][:1]

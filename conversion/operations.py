@@ -16,7 +16,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bionet.conversion.records import AveragePool, BatchNorm, Conv, Flatten, Linear, Record, ReLU
+from bionet.conversion.records import (
+    AveragePool,
+    BatchNorm,
+    Conv,
+    Flatten,
+    Linear,
+    MaxPool,
+    Record,
+    ReLU,
+)
 from bionet.errors import InputError
 from bionet.kernels import pair
 
@@ -81,11 +90,11 @@ RECTIFY = "a firing rate is a rectified value: train with ReLU instead"
 NORMALISE = "its statistics differ for every image: train with BatchNorm2d, which can be folded"
 CHAIN = "only chains of layers are converted: train a network without branches that meet"
 SUPPORTED = (
-    "supported are Conv2d, Linear, BatchNorm1d/2d, ReLU, AvgPool2d, AdaptiveAvgPool2d, Flatten,"
-    " Dropout, Identity, a softmax at the end, and their functional forms"
+    "supported are Conv2d, Linear, BatchNorm1d/2d, ReLU, AvgPool2d, AdaptiveAvgPool2d, MaxPool2d,"
+    " Flatten, Dropout, Identity, a softmax at the end, and their functional forms"
 )
 REMEDIES: dict[str, str] = {
-    "MaxPool2d AdaptiveMaxPool2d MaxPool1d MaxPool3d": AVERAGE_POOLING,
+    "AdaptiveMaxPool2d MaxPool1d MaxPool3d": AVERAGE_POOLING,
     "LeakyReLU PReLU RReLU ELU CELU SELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Softplus": RECTIFY,
     "Softsign ReLU6 Hardtanh Hardswish Hardsigmoid Threshold clamp clamp_min clip": RECTIFY,
     "GroupNorm LayerNorm InstanceNorm1d InstanceNorm2d LocalResponseNorm": NORMALISE,
@@ -231,6 +240,25 @@ def average_pooling(op: Operation) -> Record | None:
     )
 
 
+def max_pooling(op: Operation) -> Record | None:
+    """MaxPool2d without dilation; a pool of one unit is no operation."""
+    pool = pair(op.get("kernel_size"), "kernel_size", 1)
+    stride = pair(op.get("stride") or pool, "stride", 1)
+    if pair(op.get("dilation") or 1, "dilation", 1) != (1, 1):
+        refuse(op.label, op.place, "it has dilation; train with dilation=1")
+    if op.get("return_indices"):
+        refuse(op.label, op.place, "it returns indices; train with return_indices=False")
+    if pool == stride == (1, 1):
+        return None
+    return MaxPool(
+        **op.base,
+        pool=pool,
+        stride=stride,
+        padding=pair(op.get("padding") or 0, "padding", 0),
+        ceil_mode=bool(op.get("ceil_mode", False)),
+    )
+
+
 def adaptive_average_pooling(op: Operation) -> Record | None:
     """AdaptiveAvgPool2d, where its pools are all alike and do not overlap."""
     sizes, targets = op.source_shape[1:], op.shape[1:]
@@ -284,6 +312,10 @@ POOL = (
     *("input", "kernel_size", "stride", "padding"),
     *("ceil_mode", "count_include_pad", "divisor_override"),
 )
+MAXIMUM = (
+    *("input", "kernel_size", "stride", "padding", "dilation"),
+    *("ceil_mode", "return_indices"),
+)
 ADAPTIVE = ("input", "output_size")
 DROPOUT = ("input", "p", "training", "inplace")
 SOFTMAX = ("input", "dim")
@@ -296,6 +328,7 @@ MODULES: dict[type[nn.Module], Entry] = {
     nn.BatchNorm2d: (batch_normalisation, NORM),
     nn.ReLU: (rectification, ()),
     nn.AvgPool2d: (average_pooling, POOL),
+    nn.MaxPool2d: (max_pooling, MAXIMUM),
     nn.AdaptiveAvgPool2d: (adaptive_average_pooling, ADAPTIVE),
     nn.Flatten: (flattening, ()),
     nn.Identity: (identity, ()),
@@ -311,6 +344,7 @@ FUNCTIONS: dict[Any, Entry] = {
     functional.conv2d: (convolution, CONV),
     functional.linear: (fully_connected, LINEAR),
     functional.avg_pool2d: (average_pooling, POOL),
+    **dict.fromkeys((functional.max_pool2d, torch.max_pool2d), (max_pooling, MAXIMUM)),
     functional.adaptive_avg_pool2d: (adaptive_average_pooling, ADAPTIVE),
     **dict.fromkeys((functional.relu, torch.relu, torch.relu_), (rectification, ("input",))),
     **dict.fromkeys((torch.flatten, torch.reshape), (flattening, ("input",))),

@@ -12,6 +12,7 @@ Linear        y = W x + b
 BatchNorm     y = scale x + shift, for each channel (evaluation statistics)
 ReLU          y = max(0, x)
 AveragePool   y = scale (sum of x over a pool) / divisor
+MaxPool       y = largest x of a pool; what is padded counts as minus infinity
 Flatten       y = x, numbered as (channels, height, width) in C order
 ============  ====================================================================
 """
@@ -32,6 +33,7 @@ __all__ = [
     "Conv",
     "Flatten",
     "Linear",
+    "MaxPool",
     "ReLU",
     "Record",
     "Records",
@@ -199,6 +201,17 @@ class AveragePool(Record):
             self.divisor_override,
             self.scale,
         )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MaxPool(Record):
+    """A max pooling, as :class:`torch.nn.MaxPool2d`."""
+
+    pool: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+    ceil_mode: bool = False
+    kind: ClassVar[str] = "maxpool"
 
 
 def find(records: Records, name: str) -> Record:

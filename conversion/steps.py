@@ -28,6 +28,7 @@ from bionet.conversion.records import (
     Conv,
     Flatten,
     Linear,
+    MaxPool,
     Record,
     Records,
     ReLU,
@@ -46,13 +47,16 @@ __all__ = [
     "merge_linear",
     "per_input",
     "population_records",
+    "refuse_max_pooling",
     "remove_flatten",
 ]
 
 R = TypeVar("R", bound=Record)
 
 
-def population_records(records: Records, rectified_input: bool = False) -> Records:
+def population_records(
+    records: Records, rectified_input: bool = False, max_pooling: bool = False
+) -> Records:
     """All the steps of this module: one record for each population to be.
 
     Parameters
@@ -61,17 +65,36 @@ def population_records(records: Records, rectified_input: bool = False) -> Recor
         As traced.
     rectified_input : bool
         Whether the images are known to hold nothing negative, so that a ReLU on them is nothing.
+    max_pooling : bool
+        Whether the method has a population for a max pooling; otherwise it is refused.
 
     Returns
     -------
     tuple of Record
-        Convolutions, fully connected layers and average poolings. Each but the last convolution
+        Convolutions, fully connected layers and poolings. Each but the last convolution
         or fully connected layer is rectified.
     """
+    if not max_pooling:
+        refuse_max_pooling(records)
     records = fold_batchnorm(remove_flatten(records))
     records = merge_linear(absorb_relu(records, rectified_input))
     check_rectified(records)
     return records
+
+
+def refuse_max_pooling(records: Records) -> None:
+    """Refuse every max pooling.
+
+    Raises
+    ------
+    InputError
+        Naming the first one, with the remedy.
+    """
+    for record in kind_of(records, MaxPool):
+        raise InputError(
+            f"the max pooling at {record.place} cannot be converted by this method: train with"
+            " AvgPool2d instead (bionet.conversion.to_average_pooling replaces it; then fine-tune)"
+        )
 
 
 def remove_flatten(records: Records) -> Records:

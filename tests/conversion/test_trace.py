@@ -11,6 +11,7 @@ from torch.nn.utils import prune
 
 from bionet.conversion import activations, convert, trace
 from bionet.conversion.records import AveragePool, Conv, Linear, Record, ReLU, find
+from bionet.conversion.steps import population_records
 from bionet.errors import InputError
 
 
@@ -171,11 +172,44 @@ def normalised_without_statistics():
     return nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False))
 
 
+class PoolBeforeRelu(nn.Module):
+    """As Caffe's cifar10_quick: the ReLU follows the max pooling."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 2, 3)
+        self.pool = nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True)
+        self.relu = nn.ReLU()
+
+    def forward(self, x):
+        return F.max_pool2d(F.relu(self.relu(self.pool(self.conv(x)))), 2, 1)
+
+
+def test_relu_and_max_pooling_change_places():
+    net = PoolBeforeRelu().double()
+    traced = trace(net, (1, 9, 12))
+    assert [r.kind for r in traced.records] == ["conv", "relu", "relu", "maxpool", "maxpool"]
+    pool = traced.records[3]
+    assert (pool.pool, pool.stride, pool.padding) == ((3, 3), (2, 2), (1, 1))
+    assert pool.ceil_mode
+    images = torch.randn(3, 1, 9, 12, dtype=torch.float64)
+    torch.testing.assert_close(traced.graph(images), net(images), rtol=0, atol=0)
+
+
+def test_a_method_without_max_pooling_refuses_it_by_name():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+    records = trace(net, (1, 6, 6)).records
+    with pytest.raises(InputError, match="max pooling at layer '2'.*to_average_pooling"):
+        population_records(records)
+    assert [r.kind for r in population_records(records, max_pooling=True)] == ["conv", "maxpool"]
+
+
 REFUSED = [
-    (nn.Sequential(nn.MaxPool2d(2)), r"MaxPool2d at layer '0' \(node '_0'\).*to_average_pooling"),
+    (nn.Sequential(nn.AdaptiveMaxPool2d(2)), "AdaptiveMaxPool2d at layer '0'.*to_average_pooling"),
+    (nn.Sequential(nn.MaxPool2d(2, dilation=2)), "MaxPool2d at layer '0'.*has dilation"),
     (
-        forward(lambda s, x: F.max_pool2d(x, 2)),
-        "max_pool2d at node 'max_pool2d' in the forward of the network.*AvgPool2d",
+        forward(lambda s, x: F.max_pool2d(x, 2, dilation=(1, 3))),
+        "max_pool2d at node 'max_pool2d' in the forward of the network.*has dilation",
     ),
     (
         nn.Sequential(forward(lambda s, x: F.gelu(x))),
