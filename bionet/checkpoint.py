@@ -46,7 +46,7 @@ def save_weights(
 
 def _write(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
     """Tensors, and a JSON object under the header's key ``bionet``."""
-    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+    arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     write_tensors(path, arrays, {"bionet": json.dumps(header)})
 
 

@@ -26,7 +26,7 @@ from bionet.checkpoint import digest, load_checkpoint, save_checkpoint
 from bionet.errors import BioNetError
 from bionet.evaluation import device_of, mode
 from bionet.files import output_folder
-from bionet.recipes import Recipe, one_cycle, shift_randomly
+from bionet.recipes import Recipe, flip_randomly, one_cycle, shift_randomly
 
 __all__ = ["Epoch", "Job", "run_epochs"]
 
@@ -123,6 +123,8 @@ def run_epochs(net: nn.Module, job: Job, progress: bool, checkpoint: Path | None
         if checkpoint.exists():
             before = load_checkpoint(checkpoint, net, optimiser, settings)
             history = [Epoch(**epoch) for epoch in before]
+    if recipe.channels_last:
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     device = device_of(net)
     columns = (TextColumn("{task.description}"), BarColumn(), _RateColumn(), TimeRemainingColumn())
     with (
@@ -163,6 +165,10 @@ def _run_epoch(
         images, labels = job.images[batch], job.labels[batch].to(device)
         if recipe.augment:
             images = shift_randomly(images, recipe.augment, generator)
+        if recipe.flip:
+            images = flip_randomly(images, generator)
+        if recipe.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
         outputs = net(images.to(device))
         loss = nn.functional.cross_entropy(outputs, labels)
         if not math.isfinite(loss.item()):

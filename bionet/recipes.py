@@ -12,6 +12,7 @@ r_max     largest learning rate (``learning_rate``)             1
 K         steps (batches) in all epochs                         1
 p         share of the training spent warming up, 0.25          1
 augment   largest random shift of a training image, each way    pixels
+flip      mirror half of the training images left to right      -
 ========  ====================================================  =================
 
 References
@@ -31,7 +32,7 @@ from torch.nn.functional import pad
 
 from bionet.errors import InputError
 
-__all__ = ["RECIPES", "Recipe", "one_cycle", "recipe_for", "shift_randomly"]
+__all__ = ["RECIPES", "Recipe", "flip_randomly", "one_cycle", "recipe_for", "shift_randomly"]
 
 WARM_UP = 0.25
 
@@ -52,6 +53,11 @@ class Recipe:
         AdamW's decay of weights, a fraction per unit of learning rate.
     augment : int
         Largest random shift of a training image, pixels.
+    flip : bool
+        Mirror half of the images left to right.
+    channels_last : bool
+        Train in PyTorch's channels-last memory format, which is faster on some processors; the
+        sums, and so the weights, then differ in their last bits.
 
     Raises
     ------
@@ -64,6 +70,8 @@ class Recipe:
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     augment: int = 0
+    flip: bool = False
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("augment", 0)):
@@ -83,6 +91,19 @@ RECIPES: Mapping[tuple[str, str], Recipe] = MappingProxyType(
         ("lenet5", "digits"): Recipe(epochs=30, batch_size=50, augment=2),
         ("lenet5", "mnist"): Recipe(epochs=9, augment=1),
         ("lenet5", "fashion-mnist"): Recipe(epochs=10, augment=1),
+        ("lenet5_original", "mnist"): Recipe(epochs=9, augment=1),
+        ("cifar10_quick_original", "cifar10"): Recipe(
+            epochs=15, augment=2, flip=True, channels_last=True
+        ),
+        ("cifar10_quick", "cifar10"): Recipe(epochs=15, augment=2, flip=True, channels_last=True),
+        ("rueckauer", "cifar10"): Recipe(
+            epochs=32,
+            learning_rate=4e-3,
+            weight_decay=0.05,
+            augment=3,
+            flip=True,
+            channels_last=True,
+        ),
     }
 )
 
@@ -107,6 +128,13 @@ def one_cycle(fraction: float, max_rate: float) -> float:
         falling = (1 + math.cos(math.pi * fraction / WARM_UP)) / 2
         return max_rate * ((1 - falling) + falling / 25)
     return max_rate * (1 + math.cos(math.pi * (fraction - WARM_UP) / (1 - WARM_UP))) / 2
+
+
+def flip_randomly(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Mirror each image left to right with probability 1/2, tensor (n, ..., width)."""
+    chosen = torch.rand(len(images), generator=generator) < 0.5
+    chosen = chosen.reshape(-1, *[1] * (images.ndim - 1))
+    return torch.where(chosen, images.flip(-1), images)
 
 
 def shift_randomly(

@@ -28,7 +28,14 @@ from bionet.epochs import Epoch, Job, run_epochs
 from bionet.errors import InputError
 from bionet.evaluation import Arrays, as_tensors, check_network, device_of, evaluate, find_device
 from bionet.files import output_folder
-from bionet.recipes import RECIPES, Recipe, one_cycle, recipe_for, shift_randomly
+from bionet.recipes import (
+    RECIPES,
+    Recipe,
+    flip_randomly,
+    one_cycle,
+    recipe_for,
+    shift_randomly,
+)
 
 __all__ = [
     "RECIPES",
@@ -36,6 +43,7 @@ __all__ = [
     "Recipe",
     "TrainResult",
     "evaluate",
+    "flip_randomly",
     "one_cycle",
     "save_weights",
     "shift_randomly",
@@ -83,6 +91,8 @@ def train(
     progress: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
     weight_decay: float = 0.01,
+    flip: bool = False,
+    channels_last: bool = False,
 ) -> TrainResult:
     """Train a network in place, from the weights it has; its mode and device stay as they are.
 
@@ -92,7 +102,7 @@ def train(
         From images to (n, classes).
     data_train, data_test : Dataset, or pair of images (n, ...) and labels (n,)
         The test data are looked at once, after the last epoch.
-    epochs, batch_size, learning_rate, augment, weight_decay
+    epochs, batch_size, learning_rate, augment, weight_decay, flip, channels_last
         See `Recipe`.
     seed : int
         Of the order of the images, their shifts and dropout.
@@ -115,7 +125,7 @@ def train(
         If the loss stops being a number.
     """
     _check_seed(seed)
-    recipe = Recipe(epochs, batch_size, learning_rate, weight_decay, augment)
+    recipe = Recipe(epochs, batch_size, learning_rate, weight_decay, augment, flip, channels_last)
     job = Job(*as_tensors(data_train, "data_train"), recipe, seed)
     test = as_tensors(data_test, "data_test")
     _check_trainable(net, job)
@@ -128,6 +138,8 @@ def train(
         accuracy_test = evaluate(net, *test)
     finally:
         net.to(home)
+        if channels_last:
+            net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     seconds = sum(epoch.seconds for epoch in history)
     return TrainResult(accuracy_train, accuracy_test, epochs, seconds, tuple(history))
 
@@ -145,10 +157,11 @@ def _check_trainable(net: nn.Module, job: Job) -> None:
             "net: expected a network with parameters to train, got none that requires_grad"
         )
     check_network(net, job.images, job.labels)
-    if job.recipe.augment and job.images.ndim != 4:
+    recipe = job.recipe
+    if (recipe.augment or recipe.flip or recipe.channels_last) and job.images.ndim != 4:
         raise InputError(
-            "augment: shifts need images (n, channels, height, width), "
-            f"got {tuple(job.images.shape)}; use augment=0"
+            "augment: shifts, flips and channels_last need images (n, channels, height, width), "
+            f"got {tuple(job.images.shape)}; use augment=0, flip=False, channels_last=False"
         )
 
 
@@ -156,6 +169,8 @@ def train_zoo(
     network: str = "lenet5",
     data: str = "mnist",
     epochs: int | None = None,
+    learning_rate: float | None = None,
+    start: str | os.PathLike[str] | None = None,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
@@ -174,6 +189,11 @@ def train_zoo(
         One of `bionet.datasets.names`.
     epochs : int, optional
         Passes over the training images; the recipe's by default.
+    learning_rate : float, optional
+        Largest rate of the cycle; the recipe's by default.
+    start : path, optional
+        Weights to start from, of this network or of the one that it was adjusted from; random
+        ones by default. See `bionet.zoo.start_from`.
     seed : int
         Of the initial weights and the training. The split of ``digits`` is always 0.
     out : path, optional
@@ -200,6 +220,8 @@ def train_zoo(
     recipe = recipe_for(network, data)
     if epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=epochs)
+    if learning_rate is not None:
+        recipe = dataclasses.replace(recipe, learning_rate=learning_rate)
     _check_seed(seed)
     data_train = datasets.load(data, "train", data_dir)
     data_test = datasets.load(data, "test", data_dir)
@@ -207,19 +229,17 @@ def train_zoo(
     with _threads(threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = make()
+        if start is not None:
+            zoo.start_from(net, start)
         result = train(
             net,
             data_train,
             data_test,
-            epochs=recipe.epochs,
             seed=seed,
-            batch_size=recipe.batch_size,
-            learning_rate=recipe.learning_rate,
             device=device,
-            augment=recipe.augment,
             progress=progress,
             checkpoint=checkpoint,
-            weight_decay=recipe.weight_decay,
+            **dataclasses.asdict(recipe),
         )
     metadata = {
         "network": network,
@@ -231,7 +251,8 @@ def train_zoo(
         "recipe": dataclasses.asdict(recipe),
         "device": device,
         "threads": threads,
-        "command": _command(network, data, epochs, seed, device, threads),
+        "start": None if start is None else Path(start).name,
+        "command": _command(network, data, epochs, learning_rate, start, seed, device, threads),
         "versions": versions(),
     }
     save_weights(net, path, metadata)
@@ -267,12 +288,21 @@ def _weights_path(out: str | os.PathLike[str] | None, network: str, data: str) -
 
 
 def _command(
-    network: str, data: str, epochs: int | None, seed: int, device: str, threads: int
+    network: str,
+    data: str,
+    epochs: int | None,
+    learning_rate: float | None,
+    start: str | os.PathLike[str] | None,
+    seed: int,
+    device: str,
+    threads: int,
 ) -> str:
     """The command line that trains these weights again."""
     command = f"bionet train {network} --data {data} --seed {seed}"
     for option, value, default in (
+        ("from", None if start is None else Path(start).name, None),
         ("epochs", epochs, None),
+        ("learning-rate", learning_rate, None),
         ("device", device, "cpu"),
         ("threads", threads, 2),
     ):

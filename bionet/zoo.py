@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,20 +25,26 @@ from typing import Any
 import torch
 from torch import nn
 
+from bionet import architectures
 from bionet.errors import InputError
 from bionet.files import read_tensors
 
 __all__ = [
     "ENTRIES",
     "ZooEntry",
+    "cifar10_quick",
+    "cifar10_quick_original",
     "entry",
     "lenet5",
+    "lenet5_original",
     "load",
     "load_weights",
     "names",
     "provenance",
     "read_weights",
+    "rueckauer",
     "shipped",
+    "start_from",
 ]
 
 PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt")
@@ -158,6 +163,42 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
     net.load_state_dict(tensors)
 
 
+def start_from(net: nn.Module, path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Copy weights of this network, or of the one it was adjusted from, as a start of training.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Every tensor of it must be in the file, under its name and with its shape.
+    path : path
+        Biases that the network lacks may be there too.
+
+    Returns
+    -------
+    tuple of str
+        Names of the tensors that were left out.
+
+    Raises
+    ------
+    InputError
+        If the file can't be read or doesn't fit.
+    """
+    tensors, _ = read_weights(path)
+    expected = net.state_dict()
+    for name, tensor in expected.items():
+        if name not in tensors or tensors[name].shape != tensor.shape:
+            found = tuple(tensors[name].shape) if name in tensors else "nothing"
+            raise InputError(
+                f"{path}: '{name}' must have shape {tuple(tensor.shape)}, got {found}; start from"
+                " weights of the same network, or of the one that it was adjusted from"
+            )
+    left_out = tuple(name for name in tensors if name not in expected)
+    if foreign := [name for name in left_out if not name.endswith(".bias")]:
+        raise InputError(f"{path}: the network has no '{foreign[0]}'; only biases may be left out")
+    net.load_state_dict({name: tensors[name] for name in expected})
+    return left_out
+
+
 def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors and provenance in a safetensors file.
 
@@ -261,30 +302,45 @@ def lenet5(weights: str | os.PathLike[str] | None = None) -> nn.Module:
     return load("lenet5", weights)
 
 
-def _make_lenet5() -> nn.Sequential:
-    """The untrained network; dropout acts in training only."""
-    return nn.Sequential(
-        OrderedDict(
-            conv1=nn.Conv2d(1, 20, 5, bias=False),
-            relu1=nn.ReLU(),
-            pool1=nn.AvgPool2d(2),
-            conv2=nn.Conv2d(20, 50, 5, bias=False),
-            relu2=nn.ReLU(),
-            pool2=nn.AvgPool2d(2),
-            flatten=nn.Flatten(),
-            fc1=nn.Linear(50 * 4 * 4, 500, bias=False),
-            relu3=nn.ReLU(),
-            dropout=nn.Dropout(0.5),
-            fc2=nn.Linear(500, 10, bias=False),
-        )
-    )
+def lenet5_original(weights: str | os.PathLike[str] | None = None) -> nn.Module:
+    """LeNet-5 as in Caffe, with max pooling and biases; see `load`."""
+    return load("lenet5_original", weights)
+
+
+def cifar10_quick(weights: str | os.PathLike[str] | None = None) -> nn.Module:
+    """Caffe's cifar10_quick (32c5-p3s2-32c5-p3s2-64c5-p3s2-64-10), adjusted for spikes; see `load`.
+
+    From images (n, 3, 32, 32) in [0, 1] to (n, 10).
+    """
+    return load("cifar10_quick", weights)
+
+
+def cifar10_quick_original(weights: str | os.PathLike[str] | None = None) -> nn.Module:
+    """Caffe's cifar10_quick, with max pooling and biases; see `load`."""
+    return load("cifar10_quick_original", weights)
+
+
+def rueckauer(weights: str | os.PathLike[str] | None = None) -> nn.Module:
+    """Rueckauer's network for CIFAR-10, 32c3-32c3-p2-64c3-64c3-p2-512-10; see `load`.
+
+    Batch normalisation, biases and max pooling; from images (n, 3, 32, 32) in [0, 1] to (n, 10).
+    """
+    return load("rueckauer", weights)
 
 
 ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
     {
         found.name: found
         for found in (
-            ZooEntry("lenet5", _make_lenet5, (1, 28, 28), ("digits", "mnist", "fashion-mnist")),
+            ZooEntry(
+                "lenet5", architectures.lenet5, (1, 28, 28), ("digits", "mnist", "fashion-mnist")
+            ),
+            ZooEntry("lenet5_original", architectures.lenet5_original, (1, 28, 28), ()),
+            ZooEntry("cifar10_quick", architectures.cifar10_quick, (3, 32, 32), ()),
+            ZooEntry(
+                "cifar10_quick_original", architectures.cifar10_quick_original, (3, 32, 32), ()
+            ),
+            ZooEntry("rueckauer", architectures.rueckauer, (3, 32, 32), ()),
         )
     }
 )

@@ -15,6 +15,7 @@ import numpy as np
 from torch import nn
 
 from bionet.conversion.activations import activations
+from bionet.conversion.adjust import adjust
 from bionet.conversion.dsnn import convert_dsnn
 from bionet.conversion.fold import fold, fold_report
 from bionet.conversion.pooling import to_average_pooling
@@ -30,6 +31,7 @@ __all__ = [
     "Trace",
     "activation_scales",
     "activations",
+    "adjust",
     "convert",
     "fold",
     "fold_batchnorm",

@@ -17,10 +17,20 @@ __all__ = ["train"]
 
 def train(
     context: typer.Context,
-    network: Annotated[str, typer.Argument(help="A network of the zoo: lenet5.")],
-    data: Annotated[str, typer.Option(help="digits, mnist or fashion-mnist.")] = "digits",
+    network: Annotated[str, typer.Argument(help="A network of the zoo, such as lenet5.")],
+    data: Annotated[str, typer.Option(help="digits, mnist, fashion-mnist or cifar10.")] = "digits",
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the training images.  [default: the recipe's]")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Largest rate of the cycle.  [default: the recipe's]")
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Weights to start from: of this network, or of the one it was adjusted from.",
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="Device of PyTorch: cpu, cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(help="Threads of PyTorch on the CPU.")] = 2,
@@ -43,6 +53,8 @@ def train(
         network,
         data,
         epochs=epochs,
+        learning_rate=learning_rate,
+        start=start,
         seed=seed,
         out=out,
         data_dir=data_dir,
