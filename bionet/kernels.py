@@ -13,7 +13,16 @@ import numpy as np
 
 from bionet.errors import InputError
 
-__all__ = ["AveragePool2d", "Conv2d", "Dense", "Kernel", "OneToOne"]
+__all__ = [
+    "AveragePool2d",
+    "Conv2d",
+    "Dense",
+    "GATES",
+    "Kernel",
+    "Largest",
+    "MaxPool2d",
+    "OneToOne",
+]
 
 Pair = tuple[int, int]
 
@@ -219,17 +228,7 @@ class AveragePool2d(Kernel):
 
     def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the target population; see :meth:`Kernel.target_shape`."""
-        channels, *sizes = image_shape(source, "AveragePool2d")
-        stride = self.stride or self.kernel
-        out = []
-        for n, k, s, p in zip(sizes, self.kernel, stride, self.padding, strict=True):
-            extra = s - 1 if self.ceil_mode else 0
-            size = (n + 2 * p - k + extra) // s + 1
-            # As PyTorch: a pool must start inside the image or its left padding.
-            if self.ceil_mode and (size - 1) * s >= n + p:
-                size -= 1
-            out.append(size)
-        return positive_shape((channels, *out), "AveragePool2d", source)
+        return pooled_shape(self, source, "AveragePool2d")
 
     def divisors(self, source: tuple[int, ...]) -> np.ndarray:
         """Divisor of each pool, array (height, width) of the target."""
@@ -250,15 +249,60 @@ class AveragePool2d(Kernel):
 
     def n_synapses(self, source: tuple[int, ...]) -> int:
         """Number of synapses; see :meth:`Kernel.n_synapses`."""
-        channels, height, width = self.target_shape(source)
-        stride = self.stride or self.kernel
-        rows, columns = (
-            count_taps(n, size, k, s, p, 1)
-            for n, size, k, s, p in zip(
-                source[1:], (height, width), self.kernel, stride, self.padding, strict=True
+        return pooled_synapses(self, source)
+
+
+@dataclass(frozen=True, eq=False)
+class MaxPool2d(Kernel):
+    """A gate: a pool's unit gets the spikes of the source with the largest estimate in the pool.
+
+    Parameters
+    ----------
+    kernel : int or pair
+    stride : int or pair, optional
+        The kernel size where it is not given.
+    padding : int or pair
+    ceil_mode : bool
+        Round the output size up instead of down.
+    estimate : str
+        Variable of the source's model that is compared, at the moment of the spike's arrival; of
+        equal ones the first, row by row, wins.
+    weight : float
+        What a spike that passes adds to its target.
+
+    References
+    ----------
+    Rueckauer et al. 2016, Section 3 (spiking max pooling).
+    """
+
+    kernel: Pair
+    stride: Pair | None = None
+    padding: Pair = (0, 0)
+    ceil_mode: bool = False
+    estimate: str = "r"
+    weight: float = 1.0
+    kind: ClassVar[str] = "max_pool2d"
+
+    def __post_init__(self) -> None:
+        kernel = pair(self.kernel, "MaxPool2d.kernel", 1)
+        stride = self.stride if self.stride is not None else kernel
+        object.__setattr__(self, "kernel", kernel)
+        object.__setattr__(self, "stride", pair(stride, "MaxPool2d.stride", 1))
+        object.__setattr__(self, "padding", pair(self.padding, "MaxPool2d.padding", 0))
+        if any(2 * p > k for p, k in zip(self.padding, kernel, strict=True)):
+            raise InputError(
+                f"MaxPool2d.padding must be at most half the kernel {kernel}, but is {self.padding}"
             )
-        )
-        return int(channels * rows * columns)
+        if not np.isfinite(self.weight):
+            raise InputError(f"MaxPool2d.weight must be finite, but is {self.weight}")
+
+    def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the target population; see :meth:`Kernel.target_shape`."""
+        return pooled_shape(self, source, "MaxPool2d")
+
+    def n_synapses(self, source: tuple[int, ...]) -> int:
+        """Number of synapses; see :meth:`Kernel.n_synapses`."""
+        return pooled_synapses(self, source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,6 +337,66 @@ class OneToOne(Kernel):
         return int(np.prod(source))
 
 
+@dataclass(frozen=True, eq=False)
+class Largest(Kernel):
+    """A gate: unit i passes its spike to unit i if its estimate is the largest of its population.
+
+    Parameters
+    ----------
+    estimate : str
+        Variable of the source's model that is compared, at the moment of the spike's arrival; of
+        equal ones the first in the simulation's (channel-last) order wins.
+    weight : float
+        What a spike that passes adds to its target.
+    """
+
+    estimate: str = "r"
+    weight: float = 1.0
+    kind: ClassVar[str] = "largest"
+
+    def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the target population; see :meth:`Kernel.target_shape`."""
+        return source
+
+    def n_synapses(self, source: tuple[int, ...]) -> int:
+        """Number of synapses; see :meth:`Kernel.n_synapses`."""
+        return int(np.prod(source))
+
+
+def pooled_shape(
+    pool: AveragePool2d | MaxPool2d, source: tuple[int, ...], who: str
+) -> tuple[int, ...]:
+    """Shape of a pooling's target population, as PyTorch counts it."""
+    channels, *sizes = image_shape(source, who)
+    stride = pool.stride or pool.kernel
+    out = []
+    for n, k, s, p in zip(sizes, pool.kernel, stride, pool.padding, strict=True):
+        extra = s - 1 if pool.ceil_mode else 0
+        size = (n + 2 * p - k + extra) // s + 1
+        # As PyTorch: a pool must start inside the image or its left padding.
+        if pool.ceil_mode and (size - 1) * s >= n + p:
+            size -= 1
+        out.append(size)
+    return positive_shape((channels, *out), who, source)
+
+
+def pooled_synapses(pool: AveragePool2d | MaxPool2d, source: tuple[int, ...]) -> int:
+    """Number of synapses of a pooling."""
+    channels, height, width = pool.target_shape(source)
+    rows, columns = (
+        count_taps(n, size, k, s, p, 1)
+        for n, size, k, s, p in zip(
+            source[1:],
+            (height, width),
+            pool.kernel,
+            pool.stride or pool.kernel,
+            pool.padding,
+            strict=True,
+        )
+    )
+    return int(channels * rows * columns)
+
+
 def image_shape(shape: tuple[int, ...], who: str) -> tuple[int, int, int]:
     """A (channels, height, width) shape, or a clear refusal."""
     if len(shape) != 3:
@@ -313,4 +417,7 @@ def count_taps(n: int, size: int, kernel: int, stride: int, padding: int, dilati
     return int(((position >= 0) & (position < n)).sum())
 
 
-KERNELS: dict[str, type[Kernel]] = {k.kind: k for k in (Dense, Conv2d, AveragePool2d, OneToOne)}
+KINDS = (Dense, Conv2d, AveragePool2d, MaxPool2d, Largest, OneToOne)
+KERNELS: dict[str, type[Kernel]] = {k.kind: k for k in KINDS}
+# What a spike does through these depends on who else spiked how much: they are not linear.
+GATES = (MaxPool2d, Largest)

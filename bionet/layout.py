@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
+from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, Largest, MaxPool2d, OneToOne
 
 __all__ = ["Packed", "fan_out", "from_channel_last", "pack", "to_channel_last", "torch_index"]
 
@@ -147,6 +147,23 @@ def _pack_pool(
     return f"bionet::Pooling<{{T}}, {arguments}, {{graded}}, {{sign}}>", weights, table
 
 
+def _pack_max_pool(
+    kernel: MaxPool2d, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
+) -> tuple[str, np.ndarray, None]:
+    stride = kernel.stride or kernel.kernel
+    numbers = (*source, *kernel.target_shape(source)[1:], *kernel.kernel, *stride, *kernel.padding)
+    arguments = ", ".join(str(n) for n in numbers)
+    cpp = f"bionet::MaxPooling<{{T}}, {arguments}, {{graded}}, {{sign}}>"
+    return cpp, np.array([kernel.weight]), None
+
+
+def _pack_largest(
+    kernel: Largest, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
+) -> tuple[str, np.ndarray, None]:
+    n = int(np.prod(source))
+    return f"bionet::Largest<{{T}}, {n}, {{graded}}, {{sign}}>", np.array([kernel.weight]), None
+
+
 def _pack_one_to_one(
     kernel: OneToOne, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
 ) -> tuple[str, np.ndarray, None]:
@@ -167,6 +184,8 @@ PACKERS: dict[type[Kernel], Callable[..., tuple[str, np.ndarray, np.ndarray | No
     Dense: _pack_dense,
     Conv2d: _pack_conv,
     AveragePool2d: _pack_pool,
+    MaxPool2d: _pack_max_pool,
+    Largest: _pack_largest,
     OneToOne: _pack_one_to_one,
 }
 
@@ -182,7 +201,7 @@ def taps_along(
 
 
 def connections(
-    source: tuple[int, ...], target: tuple[int, int], kernel: Conv2d | AveragePool2d
+    source: tuple[int, ...], target: tuple[int, int], kernel: Conv2d | AveragePool2d | MaxPool2d
 ) -> np.ndarray:
     """Rows (source pixel, target pixel, tap) of a convolution or pooling, sorted."""
     if isinstance(kernel, Conv2d):
@@ -219,7 +238,7 @@ def fan_out(kernel: Kernel, source: tuple[int, ...]) -> np.ndarray:
     """Number of synapses that leave each source unit, int array of the source's shape."""
     if isinstance(kernel, Dense):
         return np.full(source, kernel.weights.shape[0], dtype=np.int64)
-    if isinstance(kernel, (Conv2d, AveragePool2d)):
+    if isinstance(kernel, (Conv2d, AveragePool2d, MaxPool2d)):
         target = kernel.target_shape(source)
         pixels = connections(source, (target[1], target[2]), kernel)[:, 0]
         per_pixel = np.bincount(pixels, minlength=source[1] * source[2])

@@ -21,7 +21,7 @@ import numpy as np
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
 from bionet.files import read_tensors, write_tensors
-from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
+from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, Largest, MaxPool2d, OneToOne
 
 __all__ = [
     "AveragePool2d",
@@ -118,7 +118,7 @@ class Projection:
     source, target : str
         Names of populations.
     kernel : Kernel
-        Dense, Conv2d, AveragePool2d or OneToOne.
+        Dense, Conv2d, AveragePool2d, OneToOne, MaxPool2d or Largest.
     delay : int
         Axonal delay in simulation steps.
     sign : {0, 1, -1}
@@ -236,6 +236,8 @@ class SpikingNetwork:
                 f"projection {projection.name}: the target has no variable {projection.variable!r}"
             )
         source_shape = self.shape(projection.source)
+        if isinstance(projection.kernel, MaxPool2d | Largest):
+            self._check_estimate(projection, projection.kernel.estimate)
         shape = projection.kernel.target_shape(source_shape)
         # Only a dense projection fits a population of any shape with as many units: flattening a
         # feature map by another kernel would silently take its own order of units.
@@ -249,6 +251,16 @@ class SpikingNetwork:
             raise InputError(
                 f"projection {projection.name} runs against the order of the populations;"
                 " give it a delay of at least one step"
+            )
+
+    def _check_estimate(self, projection: Projection, variable: str) -> None:
+        known = projection.source != "input"
+        model = self.population(projection.source).model if known else None
+        if model is None or variable not in model.dimensions:
+            raise InputError(
+                f"projection {projection.name}: its gate compares {variable!r} of the source,"
+                " which the source's model does not have; give it an estimate of its rate with"
+                " bionet.equations.with_rate_estimate"
             )
 
     def population(self, name: str) -> Population:
@@ -396,7 +408,7 @@ def _describe(projection: Projection) -> str:
     text = kernel.kind
     if isinstance(kernel, Conv2d):
         text += f" {_by(kernel.weights.shape[2:])}"
-    elif isinstance(kernel, AveragePool2d):
+    elif isinstance(kernel, AveragePool2d | MaxPool2d):
         text += f" {_by(kernel.kernel)}"
     if projection.delay:
         text += f", delay {projection.delay}"

@@ -21,7 +21,7 @@ from brian2.groups.group import CodeRunner, Group
 from jinja2 import PackageLoader
 
 from bionet.errors import InputError
-from bionet.kernels import Kernel
+from bionet.kernels import GATES, Kernel, Largest, MaxPool2d
 from bionet.layout import fan_out, pack
 from bionet.targets import Targets
 
@@ -55,7 +55,7 @@ class SharedSynapses(Group, CodeRunner):
     source, target : NeuronGroup
         Groups of ``lanes`` times the kernel's number of units, lane after lane, each lane in
         channel-last order (see :mod:`bionet.layout`).
-    kernel : Dense, Conv2d, AveragePool2d or OneToOne
+    kernel : Dense, Conv2d, AveragePool2d, OneToOne, MaxPool2d or Largest
         Weights in PyTorch's order.
     source_shape, target_shape : tuple of int
         (channels, height, width) or (features,) of one lane.
@@ -108,11 +108,12 @@ class SharedSynapses(Group, CodeRunner):
     ) -> None:
         Nameable.__init__(self, name)
         target_shape = target_shape or kernel.target_shape(source_shape)
+        self.kernel = kernel
         self._check(source, target, variable, amplitude, event, lanes, source_shape, target_shape)
-        self.source, self.target, self.kernel = source, target, kernel
+        self.source, self.target = source, target
         self.source_shape, self.target_shape = source_shape, target_shape
         self.sign, self.delay_steps, self.lanes = sign, delay_steps, lanes
-        self.graded = amplitude is not None
+        self.graded, self.gated = amplitude is not None, isinstance(kernel, GATES)
         dtype = target.variables[variable].dtype
         packed = pack(kernel, source_shape, target_shape, str(np.dtype(dtype)))
         self.packed = packed
@@ -164,11 +165,14 @@ class SharedSynapses(Group, CodeRunner):
                 )
         used = [(source, f"_{event}space"), (target, variable)]
         used += [(source, amplitude)] if amplitude is not None else []
+        if isinstance(self.kernel, MaxPool2d | Largest):
+            used.append((source, self.kernel.estimate))
         for group, needed in used:
             if needed not in group.variables:
                 raise InputError(f"{self.name}: group {group.name!r} has no variable {needed!r}")
         dtypes = {np.dtype(target.variables[variable].dtype).name}
-        dtypes |= {np.dtype(source.variables[amplitude].dtype).name} if amplitude else set()
+        for name in (amplitude, getattr(self.kernel, "estimate", None)):
+            dtypes |= {np.dtype(source.variables[name].dtype).name} if name else set()
         if len(dtypes) > 1 or not dtypes <= set(SCALARS):
             raise InputError(
                 f"{self.name}: amplitude and target variable must be both float32 or both"
@@ -184,6 +188,8 @@ class SharedSynapses(Group, CodeRunner):
             self.variables.add_reference("_amplitude", self.source, amplitude)
         self.variables.add_array("weights", size=self.packed.weights.size, dtype=dtype)
         self.variables["weights"].set_value(self.packed.weights)
+        if isinstance(self.kernel, MaxPool2d | Largest):
+            self.variables.add_reference("_estimate", self.source, self.kernel.estimate)
         if self.packed.table is not None:
             self.variables.add_array("table", size=self.packed.table.size, dtype=np.int32)
             self.variables["table"].set_value(self.packed.table)
@@ -199,6 +205,7 @@ class SharedSynapses(Group, CodeRunner):
         kernel = self.packed.cpp.format(
             T=scalar, graded="true" if self.graded else "false", sign=self.sign
         )
+        extra = self.variables["_estimate"] if self.gated else self.variables.get("table")
         return {
             "header": header(),
             "kernel": kernel,
@@ -209,7 +216,8 @@ class SharedSynapses(Group, CodeRunner):
             "eventspace_variable": self.variables[f"_{event}space"],
             "target_variable": self.variables["_target"],
             "amplitude_variable": self.variables["_amplitude"] if self.graded else None,
-            "has_table": self.packed.table is not None,
+            "extra_variable": extra,
+            "extra_type": scalar if self.gated else "int32_t",
         }
 
     @property
@@ -240,10 +248,22 @@ class SharedSynapses(Group, CodeRunner):
         for index in spikes:
             lane, unit = divmod(int(index), self.packed.n_source)
             where, weights = self._targets[unit]
+            if isinstance(self.kernel, MaxPool2d | Largest):
+                where, weights = self._won(lane, unit, where, weights)
             effect = weights if amplitude is None else weights * amplitude[index]
             if self.sign:
                 effect = np.where(np.sign(effect) == self.sign, effect, target.dtype.type(0))
             lanes[lane, where] += effect
+
+    def _won(
+        self, lane: int, unit: int, where: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Those of a unit's pools in which its estimate is the largest, the first of equal ones."""
+        assert self._targets is not None
+        estimate = self.variables["_estimate"].get_value().reshape(self.lanes, -1)[lane]
+        members = [self._targets.pool(int(target)) for target in where]
+        wins = np.array([pool[np.argmax(estimate[pool])] == unit for pool in members], dtype=bool)
+        return where[wins], weights[wins]
 
     def _delayed(
         self, spikes: np.ndarray, amplitude: np.ndarray | None

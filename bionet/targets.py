@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
+from bionet.kernels import GATES, AveragePool2d, Conv2d, Dense, Kernel, Largest, MaxPool2d, OneToOne
 from bionet.layout import connections, from_channel_last, to_channel_last, torch_index
 
 __all__ = ["Targets", "total_input"]
@@ -41,7 +41,8 @@ class Targets:
         self.kernel, self.source, self.target = kernel, source, target
         self.dtype = np.dtype(dtype)
         self._rows: dict[int, Row] = {}
-        if isinstance(kernel, (Conv2d, AveragePool2d)):
+        self._pools: dict[int, np.ndarray] = {}
+        if isinstance(kernel, (Conv2d, AveragePool2d, MaxPool2d)):
             _, height, width = kernel.target_shape(source)
             table = connections(source, (height, width), kernel)
             offsets = np.searchsorted(table[:, 0], np.arange(source[1] * source[2] + 1))
@@ -51,7 +52,7 @@ class Targets:
                 kernel.weights.reshape(kernel.weights.shape[0], *source), source
             ).T
             self._columns = to_channel_last(columns.reshape(-1, *target), target)
-        elif not isinstance(kernel, OneToOne):
+        elif not isinstance(kernel, OneToOne | Largest):
             raise InputError(f"the kernel {type(kernel).__name__} is not known to SharedSynapses")
 
     def __getitem__(self, unit: int) -> Row:
@@ -61,16 +62,30 @@ class Targets:
             self._rows[unit] = where, np.ascontiguousarray(weights, dtype=self.dtype)
         return self._rows[unit]
 
+    def pool(self, target: int) -> np.ndarray:
+        """Channel-last source units, ascending, that compete for a channel-last target unit."""
+        if isinstance(self.kernel, Largest):
+            return np.arange(int(np.prod(self.source)))
+        pixel, channel = divmod(target, self.source[0])
+        if pixel not in self._pools:
+            rows = np.flatnonzero(self._table[:, 0] == pixel)
+            self._pools[pixel] = np.searchsorted(self._offsets, rows, side="right") - 1
+        return self._pools[pixel] * self.source[0] + channel
+
     def _row(self, unit: int) -> Row:
         kernel = self.kernel
         if isinstance(kernel, Dense):
             return np.arange(self._columns.shape[1]), self._columns[unit]
+        if isinstance(kernel, Largest):
+            return np.array([unit]), np.array([kernel.weight])
         if isinstance(kernel, OneToOne):
             weight = np.broadcast_to(np.asarray(kernel.weight, dtype=np.float64), self.source)
             return np.array([unit]), weight.reshape(-1)[torch_index(self.source)[unit : unit + 1]]
         pixel, channel = divmod(unit, self.source[0])
         part = slice(self._offsets[pixel], self._offsets[pixel + 1])
         pixels, taps = self._table[part].T
+        if isinstance(kernel, MaxPool2d):
+            return pixels * self.source[0] + channel, np.full(len(pixels), kernel.weight)
         if isinstance(kernel, AveragePool2d):
             weights = (kernel.scale / kernel.divisors(self.source)).reshape(-1)[pixels]
             return pixels * self.source[0] + channel, weights
@@ -98,6 +113,8 @@ def total_input(kernel: Kernel, spikes: np.ndarray, source: tuple[int, ...]) -> 
     -------
     float64 array (n_images, *target)
     """
+    if isinstance(kernel, GATES):
+        raise InputError(f"{kernel.kind} is no linear map: its input depends on who spikes most")
     target = kernel.target_shape(source)
     targets = Targets(kernel, source, target, np.float64)
     flat = to_channel_last(np.asarray(spikes, dtype=np.float64), source)

@@ -4,6 +4,8 @@ from bionet.equations.inputs import CODINGS, analog, input_model, poisson, unifo
 from bionet.equations.integrate_and_fire import integrate_and_fire, integrator
 from bionet.equations.leaky_integrate_and_fire import leaky_integrate_and_fire, leaky_integrator
 from bionet.equations.model import NeuronModel
+from bionet.equations.rate_estimate import with_rate_estimate
+from bionet.equations.softmax import lottery, trigger
 
 __all__ = [
     "CODINGS",
@@ -14,6 +16,9 @@ __all__ = [
     "integrator",
     "leaky_integrate_and_fire",
     "leaky_integrator",
+    "lottery",
     "poisson",
+    "trigger",
     "uniform",
+    "with_rate_estimate",
 ]

@@ -12,7 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bionet.errors import InputError
-from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
+from bionet.kernels import (
+    GATES,
+    AveragePool2d,
+    Conv2d,
+    Dense,
+    Kernel,
+    Largest,
+    MaxPool2d,
+    OneToOne,
+)
 from bionet.layout import from_channel_last, to_channel_last
 from bionet.program import COMPILE_ARGUMENTS
 from bionet.simulate import simulate
@@ -59,6 +68,11 @@ def random_geometry(seed, kind):
         elif kind == "dense":
             channels = int(rng.integers(1, 5))
             kernel = Dense(rng.normal(size=(rng.integers(1, 150), channels * height * width)))
+        elif kind == "max_pool2d":
+            pool, channels = random_pool(rng)
+            kernel = MaxPool2d(pool.kernel, pool.stride, pool.padding, pool.ceil_mode, weight=0.7)
+        elif kind == "largest":
+            kernel, channels = Largest(weight=0.7), int(rng.integers(1, 5))
         else:
             channels = int(rng.integers(1, 5))
             kernel = OneToOne(rng.normal(size=(channels, height, width)))
@@ -80,7 +94,7 @@ def expected_from_torch(kernel, values, torch_kernel):
 def make_synapses(kernel, source, lanes=1, dtype="float64", graded=True, **options):
     n_source, n_target = np.prod(source), np.prod(kernel.target_shape(source))
     spec = {"threshold": "False", "dtype": DTYPES[dtype]}
-    pre = NeuronGroup(lanes * n_source, "x : 1", reset="", **spec)
+    pre = NeuronGroup(lanes * n_source, "x : 1\nr : 1", reset="", **spec)
     post = NeuronGroup(lanes * n_target, "v : 1", reset="", **spec)
     amplitude = "x" if graded else None
     return SharedSynapses(pre, post, kernel, source, lanes=lanes, amplitude=amplitude, **options)
@@ -117,13 +131,17 @@ template <typename V> static std::vector<V> read(std::FILE* file) {
     return values;
 }
 
-template <class Kernel, typename T, bool TABLE>
+template <class Kernel, typename T, int EXTRA>
 static void step(std::FILE* in, std::FILE* out, int lanes) {
     const auto spikes = read<int32_t>(in), table = read<int32_t>(in);
     const auto weights = read<T>(in), amplitude = read<T>(in);
+    const auto estimates = read<T>(in);
     auto target = read<T>(in);
     const T* sizes = amplitude.empty() ? nullptr : amplitude.data();
-    if constexpr (TABLE)
+    if constexpr (EXTRA == 2)
+        bionet::propagate<Kernel>(spikes.data(), spikes.size(), lanes, weights.data(), sizes,
+                                  target.data(), estimates.data());
+    else if constexpr (EXTRA == 1)
         bionet::propagate<Kernel>(spikes.data(), spikes.size(), lanes, weights.data(), sizes,
                                   target.data(), table.data());
     else
@@ -145,6 +163,7 @@ class Case:
 
     def __init__(self, number):
         kinds = ["conv2d", "conv2d", "average_pool2d", "dense", "one_to_one"]
+        kinds += ["max_pool2d", "max_pool2d", "max_pool2d", "largest"]
         rng = np.random.default_rng([7, number])
         self.kernel, self.source = random_geometry(number, kinds[number % len(kinds)])
         self.dtype = ["float32", "float64"][number % 2]
@@ -158,19 +177,22 @@ class Case:
         self.spikes = np.flatnonzero(rng.random(n) < rng.choice([0.0, 0.3, 1.0], p=[0.1, 0.6, 0.3]))
         self.amplitude = rng.normal(size=n).astype(self.dtype) if self.graded else None
         self.start = rng.normal(size=len(self.synapses.target)).astype(self.dtype)
+        # Few different values, so that many are equal.
+        self.estimate = rng.integers(0, 4, n).astype(self.dtype)
+        self.synapses.source.r = self.estimate
 
     def call(self):
         scalar = {"float32": "float", "float64": "double"}[self.dtype]
         packed = self.synapses.packed
         options = {"T": scalar, "graded": str(self.graded).lower(), "sign": self.sign}
-        table = str(packed.table is not None).lower()
+        table = 2 if isinstance(self.kernel, GATES) else int(packed.table is not None)
         kernel = packed.cpp.format(**options)
         return f"step<{kernel}, {scalar}, {table}>(in, out, {self.lanes});"
 
     def input(self):
         packed = self.synapses.packed
         arrays = [self.spikes.astype(np.int32), packed.table, packed.weights]
-        arrays += [self.amplitude, self.start]
+        arrays += [self.amplitude, self.estimate, self.start]
         arrays = [np.zeros(0) if a is None else a for a in arrays]
         return b"".join(np.int32(a.size).tobytes() + a.tobytes() for a in arrays)
 
@@ -179,17 +201,49 @@ class Case:
         self.synapses.propagate(self.spikes, self.amplitude, target)
         return target
 
+    def gated(self, values):
+        estimate = from_channel_last(self.estimate.reshape(self.lanes, -1), self.source)
+        change = gated_by_definition(self.kernel, values, estimate)
+        if self.sign:
+            change = np.where(np.sign(change) == self.sign, change, 0)
+        shape = self.kernel.target_shape(self.source)
+        return self.start + to_channel_last(change, shape).reshape(-1)
+
     def from_torch(self, torch_kernel):
         """Raising and lowering parts of every synapse: (|w| * |a| +- w * a) / 2."""
         values = np.zeros(len(self.synapses.source))
         values[self.spikes] = 1 if self.amplitude is None else self.amplitude[self.spikes]
         values = from_channel_last(values.reshape(self.lanes, -1), self.source)
+        if isinstance(self.kernel, GATES):
+            return self.gated(values)
         change = expected_from_torch(self.kernel, values, torch_kernel)
         if self.sign:
             size = expected_from_torch(magnitude(self.kernel), abs(values), torch_kernel)
             change = (change + self.sign * size) / 2
         shape = self.kernel.target_shape(self.source)
         return self.start + to_channel_last(change.reshape(self.lanes, *shape), shape).reshape(-1)
+
+
+def gated_by_definition(kernel, values, estimate):
+    """What passes a gate: float64 array (lanes, *target), unit by unit."""
+    lanes, channels, height, width = values.shape
+    target = np.zeros((lanes, *kernel.target_shape(values.shape[1:])))
+    if isinstance(kernel, Largest):
+        for lane in range(lanes):
+            order = np.moveaxis(estimate[lane], 0, -1)
+            y, x, c = np.unravel_index(np.argmax(order), order.shape)
+            target[lane, c, y, x] = kernel.weight * values[lane, c, y, x]
+        return target
+    (down, right), (top, left) = kernel.stride, kernel.padding
+    for lane, c, ty, tx in np.ndindex(target.shape):
+        best, passed = -np.inf, 0.0
+        for y in range(ty * down - top, ty * down - top + kernel.kernel[0]):
+            for x in range(tx * right - left, tx * right - left + kernel.kernel[1]):
+                inside = 0 <= y < height and 0 <= x < width
+                if inside and estimate[lane, c, y, x] > best:
+                    best, passed = estimate[lane, c, y, x], values[lane, c, y, x]
+        target[lane, c, ty, tx] = kernel.weight * passed
+    return target
 
 
 def magnitude(kernel: Kernel) -> Kernel:
@@ -200,9 +254,9 @@ def magnitude(kernel: Kernel) -> Kernel:
 
 @pytest.fixture(scope="module")
 def compiled_cases(tmp_path_factory):
-    """Thirty random geometries in one C++ program: (case, resulting target) of each."""
+    """Sixty-three random geometries in one C++ program: (case, resulting target) of each."""
     folder = tmp_path_factory.mktemp("kernels")
-    cases = [Case(number) for number in range(30)]
+    cases = [Case(number) for number in range(63)]
     (folder / "shared_synapses.hpp").write_text(header())
     (folder / "main.cpp").write_text(PROGRAM % "\n    ".join(case.call() for case in cases))
     (folder / "in.bin").write_bytes(b"".join(case.input() for case in cases))
@@ -237,7 +291,7 @@ def test_the_cases_cover_all_kinds(compiled_cases):
     kinds = {
         (type(c.kernel).__name__, getattr(c.kernel, "groups", 1) > 1) for c, _ in compiled_cases
     }
-    assert len(kinds) == 5
+    assert len(kinds) == 7
     assert {c.sign for c, _ in compiled_cases} == {-1, 0, 1}
     assert {(c.graded, c.dtype) for c, _ in compiled_cases} == set(
         itertools.product([True, False], DTYPES)

@@ -204,6 +204,51 @@ template <typename T, int C, int H, int W, int N_TARGET, bool GRADED, int SIGN> 
     }
 };
 
+// A spike passes to a pool's unit if its source's estimate is the largest of the pool (the first
+// of equal ones, by position). weights: [1].
+template <typename T, int C, int H, int W, int TH, int TW, int KH, int KW, int SH, int SW, int PH,
+          int PW, bool GRADED, int SIGN>
+struct MaxPooling {
+    static constexpr int n_source = C * H * W, n_target = C * TH * TW;
+    static int first(int at, int kernel, int stride) { return at < kernel ? 0 : (at - kernel) / stride + 1; }
+    static bool wins(const T* estimate, int u, int ty, int tx) {
+        const int c = u % C, top = ty * SH - PH, left = tx * SW - PW;
+        const int bottom = std::min(top + KH, H), right = std::min(left + KW, W);
+        for (int y = std::max(top, 0); y < bottom; y++)
+            for (int x = std::max(left, 0); x < right; x++) {
+                const int other = (y * W + x) * C + c;
+                if (estimate[other] > estimate[u] || (estimate[other] == estimate[u] && other < u))
+                    return false;
+            }
+        return true;
+    }
+    static void lane(const int32_t* begin, const int32_t* end, int64_t base, const T* weights,
+                     const T* amplitude, T* target, const T* estimates) {
+        const T* estimate = estimates + base;
+        for (const int32_t* spike = begin; spike < end; spike++) {
+            const int u = *spike - base, y = u / C / W + PH, x = u / C % W + PW;
+            for (int ty = first(y, KH, SH); ty <= std::min(y / SH, TH - 1); ty++)
+                for (int tx = first(x, KW, SW); tx <= std::min(x / SW, TW - 1); tx++)
+                    if (wins(estimate, u, ty, tx))
+                        target[int64_t(ty * TW + tx) * C + u % C] +=
+                            effect<GRADED, SIGN, T>(weights[0], amplitude, *spike);
+        }
+    }
+};
+
+// Unit i to unit i, if its estimate is the largest of its lane (the first of equal ones).
+// weights: [1].
+template <typename T, int N, bool GRADED, int SIGN> struct Largest {
+    static constexpr int n_source = N, n_target = N;
+    static void lane(const int32_t* begin, const int32_t* end, int64_t base, const T* weights,
+                     const T* amplitude, T* target, const T* estimates) {
+        const int winner = int(std::max_element(estimates + base, estimates + base + N) - (estimates + base));
+        const int32_t* spike = std::lower_bound(begin, end, int32_t(base + winner));
+        if (spike < end && *spike - base == winner)
+            target[winner] += effect<GRADED, SIGN, T>(weights[0], amplitude, *spike);
+    }
+};
+
 // Unit i to unit i. weights: [N].
 template <typename T, int N, bool GRADED, int SIGN> struct OneToOne {
     static constexpr int n_source = N, n_target = N;

@@ -21,13 +21,13 @@
     {% else %}
     const {{scalar}}* _sizes = NULL;
     {% endif %}
-    bionet::propagate<{{kernel}}>(_queue, _queued[0], {{lanes}}, _weights, _sizes, _target{{ ", " + get_array_name(variables["table"]) if has_table else "" }});
+    bionet::propagate<{{kernel}}>(_queue, _queued[0], {{lanes}}, _weights, _sizes, _target{{ ", " + get_array_name(extra_variable) if extra_variable else "" }});
     std::copy(_spikes, _spikes + _n_spikes, _queue);
     _queued[0] = _n_spikes;
     {% if amplitude_variable %}
     std::copy(_amplitude, _amplitude + _n_source, _sizes);
     {% endif %}
     {% else %}
-    bionet::propagate<{{kernel}}>(_spikes, _n_spikes, {{lanes}}, _weights, _amplitude, _target{{ ", " + get_array_name(variables["table"]) if has_table else "" }});
+    bionet::propagate<{{kernel}}>(_spikes, _n_spikes, {{lanes}}, _weights, _amplitude, _target{{ ", " + get_array_name(extra_variable) if extra_variable else "" }});
     {% endif %}
 {% endblock %}
