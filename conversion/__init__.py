@@ -21,6 +21,7 @@ from bionet.conversion.fold import fold, fold_report
 from bionet.conversion.pooling import to_average_pooling
 from bionet.conversion.rate import convert_rate
 from bionet.conversion.scales import activation_scales, normalise_weights
+from bionet.conversion.softmax import with_softmax
 from bionet.conversion.steps import fold_batchnorm, population_records
 from bionet.conversion.trace import Trace, trace
 from bionet.errors import InputError
@@ -41,6 +42,7 @@ __all__ = [
     "population_records",
     "to_average_pooling",
     "trace",
+    "with_softmax",
 ]
 
 METHODS: Mapping[str, Callable[..., SpikingNetwork]] = MappingProxyType(

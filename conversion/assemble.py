@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from brian2 import Quantity
 
-from bionet.conversion.records import Record, Records, Weighted
-from bionet.equations import NeuronModel, integrator
+from bionet.conversion.records import MaxPool, Record, Records, Weighted
+from bionet.equations import NeuronModel, integrator, with_rate_estimate
 from bionet.network import Population, Projection, Readout, SpikingNetwork
 
 __all__ = ["assemble", "drive"]
@@ -24,6 +25,7 @@ def assemble(
     method: str,
     metadata: Mapping[str, Any],
     coding: str = "analog",
+    pool_tau: Quantity | None = None,
 ) -> SpikingNetwork:
     """One population of the model for each record, and one that integrates the last one's input.
 
@@ -39,6 +41,8 @@ def assemble(
     method : str
     coding : str
         Input coding used where a simulation does not name one.
+    pool_tau : Quantity, optional
+        Time constant of the rate estimates that max poolings compare; None counts all spikes.
     metadata : mapping
         ``activations`` (population -> node of the traced graph) and ``scales`` gain an entry for
         ``readout``, which stands for what the last layer stands for (before a final ReLU).
@@ -46,7 +50,9 @@ def assemble(
     last = records[-1]
     names = [*(record.name for record in records), READOUT]
     both = [*records, last]
-    models = [*[model] * len(records), integrator()]
+    compared = {source for r in records if isinstance(r, MaxPool) for source in r.inputs}
+    models = [with_rate_estimate(model, pool_tau) if n in compared else model for n in names]
+    models[-1] = integrator()
     populations = tuple(
         Population(name, record.shape, kind, {"I": drive(record)})
         for name, record, kind in zip(names, both, models, strict=True)

@@ -45,11 +45,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from brian2 import Hz, Quantity, ms
 from torch import nn
 
 from bionet.conversion.activations import as_images
 from bionet.conversion.assemble import assemble
-from bionet.conversion.records import AveragePool, Records
+from bionet.conversion.records import AveragePool, MaxPool, Records
 from bionet.conversion.scales import (
     Scales,
     activation_scales,
@@ -57,6 +58,7 @@ from bionet.conversion.scales import (
     normalise_weights,
     unit_scales,
 )
+from bionet.conversion.softmax import with_softmax
 from bionet.conversion.steps import population_records
 from bionet.conversion.trace import trace
 from bionet.equations import integrate_and_fire
@@ -79,6 +81,8 @@ def convert_rate(
     channelwise: bool = False,
     reset: Literal["subtract", "zero"] = "subtract",
     readout: Literal["MP", "MS", "FS"] = "MP",
+    pool_tau: Quantity | None = None,
+    softmax: Quantity | None = None,
 ) -> SpikingNetwork:
     """Convert a network of ReLU layers to integrate-and-fire units whose rates are activations.
 
@@ -104,6 +108,12 @@ def convert_rate(
         What a spike does to the potential.
     readout : {"MP", "MS", "FS"}
         Maximal potential, most spikes or first spike: the network's default.
+    pool_tau : Quantity, optional
+        A max pooling passes the spikes of the unit with the most spikes so far. With a time
+        constant, in units of time, older spikes count exponentially less.
+    softmax : Quantity, optional
+        Rate of a Poisson generator; each of its spikes makes one output unit fire, drawn from the
+        softmax of the potentials. Without it the output units fire like all others.
 
     Raises
     ------
@@ -130,12 +140,15 @@ def convert_rate(
     traced = trace(net, input_shape)
     images = None if calibration is None else as_images(calibration, traced.input_shape)
     rectified_input = images is not None and bool((images >= 0).all())
-    records = population_records(traced.records, rectified_input)
+    records = population_records(traced.records, rectified_input, max_pooling=True)
+    refuse_pooled_images(records)
     options = {
         "normalisation": normalisation,
         "percentile": float(percentile) if normalisation == "percentile" else None,
         "channelwise": bool(channelwise),
         "reset": reset,
+        "pool_tau_ms": None if pool_tau is None else float(pool_tau / ms),
+        "softmax_hz": None if softmax is None else float(softmax / Hz),
     }
     if images is None or normalisation is None:
         scales = unit_scales(records)
@@ -143,7 +156,7 @@ def convert_rate(
         check_pooled_input(records, images)
         level = 100.0 if normalisation == "max" else float(percentile)
         scales = activation_scales(traced, records, images, level, channelwise)
-    return assemble(
+    snn = assemble(
         normalise_weights(records, scales),
         model,
         traced.input_shape,
@@ -154,7 +167,25 @@ def convert_rate(
             "scales": plain(scales, records),
             "calibration_images": 0 if images is None else len(images),
         },
+        pool_tau=pool_tau,
     )
+    return snn if softmax is None else with_softmax(snn, softmax)
+
+
+def refuse_pooled_images(records: Records) -> None:
+    """Refuse a max pooling of the images: there are no spikes yet that could be counted.
+
+    Raises
+    ------
+    InputError
+        Naming the pooling.
+    """
+    for record in records:
+        if isinstance(record, MaxPool) and record.source == "input":
+            raise InputError(
+                f"{record.place} takes the maximum of pixels, but only spikes can be compared;"
+                " pool the images before they are presented"
+            )
 
 
 def check_pooled_input(records: Records, images: torch.Tensor) -> None:

@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel
+from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, MaxPool2d
 
 __all__ = [
     "AveragePool",
@@ -212,6 +212,11 @@ class MaxPool(Record):
     padding: Pair = (0, 0)
     ceil_mode: bool = False
     kind: ClassVar[str] = "maxpool"
+
+    @property
+    def kernel(self) -> Kernel:
+        """A MaxPool2d kernel: a gate that compares the estimate ``r`` of its sources."""
+        return MaxPool2d(self.pool, self.stride, self.padding, self.ceil_mode)
 
 
 def find(records: Records, name: str) -> Record:

@@ -28,7 +28,16 @@ import numpy as np
 import torch
 
 from bionet.conversion.activations import BATCH_SIZE
-from bionet.conversion.records import AveragePool, Conv, Linear, Record, Records, Weighted, find
+from bionet.conversion.records import (
+    AveragePool,
+    Conv,
+    Linear,
+    MaxPool,
+    Record,
+    Records,
+    Weighted,
+    find,
+)
 from bionet.conversion.steps import per_input
 from bionet.conversion.trace import Trace, run_nodes
 from bionet.errors import InputError
@@ -105,6 +114,8 @@ def activation_scales(
     for record in records:
         if isinstance(record, AveragePool):
             scales[record.name] = scales[record.source] * pool_gain(record)
+        elif isinstance(record, MaxPool):
+            scales[record.name] = scales[record.source]
         else:
             scales[record.name] = tallies[record.name].scale()
     return scales
@@ -144,6 +155,8 @@ def _normalised(record: Record, scales: Scales) -> Record:
     if isinstance(record, AveragePool):
         # The scales of a pooling are those of its source, channel by channel, times one factor.
         return replace(record, scale=record.scale * float(np.mean(before / here)))
+    if isinstance(record, MaxPool):
+        return record
     if isinstance(record, Conv | Linear):
         column = here.reshape(-1, *[1] * (record.weights.ndim - 1)) if here.ndim else here
         weights = record.weights * per_input(record, before) / column
@@ -155,7 +168,7 @@ def output_records(records: Records) -> set[str]:
     """Names of the last layer with weights and of the poolings after it."""
     record = records[-1]
     names = {record.name}
-    while isinstance(record, AveragePool) and record.source != "input":
+    while isinstance(record, AveragePool | MaxPool) and record.source != "input":
         record = find(records, record.source)
         names.add(record.name)
     return names
