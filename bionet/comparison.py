@@ -337,7 +337,9 @@ def _linear(projection: Projection, population: Population) -> bool:
 
 
 def _subtracts(reset: str | None) -> bool:
-    return reset is not None and reset.replace(" ", "") == "v-=theta"
+    # A unit that estimates its own rate counts its spikes in a second statement.
+    statements = [line.replace(" ", "") for line in (reset or "").splitlines()]
+    return statements in (["v-=theta"], ["v-=theta", "r+=1"])
 
 
 def _threshold(population: Population) -> np.ndarray:

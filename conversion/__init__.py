@@ -18,6 +18,7 @@ from bionet.conversion.activations import activations
 from bionet.conversion.adjust import adjust
 from bionet.conversion.dsnn import convert_dsnn
 from bionet.conversion.fold import fold, fold_report
+from bionet.conversion.fragments import fragment, joined
 from bionet.conversion.pooling import to_average_pooling
 from bionet.conversion.rate import convert_rate
 from bionet.conversion.scales import activation_scales, normalise_weights
@@ -37,6 +38,8 @@ __all__ = [
     "fold",
     "fold_batchnorm",
     "fold_report",
+    "fragment",
+    "joined",
     "normalise_weights",
     "options",
     "population_records",

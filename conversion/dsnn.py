@@ -48,10 +48,10 @@ from torch import nn
 from bionet.conversion.activations import as_images
 from bionet.conversion.assemble import READOUT, assemble, drive
 from bionet.conversion.fold import fold as folded
-from bionet.conversion.records import AveragePool, Record, Records, Weighted
+from bionet.conversion.records import AveragePool, MaxPool, Record, Records, Weighted
 from bionet.conversion.scales import pool_gain
 from bionet.conversion.search import Trial, agreement_with, search_thresholds
-from bionet.conversion.steps import population_records
+from bionet.conversion.steps import population_records, refuse_pooled_images
 from bionet.conversion.trace import trace
 from bionet.equations import integrate_and_fire, leaky_integrate_and_fire, leaky_integrator
 from bionet.errors import InputError
@@ -106,6 +106,7 @@ def convert_dsnn(
         network keeps them as the defaults of its simulation.
     fold : bool
         Deliver what lowers the potential before what raises it; see :mod:`bionet.conversion.fold`.
+        Max pooling is possible only so: which unit of a pool spikes most is known after a window.
     drain : Quantity
         What a window of the fold lasts beyond ``duration``, in units of time.
     readout : {"MP", "MS", "FS"}
@@ -126,7 +127,8 @@ def convert_dsnn(
     """
     _check_rates(coding, max_rate, duration, dt)
     traced = trace(net, input_shape)
-    records = population_records(traced.records)
+    records = population_records(traced.records, max_pooling=fold)
+    refuse_pooled_images(records)
     model = integrate_and_fire(reset) if tau is None else leaky_integrate_and_fire(tau, reset)
     rate = float(max_rate)
     metadata = {
@@ -162,7 +164,7 @@ def convert_dsnn(
         )
     images = as_images(calibration, traced.input_shape)
     objective = agreement_with(net, images, labels)
-    names = [record.name for record in records]
+    names = searched(records)
     best, trials = search_thresholds(names, network, objective, sigmas, factors)
     return _with_metadata(network(best), search=[_plain(trial) for trial in trials])
 
@@ -171,10 +173,17 @@ def largest_input(record: Record) -> float:
     """M: the largest sum of positive input weights of any unit (Algorithm 1)."""
     if isinstance(record, AveragePool):
         return pool_gain(record)
+    if isinstance(record, MaxPool):
+        return 1.0
     if not isinstance(record, Weighted):
         raise InputError(f"{record.place} has no weights; give its threshold a sigma by hand")
     positive = np.maximum(record.weights, 0.0).reshape(len(record.weights), -1).sum(axis=1)
     return float(positive.max()) or 1.0
+
+
+def searched(records: Records) -> list[str]:
+    """Names of the populations whose threshold is free."""
+    return [record.name for record in records if not isinstance(record, MaxPool)]
 
 
 def with_thresholds(
@@ -191,7 +200,8 @@ def with_thresholds(
     per_step : float
         Spikes a step of an input of value 1.
     """
-    thresholds = {r.name: sigmas[r.name] * largest_input(r) for r in records}
+    # A max pooling only passes spikes on, so its threshold stays one spike.
+    thresholds = {r.name: sigmas.get(r.name, 1.0) * largest_input(r) for r in records}
     before, gain = {"input": 1.0}, 1.0
     for record in records:
         gain = before[record.inputs[0]]
@@ -221,7 +231,7 @@ def _with_metadata(snn: SpikingNetwork, **entries: Any) -> SpikingNetwork:
 
 
 def _each_sigma(sigma: float | Mapping[str, float], records: Records) -> dict[str, float]:
-    names = [record.name for record in records]
+    names = searched(records)
     each = dict(sigma) if isinstance(sigma, Mapping) else dict.fromkeys(names, sigma)
     if set(each) != set(names):
         raise InputError(f"sigma must name the populations {', '.join(names)}; got {list(each)}")

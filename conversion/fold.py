@@ -13,6 +13,9 @@ spikes, whatever the order of its input, as long as it need not emit more than o
 window lasts as long as the input, and ``drain`` steps more in which units above threshold may
 go on. Units that still are above threshold at the end lost spikes: :func:`fold_report` counts them.
 
+A max pooling passes on the spikes of the unit of each pool that emitted most of them. Which one
+that is, is known when its window is over: the pool's units emit one window later, too.
+
 In Brian2 these are two pathways per projection: one that passes what lowers, without delay, and
 one that passes what raises, with an axonal delay of W. Layer l emits in the steps from l W to
 (l + 1) W.
@@ -31,8 +34,10 @@ from typing import Any
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork
-from bionet.targets import total_input
+from bionet.kernels import GATES, MaxPool2d
+from bionet.layout import from_channel_last, to_channel_last
+from bionet.network import Projection, SpikingNetwork
+from bionet.targets import Targets, total_input
 
 __all__ = ["FoldRow", "fold", "fold_report"]
 
@@ -69,18 +74,34 @@ def fold(snn: SpikingNetwork, presentation: int, drain: int = 0) -> SpikingNetwo
             )
         if "tau" in population.parameters:
             raise InputError(f"fold: population {population.name!r} leaks; use tau=None")
-        if population.model.reset not in (None, "v -= theta"):
+        if (population.model.reset or "v -= theta").splitlines()[0] != "v -= theta":
             raise InputError(f"fold: population {population.name!r} needs reset='subtract'")
     window = presentation + drain
     projections = []
     for projection in snn.projections:
-        projections.append(replace(projection, sign=-1))
-        projections.append(replace(projection, sign=1, delay=projection.delay + window))
+        if not isinstance(projection.kernel, GATES):
+            projections.append(replace(projection, sign=-1))
+            sign = 1
+        else:
+            sign = 0
+        projections.append(replace(projection, sign=sign, delay=projection.delay + window))
     layers = len([p for p in snn.populations if p.model.threshold is not None])
     own = dict(snn.metadata.get("simulation", {}))
     own |= {"duration_ms": (layers + 1) * window * own.get("dt_ms", 1.0), "stop": presentation}
     metadata = {**snn.metadata, "simulation": own, "fold": {"window": window, "drain": drain}}
     return replace(snn, projections=tuple(projections), metadata=metadata)
+
+
+def window_input(projection: Projection, source: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """What all spikes of a window add up to at every target, float64 (n_images, *target)."""
+    kernel = projection.kernel
+    if not isinstance(kernel, MaxPool2d):
+        return total_input(kernel, source, shape)
+    targets = Targets(kernel, shape, kernel.target_shape(shape), np.float64)
+    flat = to_channel_last(source, shape)
+    units = int(np.prod(kernel.target_shape(shape)))
+    largest = [flat[:, targets.pool(unit)].max(axis=1) for unit in range(units)]
+    return from_channel_last(np.stack(largest, axis=1), kernel.target_shape(shape))
 
 
 @dataclass(frozen=True)
@@ -124,6 +145,10 @@ def fold_report(snn: SpikingNetwork, run: Any, images: np.ndarray) -> tuple[Fold
     tuple of FoldRow
         One for each population that fires.
     """
+    if "fragments" in snn.metadata:
+        raise InputError(
+            "fold_report takes the uncut network; give it the joined counts of the parts' run"
+        )
     rows = []
     for projection in snn.projections:
         population = snn.population(projection.target)
@@ -134,7 +159,7 @@ def fold_report(snn: SpikingNetwork, run: Any, images: np.ndarray) -> tuple[Fold
         source = run.counts[projection.source].astype(np.float64)
         if projection.source == "input":
             source *= np.sign(images)
-        total = total_input(projection.kernel, source, snn.shape(projection.source))
+        total = window_input(projection, source, snn.shape(projection.source))
         total = total.reshape(run.counts[population.name].shape)
         theta = np.asarray(population.parameters["theta"])
         counts = run.counts[population.name].astype(np.int64)

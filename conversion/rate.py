@@ -50,7 +50,7 @@ from torch import nn
 
 from bionet.conversion.activations import as_images
 from bionet.conversion.assemble import assemble
-from bionet.conversion.records import AveragePool, MaxPool, Records
+from bionet.conversion.records import AveragePool, Records
 from bionet.conversion.scales import (
     Scales,
     activation_scales,
@@ -59,7 +59,7 @@ from bionet.conversion.scales import (
     unit_scales,
 )
 from bionet.conversion.softmax import with_softmax
-from bionet.conversion.steps import population_records
+from bionet.conversion.steps import population_records, refuse_pooled_images
 from bionet.conversion.trace import trace
 from bionet.equations import integrate_and_fire
 from bionet.errors import InputError
@@ -170,22 +170,6 @@ def convert_rate(
         pool_tau=pool_tau,
     )
     return snn if softmax is None else with_softmax(snn, softmax)
-
-
-def refuse_pooled_images(records: Records) -> None:
-    """Refuse a max pooling of the images: there are no spikes yet that could be counted.
-
-    Raises
-    ------
-    InputError
-        Naming the pooling.
-    """
-    for record in records:
-        if isinstance(record, MaxPool) and record.source == "input":
-            raise InputError(
-                f"{record.place} takes the maximum of pixels, but only spikes can be compared;"
-                " pool the images before they are presented"
-            )
 
 
 def check_pooled_input(records: Records, images: torch.Tensor) -> None:

@@ -48,6 +48,7 @@ __all__ = [
     "per_input",
     "population_records",
     "refuse_max_pooling",
+    "refuse_pooled_images",
     "remove_flatten",
 ]
 
@@ -95,6 +96,22 @@ def refuse_max_pooling(records: Records) -> None:
             f"the max pooling at {record.place} cannot be converted by this method: train with"
             " AvgPool2d instead (bionet.conversion.to_average_pooling replaces it; then fine-tune)"
         )
+
+
+def refuse_pooled_images(records: Records) -> None:
+    """Refuse a max pooling of the images: there are no spikes yet that could be counted.
+
+    Raises
+    ------
+    InputError
+        Naming the pooling.
+    """
+    for record in records:
+        if isinstance(record, MaxPool) and record.source == "input":
+            raise InputError(
+                f"{record.place} takes the maximum of pixels, but only spikes can be compared;"
+                " pool the images before they are presented"
+            )
 
 
 def remove_flatten(records: Records) -> Records:
