@@ -114,7 +114,7 @@ LATE = {
     "conv0": [0, 2, 4],
     "maxpool2": [0, 2, 4],
     "conv3": [4],
-    "avgpool5": [4],
+    "pool5": [4],
     "linear7": [4],
     "linear9": [4],
 }
@@ -122,7 +122,7 @@ LATE_OF_THREE_LAYERS = {
     "conv0": [0, 2],
     "maxpool2": [0, 2],
     "conv3": [2, 4, 6, 8],
-    "avgpool5": [2, 4, 6, 8],
+    "pool5": [2, 4, 6, 8],
     "linear7": [8, 10, 12],
     "linear9": [12],
 }
