@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from bionet.architectures import TOPOLOGIES, maker
 from bionet.errors import InputError
 from bionet.files import read_tensors
 
@@ -285,6 +286,10 @@ ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
         found.name: found
         for found in (
             ZooEntry("lenet5", _make_lenet5, (1, 28, 28), ("digits", "mnist", "fashion-mnist")),
+            *(
+                ZooEntry(name, maker(name), (channels, height, height), ())
+                for name, (_, (channels, height), _) in TOPOLOGIES.items()
+            ),
         )
     }
 )
