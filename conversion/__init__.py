@@ -15,12 +15,14 @@ import numpy as np
 from torch import nn
 
 from bionet.conversion.activations import activations
+from bionet.conversion.augmapping import convert_augmapping
 from bionet.conversion.dsnn import convert_dsnn
 from bionet.conversion.fold import fold, fold_report
 from bionet.conversion.pooling import to_average_pooling
 from bionet.conversion.rate import convert_rate
 from bionet.conversion.scales import activation_scales, normalise_weights
 from bionet.conversion.steps import fold_batchnorm, population_records
+from bionet.conversion.termapping import convert_termapping
 from bionet.conversion.trace import Trace, trace
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
@@ -42,7 +44,12 @@ __all__ = [
 ]
 
 METHODS: Mapping[str, Callable[..., SpikingNetwork]] = MappingProxyType(
-    {"rate": convert_rate, "dsnn": convert_dsnn}
+    {
+        "rate": convert_rate,
+        "dsnn": convert_dsnn,
+        "augmapping": convert_augmapping,
+        "termapping": convert_termapping,
+    }
 )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from bionet.conversion.records import Record, Records, Weighted
+from bionet.conversion.records import Record, Records, Sum, Weighted
 from bionet.equations import NeuronModel, integrator
 from bionet.network import Population, Projection, Readout, SpikingNetwork
 
@@ -18,7 +18,7 @@ READOUT = "readout"
 
 def assemble(
     records: Records,
-    model: NeuronModel,
+    model: NeuronModel | Sequence[NeuronModel],
     input_shape: tuple[int, ...],
     readout: str,
     method: str,
@@ -31,7 +31,7 @@ def assemble(
     ----------
     records : tuple of Record
         The populations to be, with their final weights.
-    model : NeuronModel
+    model : NeuronModel, or one for each record
         Of all populations but ``readout``, which is a pure integrator.
     input_shape : tuple of int
     readout : {"MP", "MS", "FS"}
@@ -46,15 +46,16 @@ def assemble(
     last = records[-1]
     names = [*(record.name for record in records), READOUT]
     both = [*records, last]
-    models = [*[model] * len(records), integrator()]
+    each = [model] * len(records) if isinstance(model, NeuronModel) else model
+    models = [*each, integrator()]
     populations = tuple(
         Population(name, record.shape, kind, {"I": drive(record)})
         for name, record, kind in zip(names, both, models, strict=True)
     )
     projections = tuple(
-        Projection(source, name, record.kernel)
+        Projection(source, name, kernel)
         for name, record in zip(names, both, strict=True)
-        for source in record.inputs
+        for source, kernel in record.projections
     )
     known = {**metadata, "activations": {n: r.node for n, r in zip(names, both, strict=True)}}
     if "scales" in known:
@@ -78,6 +79,6 @@ def drive(record: Record) -> float | np.ndarray:
     float or array (channels, 1, 1) or (features,)
         Exactly 0.0 where there is none: populations without drive are simulated faster.
     """
-    if not isinstance(record, Weighted) or not np.any(record.bias):
+    if not isinstance(record, Weighted | Sum) or not np.any(record.bias):
         return 0.0
     return record.bias.reshape(-1, *[1] * (len(record.shape) - 1))
