@@ -15,7 +15,11 @@ such as an average pooling or the output, has the thresholds 1 and -1. The rate
 
     \theta\, r^l(T) = W^l r^{l-1}(T) + b^l - v^l(T) / T, \qquad \theta_N < v^l(T) < \theta_P
 
-so r approaches the activation itself as T grows: nothing is normalised.
+so r approaches the activation itself as T grows: nothing is normalised. How fast it does depends
+on how large the activations are beside the thresholds. A ReLU or LeakyReLU network is positively
+homogeneous, :math:`f(g x) = g f(x)`, so a gain g on the input's weights and on all biases makes
+every activation g times as large, :math:`r \approx g z`, and changes no decision: fewer steps,
+with larger spikes. The paper has no gain (g = 1).
 
 ==================  =======  ==========================================================
 symbol              unit     meaning
@@ -36,14 +40,16 @@ II-D. Sums of branches and biases are ours.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import nn
 
 from bionet.conversion.activations import as_images
 from bionet.conversion.assemble import assemble
-from bionet.conversion.records import Record, Records
+from bionet.conversion.records import AveragePool, Identity, Record, Records, Sum, Weighted
 from bionet.conversion.steps import population_records
 from bionet.conversion.trace import trace
 from bionet.equations import NeuronModel, augmented
@@ -61,6 +67,7 @@ def convert_augmapping(
     calibration: Any = None,
     *,
     bound: int | None = None,
+    gain: float = 1.0,
     negative_spikes: bool = True,
     readout: Literal["MS", "MP", "FS"] = "MS",
 ) -> SpikingNetwork:
@@ -80,6 +87,8 @@ def convert_augmapping(
         Not used, except that images without negative values make a ReLU on them nothing.
     bound : int, optional
         M_aug, the largest size of a spike.
+    gain : float
+        Factor on all activations: what a spike of size 1 in every step stands for is 1 / gain.
     negative_spikes : bool
         False takes every negative threshold away, to see what it is good for.
     readout : {"MS", "MP", "FS"}
@@ -95,13 +104,19 @@ def convert_augmapping(
     Yu et al. 2020, Section II-D; Eq. 15 for the bound.
     """
     check_readout(readout)
+    if not (np.isfinite(gain) and gain > 0):
+        raise InputError(f"gain must be a number > 0, but is {gain}")
     traced = trace(net, input_shape)
     images = None if calibration is None else as_images(calibration, traced.input_shape)
-    records = signed_records(traced.records, images)
+    records = tuple(_amplified(r, gain) for r in signed_records(traced.records, images))
     models = [_model(record, bound, negative_spikes) for record in records]
     metadata = {
-        "options": {"bound": bound, "negative_spikes": bool(negative_spikes)},
-        "scales": {record.name: 1.0 for record in records},
+        "options": {
+            "bound": bound,
+            "gain": float(gain),
+            "negative_spikes": bool(negative_spikes),
+        },
+        "scales": {record.name: 1.0 / gain for record in records},
         "calibration_images": 0,
     }
     return assemble(records, models, traced.input_shape, readout, "augmapping", metadata)
@@ -128,3 +143,19 @@ def _model(record: Record, bound: int | None, negative_spikes: bool) -> NeuronMo
     slope = negative_slope(record)
     negative = -1.0 / slope if slope and negative_spikes else None
     return augmented(1.0, negative, bound)
+
+
+def _amplified(record: Record, gain: float) -> Record:
+    """The record with its bias, and its weights if they are the input's, times the gain."""
+    if gain == 1:
+        return record
+    if isinstance(record, Sum):
+        return replace(record, branches=tuple(_amplified(b, gain) for b in record.branches))
+    factor = gain if record.source == "input" else 1.0
+    if isinstance(record, Weighted):
+        return replace(record, weights=record.weights * factor, bias=record.bias * gain)
+    if isinstance(record, Identity):
+        return replace(record, weight=record.weight * factor)
+    if isinstance(record, AveragePool):
+        return replace(record, scale=record.scale * factor)
+    return record
