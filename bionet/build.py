@@ -22,7 +22,7 @@ from bionet.presentation import Presentation, PresentationEnd, Reset
 from bionet.randomness import COUNTER_UNIFORM, image_streams, replace_rand, uses_rand
 from bionet.synapses import SharedSynapses
 
-__all__ = ["Built", "assemble", "build", "input_population"]
+__all__ = ["Built", "assemble", "build", "input_population", "recorded"]
 
 Connect = Callable[[Projection, Any, Any, Mapping[str, Any]], Any]
 SLOTS = ("integrate", "deliver", "update", "threshold", "reset", "record")
@@ -98,6 +98,8 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
         groups[snn.readout.spikes],
         monitors,
         {name: groups[name] for name in plan.final_potentials},
+        {(name, variable): groups[name] for name, variable in plan.final_values},
+        snn.population(snn.readout.spikes).model.amplitude,
     )
     groups |= {"presentation": presentation, "presentation_end": end}
     network = brian2.Network(*groups.values())
@@ -301,6 +303,7 @@ def _monitors(
     return {
         p.name: brian2.SpikeMonitor(
             groups[p.name],
+            variables=p.model.amplitude if p.name in plan.spikes else None,
             record=p.name in plan.spikes,
             when=f"record_{p.name}",
             order=0,
@@ -309,6 +312,11 @@ def _monitors(
         for p in populations
         if p.model.threshold is not None
     }
+
+
+def recorded(monitor: Any) -> tuple[str, ...]:
+    """Variables that a spike monitor keeps with every spike: the amplitude, where there is one."""
+    return tuple(sorted(monitor.record_variables - {"i", "t"}))
 
 
 def _state_monitor(

@@ -19,7 +19,7 @@ from brian2 import prefs, second
 from brian2.core.variables import ArrayVariable, DynamicArrayVariable
 from brian2.devices.device import get_device
 
-from bionet.build import assemble
+from bionet.build import assemble, recorded
 from bionet.network import SpikingNetwork
 from bionet.plan import Plan
 from bionet.program import COMPILE_ARGUMENTS
@@ -87,6 +87,7 @@ def main(folder: Path) -> None:
     plain = json.loads((folder / "plan.json").read_text())
     for name in ("spikes", "final_potentials"):
         plain[name] = tuple(plain[name])
+    plain["final_values"] = tuple((name, variable) for name, variable in plain["final_values"])
     plan = Plan(**plain)
     prefs.core.default_float_dtype = np.dtype(plan.dtype).type
     prefs.codegen.cpp.extra_compile_args_gcc = list(COMPILE_ARGUMENTS)
@@ -107,7 +108,8 @@ def main(folder: Path) -> None:
     for name in plan.spikes:
         monitor = built.groups[f"{name}_spikes"]
         monitors[f"{name}.spikes"] = {
-            v: device.get_array_filename(monitor.variables[v]) for v in ("i", "t")
+            v: device.get_array_filename(monitor.variables[v])
+            for v in ("i", "t", *recorded(monitor))
         }
     for name in plan.potentials:
         monitor = built.groups[f"{name}_potentials"]

@@ -16,12 +16,12 @@ import numpy as np
 from brian2 import prefs, second
 from brian2.devices.device import RuntimeDevice, get_device
 
-from bionet.build import Built, assemble
+from bionet.build import Built, assemble, recorded
 from bionet.errors import BioNetError, InputError
 from bionet.layout import from_channel_last, to_channel_last, torch_index
 from bionet.network import SpikingNetwork
 from bionet.plan import Plan
-from bionet.presentation import count_dtype
+from bionet.presentation import count_dtype, spike_dtype
 from bionet.program import COMPILE_ARGUMENTS, Program, program_values, ready_program
 from bionet.progress import Progress
 from bionet.randomness import image_streams
@@ -122,9 +122,9 @@ def _read_program(
     def read(name: str, dtype: Any, *shape: int) -> np.ndarray:
         return np.fromfile(folder / name, dtype=dtype).reshape(shape)
 
-    def flat(prefix: str, name: str, dtype: Any) -> np.ndarray:
+    def flat(prefix: str, name: str, dtype: Any, owner: str = "") -> np.ndarray:
         values = read(f"{prefix}_{name}.bin", dtype, n, -1)
-        return from_channel_last(values, snn.shape(name))
+        return from_channel_last(values, snn.shape(owner or name))
 
     counted = [p.name for p in snn.populations if p.model.threshold is not None]
     counted += ["input"] if plan.coding != "analog" else []
@@ -135,6 +135,8 @@ def _read_program(
             "t": np.dtype("float64"),
             "v": np.dtype(plan.dtype),
         }
+        others = {v: np.dtype(plan.dtype) for v in files if v not in dtypes}
+        dtypes |= others
         monitors[key] = {v: np.fromfile(folder / f, dtype=dtypes[v]) for v, f in files.items()}
     return {
         "counts": {name: flat("counts", name, count_dtype(steps)) for name in counted},
@@ -145,9 +147,21 @@ def _read_program(
             snn, snn.readout.potential, read("output_potential.bin", plan.dtype, n, steps, -1)
         ),
         "output_spikes": _in_torch_order(
-            snn, snn.readout.spikes, read("output_spikes.bin", np.int8, n, steps, -1)
+            snn,
+            snn.readout.spikes,
+            read("output_spikes.bin", spike_dtype(_amplitude(snn)), n, steps, -1),
         ),
+        "events": read("events.bin", np.int32, n, steps),
+        "final_values": {
+            (name, variable): flat("value", f"{name}_{variable}", plan.dtype, name)
+            for name, variable in plan.final_values
+        },
     } | _monitored(snn, plan, monitors, numbers)
+
+
+def _amplitude(snn: SpikingNetwork) -> str | None:
+    """The variable that holds the size of an output spike."""
+    return snn.population(snn.readout.spikes).model.amplitude
 
 
 def _in_torch_order(snn: SpikingNetwork, name: str, values: np.ndarray) -> np.ndarray:
@@ -199,6 +213,11 @@ def run_here(
             "output_spikes": _in_torch_order(
                 snn, snn.readout.spikes, np.concatenate(collected.output_spikes)
             ),
+            "events": np.concatenate(collected.events),
+            "final_values": {
+                key: from_channel_last(np.concatenate(parts), shapes[key[0]])
+                for key, parts in collected.final_values.items()
+            },
             "timing": _timing(len(pixels), seconds, 0.0),
         }
         return results | _monitored(snn, plan, _read_monitors(plan, built), numbers)
@@ -231,7 +250,9 @@ def _read_monitors(plan: Plan, built: Built) -> dict[str, dict[str, np.ndarray]]
     monitors = {}
     for name in plan.spikes:
         monitor = built.groups[f"{name}_spikes"]
-        monitors[f"{name}.spikes"] = {"i": np.asarray(monitor.i[:]), "t": np.asarray(monitor.t_[:])}
+        found = {"i": np.asarray(monitor.i[:]), "t": np.asarray(monitor.t_[:])}
+        found |= {v: np.asarray(getattr(monitor, v)[:]) for v in recorded(monitor)}
+        monitors[f"{name}.spikes"] = found
     for name in plan.potentials:
         values = built.groups[f"{name}_potentials"].variables["v"].get_value()
         monitors[f"{name}.v"] = {"v": np.asarray(values)}
@@ -246,7 +267,7 @@ def _monitored(
 ) -> dict[str, Any]:
     """Tables of spikes and potentials, by image, from monitors over lanes and presentations."""
     n, steps, lanes = len(numbers), plan.steps, plan.lanes
-    spikes, potentials, recorded_units = {}, {}, {}
+    spikes, amplitudes, potentials, recorded_units = {}, {}, {}, {}
     for name in plan.spikes:
         index, t = monitors[f"{name}.spikes"]["i"], monitors[f"{name}.spikes"]["t"]
         order = torch_index(snn.shape(name))
@@ -255,8 +276,10 @@ def _monitored(
         position = presentation * lanes + lane
         shown = position < n
         table = np.stack([numbers[position[shown]], step[shown], order[unit[shown]]], axis=1)
-        table = table[np.lexsort((table[:, 2], table[:, 1], table[:, 0]))]
-        spikes[name] = table.astype(np.int32)
+        sorting = np.lexsort((table[:, 2], table[:, 1], table[:, 0]))
+        spikes[name] = table[sorting].astype(np.int32)
+        for sizes in (v for k, v in monitors[f"{name}.spikes"].items() if k not in ("i", "t")):
+            amplitudes[name] = np.rint(sizes[shown][sorting]).astype(np.int32)
     for name, units in plan.potentials.items():
         chosen = np.arange(snn.population(name).size) if units is None else np.array(units)
         v = monitors[f"{name}.v"]["v"].reshape(-1, steps, lanes, len(chosen))
@@ -265,6 +288,7 @@ def _monitored(
     any_recorded = bool(plan.spikes or plan.potentials)
     return {
         "recorded_spikes": spikes,
+        "recorded_amplitudes": amplitudes,
         "recorded_potentials": potentials,
         "recorded_units": recorded_units,
         "recorded_images": numbers if any_recorded else np.zeros(0, dtype=np.int64),

@@ -74,7 +74,10 @@ class Job:
     def settings(self) -> dict[str, Any]:
         """What a checkpoint must have in common with the training that goes on from it."""
         data = digest(self.images, self.labels)
-        return {**dataclasses.asdict(self.recipe), "seed": self.seed, "data": data}
+        found = {**dataclasses.asdict(self.recipe), "seed": self.seed, "data": data}
+        if not self.recipe.flip:  # checkpoints written before there were flips have no such key
+            del found["flip"]
+        return found
 
 
 class _RateColumn(ProgressColumn):

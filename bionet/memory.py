@@ -9,7 +9,7 @@ import numpy as np
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 from bionet.plan import Plan
-from bionet.presentation import count_dtype
+from bionet.presentation import count_dtype, spike_dtype
 
 __all__ = ["available_memory", "check_memory", "estimate"]
 
@@ -36,14 +36,18 @@ def estimate(snn: SpikingNetwork, plan: Plan, n_images: int, n_recorded: int) ->
     """
     number = np.dtype(plan.dtype).itemsize
     counts = snn.n_units * n_images * count_dtype(plan.steps).itemsize
+    spike = spike_dtype(snn.population(snn.readout.spikes).model.amplitude)
     n_classes = snn.population(snn.readout.potential).size
     parts = {
         "spike counts": 2 * counts,  # once in the program's file order, once in PyTorch's
-        "readout": n_images * plan.steps * n_classes * (number + 1),
+        "readout": n_images * plan.steps * n_classes * (number + spike.itemsize),
+        "events": n_images * plan.steps * 4,
         "images": 2 * n_images * int(np.prod(snn.input_shape)) * number,
     }
     for name in plan.final_potentials:
         parts[f"final potentials of {name}"] = 2 * snn.population(name).size * n_images * number
+    for name, variable in plan.final_values:
+        parts[f"final {variable} of {name}"] = 2 * snn.population(name).size * n_images * number
     for name in plan.spikes:
         expected = int(np.prod(snn.shape(name))) * plan.steps * ACTIVITY
         parts[f"spikes of {name}"] = int(expected * n_recorded * SPIKE_BYTES)

@@ -54,6 +54,8 @@ class Plan:
         Populations whose potentials are recorded: units in PyTorch's order, None for all.
     final_potentials : tuple of str
         Populations whose potentials are kept at the end of each presentation.
+    final_values : tuple of (str, str)
+        Populations and state variables whose values are kept at the end of each presentation.
     skip_idle : bool
         Leave out state updates that add nothing (no drive, no leak).
     """
@@ -71,6 +73,7 @@ class Plan:
     spikes: tuple[str, ...] = ()
     potentials: Mapping[str, tuple[int, ...] | None] = field(default_factory=dict)
     final_potentials: tuple[str, ...] = ()
+    final_values: tuple[tuple[str, str], ...] = ()
     skip_idle: bool = True
 
 
@@ -143,6 +146,7 @@ def make_plan(
         spikes=spikes,
         potentials=potentials,
         final_potentials=final_potentials,
+        final_values=tuple((p.name, name) for p in snn.populations for name in p.model.final),
     )
 
 

@@ -19,12 +19,17 @@ from brian2.core.variables import Variables
 from brian2.devices.device import RuntimeDevice, get_device
 from brian2.groups.group import CodeRunner, Group
 
-__all__ = ["Collected", "Presentation", "PresentationEnd", "count_dtype"]
+__all__ = ["Collected", "Presentation", "PresentationEnd", "count_dtype", "spike_dtype"]
 
 
 def count_dtype(steps: int) -> np.dtype:
     """The smallest type that holds a spike count of one presentation."""
     return np.dtype(np.uint8 if steps < 256 else np.uint16 if steps < 65536 else np.int32)
+
+
+def spike_dtype(amplitude: str | None) -> np.dtype:
+    """The type that holds the spikes of one step: 0 or 1, or their signed sizes."""
+    return np.dtype(np.int8 if amplitude is None else np.int32)
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Collected:
     final_potentials: dict[str, list[np.ndarray]]
     output_potential: list[np.ndarray]
     output_spikes: list[np.ndarray]
+    events: list[np.ndarray]
+    final_values: dict[tuple[str, str], list[np.ndarray]]
 
 
 class Presentation(Group, CodeRunner):
@@ -189,6 +196,10 @@ class PresentationEnd(Group, CodeRunner):
         Spike counts by population.
     final_potentials : mapping of str to NeuronGroup
         Groups whose ``v`` is kept at the end of every presentation.
+    final_values : mapping of (str, str) to NeuronGroup
+        Populations and the state variables of theirs that are kept likewise.
+    amplitude : str, optional
+        The output group's variable that holds the signed size of a spike.
     """
 
     codeobj_class = None
@@ -200,14 +211,17 @@ class PresentationEnd(Group, CodeRunner):
         output: Any,
         monitors: Mapping[str, Any],
         final_potentials: Mapping[str, Any],
+        final_values: Mapping[tuple[str, str], Any],
+        amplitude: str | None = None,
         when: str = "end",
         name: str = "presentation_end",
     ) -> None:
         Nameable.__init__(self, name)
         self.presentation, self.lanes = presentation, presentation.lanes
         self.potential, self.output = potential, output
-        self.collected = Collected({}, {}, [], [])
-        self._trace = self._fired = np.zeros((self.lanes, 0, 0))
+        self.collected = Collected({}, {}, [], [], [], {})
+        self.amplitude, self.final_values = amplitude, dict(final_values)
+        self._trace = self._fired = self._events = np.zeros((self.lanes, 0, 0))
         self._counted: dict[str, np.ndarray] = {}
         self.monitors, self.final_groups = dict(monitors), dict(final_potentials)
         self.variables = v = Variables(self)
@@ -216,6 +230,8 @@ class PresentationEnd(Group, CodeRunner):
             v.add_reference(shared, presentation)
         v.add_reference("_potential", potential, "v")
         v.add_reference("_spikespace", output, "_spikespace")
+        if amplitude is not None:
+            v.add_reference("_amplitude", output, amplitude)
         CodeRunner.__init__(
             self,
             self,
@@ -230,7 +246,7 @@ class PresentationEnd(Group, CodeRunner):
 
     def _add_references(self) -> dict[str, Any]:
         v = self.variables
-        counted, finals = [], []
+        counted, fired, finals, values = [], [], [], []
         for name, monitor in self.monitors.items():
             v.add_reference(f"_count_{name}", monitor, "count")
             v.add_reference(f"_total_{name}", monitor, "N")
@@ -238,9 +254,16 @@ class PresentationEnd(Group, CodeRunner):
             total = None if monitor.record else v[f"_total_{name}"]
             size = len(monitor.source) // self.lanes
             counted.append((name, v[f"_count_{name}"], total, size))
+            if name != "input":
+                v.add_reference(f"_fired_{name}", monitor.source, "_spikespace")
+                fired.append((v[f"_fired_{name}"], size))
         for name, group in self.final_groups.items():
             v.add_reference(f"_final_{name}", group, "v")
             finals.append((name, v[f"_final_{name}"], len(group) // self.lanes))
+        for (name, variable), group in self.final_values.items():
+            key = f"{name}_{variable}"
+            v.add_reference(f"_value_{key}", group, variable)
+            values.append((key, v[f"_value_{key}"], len(group) // self.lanes))
         return {
             "lanes": self.lanes,
             "scalar": "float" if v["_potential"].dtype == np.float32 else "double",
@@ -250,6 +273,10 @@ class PresentationEnd(Group, CodeRunner):
             "n_outputs": len(self.output) // self.lanes,
             "counted": counted,
             "final_potentials": finals,
+            "final_values": values,
+            "fired": fired,
+            "amplitude_variable": None if self.amplitude is None else v["_amplitude"],
+            "spike_type": "signed char" if self.amplitude is None else "int32_t",
         }
 
     def before_run(self, run_namespace: Any) -> None:
@@ -262,9 +289,14 @@ class PresentationEnd(Group, CodeRunner):
             (self.lanes, steps, len(self.potential) // self.lanes),
             dtype=self.potential.variables["v"].dtype,
         )
-        self._fired = np.zeros((self.lanes, steps, len(self.output) // self.lanes), dtype=np.int8)
+        n_outputs = len(self.output) // self.lanes
+        self._fired = np.zeros((self.lanes, steps, n_outputs), dtype=spike_dtype(self.amplitude))
+        self._events = np.zeros((self.lanes, steps), dtype=np.int32)
         self.collected = Collected(
-            {name: [] for name in self.monitors}, {name: [] for name in self.final_groups}, [], []
+            {name: [] for name in self.monitors},
+            {name: [] for name in self.final_groups},
+            *([], [], []),
+            {key: [] for key in self.final_values},
         )
 
     def run(self) -> None:
@@ -276,7 +308,15 @@ class PresentationEnd(Group, CodeRunner):
         now, steps = int(step.item()), self._trace.shape[1]
         self._trace[:, now] = self.potential.variables["v"].get_value().reshape(self.lanes, -1)
         lane, unit = np.divmod(self.output.spikes, len(self.output) // self.lanes)
-        self._fired[lane, now, unit] = 1
+        sizes: Any = 1
+        if self.amplitude is not None:
+            sizes = self.output.variables[self.amplitude].get_value()[self.output.spikes]
+        self._fired[lane, now, unit] = sizes
+        for name, monitor in self.monitors.items():
+            if name != "input":
+                size = len(monitor.source) // self.lanes
+                fired = np.bincount(monitor.source.spikes // size, minlength=self.lanes)
+                self._events[:, now] += fired.astype(np.int32)
         step[:] = (now + 1) % steps
         if now + 1 == steps:
             self._collect(steps)
@@ -288,6 +328,8 @@ class PresentationEnd(Group, CodeRunner):
         self.collected.output_potential.append(self._trace[:valid].copy())
         self.collected.output_spikes.append(self._fired[:valid].copy())
         self._fired[:] = 0
+        self.collected.events.append(self._events[:valid].copy())
+        self._events[:] = 0
         for name, monitor in self.monitors.items():
             # The monitor itself goes on counting: its user may look at it afterwards.
             count = monitor.variables["count"].get_value()
@@ -297,4 +339,7 @@ class PresentationEnd(Group, CodeRunner):
         for name, group in self.final_groups.items():
             v = group.variables["v"].get_value().reshape(self.lanes, -1)
             self.collected.final_potentials[name].append(v[:valid].copy())
+        for key, group in self.final_values.items():
+            kept = group.variables[key[1]].get_value().reshape(self.lanes, -1)
+            self.collected.final_values[key].append(kept[:valid].copy())
         presented += valid

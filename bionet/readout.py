@@ -4,7 +4,7 @@
 readout  the answer is the output unit
 =======  ============================================================================
 ``MP``   with the largest accumulated potential (the readout unit never fires)
-``MS``   with the most spikes
+``MS``   with the most spikes (the largest signed sum, where spikes have a size)
 ``FS``   that spiked first; among units that spiked in the same step, the one with
          the higher accumulated potential in that step
 =======  ============================================================================
@@ -50,19 +50,23 @@ def maximal_potential(potential: np.ndarray, spikes: np.ndarray) -> Scores:
 
 
 def most_spikes(potential: np.ndarray, spikes: np.ndarray) -> Scores:
-    """Scores of readout MS at every step: spikes so far. See :func:`maximal_potential`."""
+    """Scores of readout MS at every step: the signed sum of the spikes so far.
+
+    It orders the units as their firing rates do. See :func:`maximal_potential`.
+    """
     return np.cumsum(spikes, axis=1, dtype=np.float64), np.zeros_like(potential)
 
 
 def first_spike(potential: np.ndarray, spikes: np.ndarray) -> Scores:
-    """Scores of readout FS at every step: minus the step of the first spike so far.
+    """Scores of readout FS at every step: minus the step of the first (positive) spike so far.
 
     The tie-breaker is the potential in the step of the first spike of any unit. See
     :func:`maximal_potential`.
     """
     n_steps = spikes.shape[1]
-    fired = np.maximum.accumulate(spikes != 0, axis=1)
-    first = np.where((spikes != 0).any(axis=1), (spikes != 0).argmax(axis=1), n_steps)
+    fires = spikes > 0
+    fired = np.maximum.accumulate(fires, axis=1)
+    first = np.where(fires.any(axis=1), fires.argmax(axis=1), n_steps)
     scores = np.where(fired, -first[:, None, :].astype(np.float64), -np.inf)
     earliest = np.minimum(first.min(axis=1), n_steps - 1)
     moment = np.take_along_axis(potential, earliest[:, None, None], axis=1)

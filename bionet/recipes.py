@@ -104,6 +104,14 @@ RECIPES: Mapping[tuple[str, str], Recipe] = MappingProxyType(
             flip=True,
             channels_last=True,
         ),
+        ("net1", "mnist"): Recipe(epochs=12, learning_rate=1e-3, augment=1),
+        ("net2", "mnist"): Recipe(epochs=12, augment=1),
+        ("net3", "fashion-mnist"): Recipe(
+            epochs=12, batch_size=200, learning_rate=1e-3, augment=1, flip=True
+        ),
+        ("net4", "fashion-mnist"): Recipe(epochs=16, augment=1, flip=True),
+        ("net5", "cifar10"): Recipe(epochs=120, learning_rate=1e-3, augment=4, flip=True),
+        ("net6", "cifar10"): Recipe(epochs=160, learning_rate=1e-3, augment=4, flip=True),
     }
 )
 

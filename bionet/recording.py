@@ -32,11 +32,14 @@ class Spikes(NamedTuple):
         Index of the unit in PyTorch's order (channels, height, width), flattened.
     time : Quantity array (n_spikes,)
         Time within the presentation.
+    amplitude : int array (n_spikes,)
+        Signed size of each spike; 1 where the model's spikes are all alike.
     """
 
     step: np.ndarray
     unit: np.ndarray
     time: Quantity
+    amplitude: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,17 +58,24 @@ class Recording:
     output_potential : float array (n_images, n_steps, n_classes)
         Accumulated potential of the readout population after every step.
     output_spikes : array (n_images, n_steps, n_classes)
-        Spikes of the output population in every step.
+        Spikes of the output population in every step: 0 or 1, or their signed size.
+    events : int32 array (n_images, n_steps)
+        Spikes of all populations but the input in every step; one of any size counts once.
     recorded_images : int array
         The images for which spikes and potentials were recorded.
     recorded_spikes : mapping of str to int32 array (n_spikes, 3)
         Columns image, step, unit; sorted.
+    recorded_amplitudes : mapping of str to int32 array (n_spikes,)
+        Signed size of every recorded spike, for populations whose spikes have one.
     recorded_potentials : mapping of str to float array (n_recorded, n_steps, n_units)
         Potential after every step.
     recorded_units : mapping of str to int array (n_units,)
         The units whose potentials were recorded, in PyTorch's order.
     final_potentials : mapping of str to array (n_images, *shape)
         Potential of every unit at the end of its presentation, where it was asked for.
+    final_values : mapping of (str, str) to array (n_images, *shape)
+        By population and state variable: its value at the end of each presentation, for the
+        variables that a model names in ``final``.
     parameters : mapping
         network hash, method, coding, device, dt_ms, steps, lanes, threads, dtype, seed,
         readout, seconds, versions and so on.
@@ -76,11 +86,14 @@ class Recording:
     output_potential: np.ndarray
     output_spikes: np.ndarray
     parameters: Mapping[str, Any]
+    events: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int32))
     recorded_images: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     recorded_spikes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    recorded_amplitudes: Mapping[str, np.ndarray] = field(default_factory=dict)
     recorded_potentials: Mapping[str, np.ndarray] = field(default_factory=dict)
     recorded_units: Mapping[str, np.ndarray] = field(default_factory=dict)
     final_potentials: Mapping[str, np.ndarray] = field(default_factory=dict)
+    final_values: Mapping[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
     @property
     def n_images(self) -> int:
@@ -139,8 +152,29 @@ class Recording:
         """
         table = self._recorded(self.recorded_spikes, population, "spikes")
         self._position(image)
-        rows = table[table[:, 0] == image]
-        return Spikes(rows[:, 1], rows[:, 2], rows[:, 1] * self.dt)
+        chosen = table[:, 0] == image
+        rows = table[chosen]
+        sizes = self.recorded_amplitudes.get(population)
+        amplitude = np.ones(len(rows), dtype=np.int32) if sizes is None else sizes[chosen]
+        return Spikes(rows[:, 1], rows[:, 2], rows[:, 1] * self.dt, amplitude)
+
+    def rates(self, population: str) -> np.ndarray:
+        """Firing rate of every unit in spikes a step, float64 array (n_images, *shape).
+
+        Where spikes have a size, the rate is the signed sum of the sizes over the steps.
+
+        Raises
+        ------
+        InputError
+            If the population does not fire.
+        """
+        signed = self.final_values.get((population, "total"))
+        if signed is not None:
+            return signed.astype(np.float64) / self.n_steps
+        if population not in self.counts:
+            known = ", ".join(self.counts)
+            raise InputError(f"population {population!r} has no rates; those that fire: {known}")
+        return self.counts[population] / self.n_steps
 
     def potential(self, population: str, image: int = 0) -> np.ndarray:
         """Potential of the recorded units of a population, float array (n_steps, n_units).
@@ -168,6 +202,10 @@ class Recording:
             "output_spikes": self.output_spikes,
             "recorded_images": self.recorded_images,
         }
+        if self.events.size:
+            arrays["events"] = self.events
+        for (population, variable), a in self.final_values.items():
+            arrays[f"final_values.{population}.{variable}"] = a
         for group in GROUPS:
             arrays |= {f"{group}.{name}": a for name, a in getattr(self, group).items()}
         write_tensors(folder / ARRAYS, arrays, {"bionet": "recording"})
@@ -203,7 +241,11 @@ class Recording:
             raise InputError(f"{folder / DESCRIPTION} is damaged ({error})") from error
         arrays, _ = read_tensors(folder / ARRAYS)
         grouped: dict[str, dict[str, np.ndarray]] = {group: {} for group in GROUPS}
+        values: dict[tuple[str, str], np.ndarray] = {}
         for name, array in arrays.items():
+            if name.startswith("final_values."):
+                _, owner, variable = name.split(".")
+                values[owner, variable] = array
             group, _, population = name.partition(".")
             if group in grouped:
                 grouped[group][population] = array
@@ -216,6 +258,8 @@ class Recording:
             output_potential=arrays["output_potential"],
             output_spikes=arrays["output_spikes"],
             recorded_images=arrays["recorded_images"],
+            final_values=values,
+            **({"events": arrays["events"]} if "events" in arrays else {}),
             **grouped,  # type: ignore[arg-type]  # its keys are GROUPS
         )
 
@@ -262,6 +306,7 @@ class Recording:
 GROUPS = (
     "counts",
     "recorded_spikes",
+    "recorded_amplitudes",
     "recorded_potentials",
     "recorded_units",
     "final_potentials",

@@ -156,9 +156,16 @@ def _run(
     bare = plan if everything else replace(plan, spikes=(), potentials={})
     results = runner(snn, bare, pixels, numbers, device, seed, bar)
     if len(recorded) and not everything:
-        small = replace(fit_to_images(plan, len(recorded), device, None), final_potentials=())
+        small = replace(
+            fit_to_images(plan, len(recorded), device, None), final_potentials=(), final_values=()
+        )
         extra = runner(snn, small, pixels[recorded], recorded, device, seed, Progress(0, False))
-        for name in ("recorded_spikes", "recorded_potentials", "recorded_units"):
+        for name in (
+            "recorded_spikes",
+            "recorded_amplitudes",
+            "recorded_potentials",
+            "recorded_units",
+        ):
             results[name] = extra[name]
         results["recorded_images"] = recorded
     return results

@@ -28,6 +28,7 @@ from torch import nn
 from bionet import architectures
 from bionet.errors import InputError
 from bionet.files import read_tensors
+from bionet.topologies import TOPOLOGIES, maker
 
 __all__ = [
     "ENTRIES",
@@ -341,6 +342,10 @@ ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
                 "cifar10_quick_original", architectures.cifar10_quick_original, (3, 32, 32), ()
             ),
             ZooEntry("rueckauer", architectures.rueckauer, (3, 32, 32), ()),
+            *(
+                ZooEntry(name, maker(name), (channels, height, height), ())
+                for name, (_, (channels, height), _) in TOPOLOGIES.items()
+            ),
         )
     }
 )

@@ -16,6 +16,7 @@ from torch import nn
 
 from bionet.conversion.activations import activations
 from bionet.conversion.adjust import adjust
+from bionet.conversion.augmapping import convert_augmapping
 from bionet.conversion.dsnn import convert_dsnn
 from bionet.conversion.fold import fold, fold_report
 from bionet.conversion.fragments import fragment, joined
@@ -24,6 +25,7 @@ from bionet.conversion.rate import convert_rate
 from bionet.conversion.scales import activation_scales, normalise_weights
 from bionet.conversion.softmax import with_softmax
 from bionet.conversion.steps import fold_batchnorm, population_records
+from bionet.conversion.termapping import convert_termapping
 from bionet.conversion.trace import Trace, trace
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
@@ -49,7 +51,12 @@ __all__ = [
 ]
 
 METHODS: Mapping[str, Callable[..., SpikingNetwork]] = MappingProxyType(
-    {"rate": convert_rate, "dsnn": convert_dsnn}
+    {
+        "rate": convert_rate,
+        "dsnn": convert_dsnn,
+        "augmapping": convert_augmapping,
+        "termapping": convert_termapping,
+    }
 )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from brian2 import Quantity
 
-from bionet.conversion.records import MaxPool, Record, Records, Weighted
+from bionet.conversion.records import MaxPool, Record, Records, Sum, Weighted
 from bionet.equations import NeuronModel, integrator, with_rate_estimate
 from bionet.network import Population, Projection, Readout, SpikingNetwork
 
@@ -19,7 +19,7 @@ READOUT = "readout"
 
 def assemble(
     records: Records,
-    model: NeuronModel,
+    model: NeuronModel | Sequence[NeuronModel],
     input_shape: tuple[int, ...],
     readout: str,
     method: str,
@@ -33,7 +33,7 @@ def assemble(
     ----------
     records : tuple of Record
         The populations to be, with their final weights.
-    model : NeuronModel
+    model : NeuronModel, or one for each record
         Of all populations but ``readout``, which is a pure integrator.
     input_shape : tuple of int
     readout : {"MP", "MS", "FS"}
@@ -50,17 +50,21 @@ def assemble(
     last = records[-1]
     names = [*(record.name for record in records), READOUT]
     both = [*records, last]
+    each = [model] * len(records) if isinstance(model, NeuronModel) else model
     compared = {source for r in records if isinstance(r, MaxPool) for source in r.inputs}
-    models = [with_rate_estimate(model, pool_tau) if n in compared else model for n in names]
-    models[-1] = integrator()
+    models = [
+        with_rate_estimate(kind, pool_tau) if record.name in compared else kind
+        for record, kind in zip(records, each, strict=True)
+    ]
+    models.append(integrator())
     populations = tuple(
         Population(name, record.shape, kind, {"I": drive(record)})
         for name, record, kind in zip(names, both, models, strict=True)
     )
     projections = tuple(
-        Projection(source, name, record.kernel)
+        Projection(source, name, kernel)
         for name, record in zip(names, both, strict=True)
-        for source in record.inputs
+        for source, kernel in record.projections
     )
     known = {**metadata, "activations": {n: r.node for n, r in zip(names, both, strict=True)}}
     if "scales" in known:
@@ -84,6 +88,6 @@ def drive(record: Record) -> float | np.ndarray:
     float or array (channels, 1, 1) or (features,)
         Exactly 0.0 where there is none: populations without drive are simulated faster.
     """
-    if not isinstance(record, Weighted) or not np.any(record.bias):
+    if not isinstance(record, Weighted | Sum) or not np.any(record.bias):
         return 0.0
     return record.bias.reshape(-1, *[1] * (len(record.shape) - 1))

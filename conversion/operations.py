@@ -7,6 +7,7 @@ name; ``REMEDIES`` says what to use instead.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -17,10 +18,12 @@ from torch import nn
 from torch.nn import functional
 
 from bionet.conversion.records import (
+    Add,
     AveragePool,
     BatchNorm,
     Conv,
     Flatten,
+    LeakyReLU,
     Linear,
     MaxPool,
     Record,
@@ -88,14 +91,18 @@ AVERAGE_POOLING = (
 )
 RECTIFY = "a firing rate is a rectified value: train with ReLU instead"
 NORMALISE = "its statistics differ for every image: train with BatchNorm2d, which can be folded"
-CHAIN = "only chains of layers are converted: train a network without branches that meet"
+CHAIN = (
+    "branches may meet in a sum of two layers' outputs of one shape: train a network without"
+    " branches that meet otherwise"
+)
 SUPPORTED = (
     "supported are Conv2d, Linear, BatchNorm1d/2d, ReLU, AvgPool2d, AdaptiveAvgPool2d, MaxPool2d,"
-    " Flatten, Dropout, Identity, a softmax at the end, and their functional forms"
+    " LeakyReLU, sums of two branches, Flatten, Dropout, Identity, a softmax at the end, and their"
+    " functional forms"
 )
 REMEDIES: dict[str, str] = {
     "AdaptiveMaxPool2d MaxPool1d MaxPool3d": AVERAGE_POOLING,
-    "LeakyReLU PReLU RReLU ELU CELU SELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Softplus": RECTIFY,
+    "PReLU RReLU ELU CELU SELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Softplus": RECTIFY,
     "Softsign ReLU6 Hardtanh Hardswish Hardsigmoid Threshold clamp clamp_min clip": RECTIFY,
     "GroupNorm LayerNorm InstanceNorm1d InstanceNorm2d LocalResponseNorm": NORMALISE,
     "add iadd sub mul imul cat concat stack": CHAIN,
@@ -219,6 +226,22 @@ def rectification(op: Operation) -> Record:
     return ReLU(**op.base)
 
 
+def leaky_rectification(op: Operation) -> Record:
+    """LeakyReLU; a slope of 0 is a ReLU."""
+    slope = float(op.get("negative_slope", 0.01))
+    if not (np.isfinite(slope) and slope >= 0):
+        refuse(op.label, op.place, f"its slope is {slope}, expected a number >= 0")
+    return LeakyReLU(**op.base, slope=slope) if slope else ReLU(**op.base)
+
+
+def addition(op: Operation) -> Record:
+    """The sum of two layers' outputs of the same shape."""
+    if op.get("alpha", 1) != 1:
+        why = f"alpha is {op.get('alpha')}; scale the weights of that branch instead"
+        refuse(op.label, op.place, why)
+    return Add(**op.base)
+
+
 def average_pooling(op: Operation) -> Record | None:
     """AvgPool2d with all its options; a pool of one unit is no operation."""
     pool = pair(op.get("kernel_size"), "kernel_size", 1)
@@ -319,6 +342,9 @@ MAXIMUM = (
 ADAPTIVE = ("input", "output_size")
 DROPOUT = ("input", "p", "training", "inplace")
 SOFTMAX = ("input", "dim")
+RELU = ("input", "inplace")
+LEAKY = ("input", "negative_slope", "inplace")
+ADD = ("input", "other", "alpha")
 
 # Module type -> handler and the attributes that it reads.
 MODULES: dict[type[nn.Module], Entry] = {
@@ -326,7 +352,8 @@ MODULES: dict[type[nn.Module], Entry] = {
     nn.Linear: (fully_connected, LINEAR),
     nn.BatchNorm1d: (batch_normalisation, NORM),
     nn.BatchNorm2d: (batch_normalisation, NORM),
-    nn.ReLU: (rectification, ()),
+    nn.ReLU: (rectification, RELU),
+    nn.LeakyReLU: (leaky_rectification, LEAKY),
     nn.AvgPool2d: (average_pooling, POOL),
     nn.MaxPool2d: (max_pooling, MAXIMUM),
     nn.AdaptiveAvgPool2d: (adaptive_average_pooling, ADAPTIVE),
@@ -346,7 +373,9 @@ FUNCTIONS: dict[Any, Entry] = {
     functional.avg_pool2d: (average_pooling, POOL),
     **dict.fromkeys((functional.max_pool2d, torch.max_pool2d), (max_pooling, MAXIMUM)),
     functional.adaptive_avg_pool2d: (adaptive_average_pooling, ADAPTIVE),
-    **dict.fromkeys((functional.relu, torch.relu, torch.relu_), (rectification, ("input",))),
+    **dict.fromkeys((functional.relu, torch.relu, torch.relu_), (rectification, RELU)),
+    **dict.fromkeys((functional.leaky_relu, functional.leaky_relu_), (leaky_rectification, LEAKY)),
+    **dict.fromkeys((operator.add, operator.iadd, torch.add), (addition, ADD)),
     **dict.fromkeys((torch.flatten, torch.reshape), (flattening, ("input",))),
     **dict.fromkeys(
         (functional.dropout, functional.dropout1d, functional.dropout2d, torch.dropout),
@@ -364,4 +393,5 @@ METHODS: dict[str, Entry] = {
     **dict.fromkeys(("flatten", "view", "reshape"), (flattening, ("input",))),
     **dict.fromkeys(("softmax", "log_softmax"), (softmax, SOFTMAX)),
     "contiguous": (identity, ("input",)),
+    **dict.fromkeys(("add", "add_"), (addition, ADD)),
 }

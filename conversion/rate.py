@@ -87,7 +87,8 @@ def convert_rate(
     """Convert a network of ReLU layers to integrate-and-fire units whose rates are activations.
 
     Every convolution and fully connected layer, with its batch normalisation and ReLU, becomes a
-    population of its name, and so does every average pooling. The last layer gets a second
+    population of its name, and so does every average pooling and every sum of two branches
+    (with the convolutions that lead to it alone). The last layer gets a second
     population, ``readout``, that integrates the same input and never fires.
 
     Parameters
@@ -140,7 +141,7 @@ def convert_rate(
     traced = trace(net, input_shape)
     images = None if calibration is None else as_images(calibration, traced.input_shape)
     rectified_input = images is not None and bool((images >= 0).all())
-    records = population_records(traced.records, rectified_input, max_pooling=True)
+    records = population_records(traced.records, rectified_input, max_pooling=True, branches=True)
     refuse_pooled_images(records)
     options = {
         "normalisation": normalisation,

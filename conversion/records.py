@@ -11,6 +11,9 @@ Conv          y = W * x + b, a cross-correlation with zero padding
 Linear        y = W x + b
 BatchNorm     y = scale x + shift, for each channel (evaluation statistics)
 ReLU          y = max(0, x)
+LeakyReLU     y = max(0, x) + slope min(0, x)
+Add           y = x1 + x2, where branches meet
+Sum           y = W1 * x1 + W2 * x2 + ... + b: an Add with the layers that lead to it
 AveragePool   y = scale (sum of x over a pool) / divisor
 MaxPool       y = largest x of a pool; what is padded counts as minus infinity
 Flatten       y = x, numbered as (channels, height, width) in C order
@@ -25,18 +28,22 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, MaxPool2d
+from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, MaxPool2d, OneToOne
 
 __all__ = [
+    "Add",
     "AveragePool",
     "BatchNorm",
     "Conv",
     "Flatten",
+    "Identity",
+    "LeakyReLU",
     "Linear",
     "MaxPool",
     "ReLU",
     "Record",
     "Records",
+    "Sum",
     "Weighted",
     "consumers",
     "find",
@@ -64,7 +71,9 @@ class Record:
     place : str
         Where it stands in the source network, for messages.
     rectified : bool
-        Whether a ReLU is applied to its output.
+        Whether a ReLU or LeakyReLU is applied to its output.
+    slope : float
+        Of that one's negative branch: 0 for a ReLU.
     """
 
     name: str
@@ -73,6 +82,7 @@ class Record:
     node: str
     place: str
     rectified: bool = False
+    slope: float = 0.0
     kind: ClassVar[str] = "layer"
 
     @property
@@ -86,6 +96,11 @@ class Record:
     def kernel(self) -> Kernel:
         """The connectivity kernel of the record's weights."""
         raise InputError(f"{self.place} ({self.kind}) has no synapses of its own")
+
+    @property
+    def projections(self) -> tuple[tuple[str, Kernel], ...]:
+        """Source and kernel of every projection to the record's population."""
+        return tuple((source, self.kernel) for source in self.inputs)
 
 
 Records = tuple[Record, ...]
@@ -167,6 +182,63 @@ class ReLU(Record):
     """A rectification."""
 
     kind: ClassVar[str] = "relu"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LeakyReLU(Record):
+    """A leaky rectification; ``slope`` is that of its negative branch."""
+
+    kind: ClassVar[str] = "leaky relu"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Add(Record):
+    """The sum of its inputs, unit by unit."""
+
+    kind: ClassVar[str] = "add"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Identity(Record):
+    """A branch of a :class:`Sum` without a layer of its own.
+
+    Parameters
+    ----------
+    weight : float or array of the shape
+    """
+
+    weight: float | np.ndarray = 1.0
+    kind: ClassVar[str] = "identity"
+
+    @property
+    def kernel(self) -> Kernel:
+        """A OneToOne kernel."""
+        return OneToOne(self.weight)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sum(Record):
+    """The sum of branches, each a layer with one input: a population with several projections.
+
+    Parameters
+    ----------
+    branches : tuple of Conv, Linear or Identity
+        Their sources are the record's inputs.
+    """
+
+    branches: tuple[Record, ...]
+    kind: ClassVar[str] = "sum"
+
+    @property
+    def bias(self) -> np.ndarray:
+        """Sum of the branches' biases, array (channels,)."""
+        biases = [branch.bias for branch in self.branches if isinstance(branch, Weighted)]
+        return np.asarray(sum(biases, np.zeros(self.shape[0])))
+
+    @property
+    def projections(self) -> tuple[tuple[str, Kernel], ...]:
+        """One for each branch."""
+        return tuple((branch.source, branch.kernel) for branch in self.branches)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

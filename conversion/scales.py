@@ -31,10 +31,12 @@ from bionet.conversion.activations import BATCH_SIZE
 from bionet.conversion.records import (
     AveragePool,
     Conv,
+    Identity,
     Linear,
     MaxPool,
     Record,
     Records,
+    Sum,
     Weighted,
     find,
 )
@@ -102,7 +104,7 @@ def activation_scales(
     """
     check_percentile(percentile)
     shared = output_records(records)
-    weighted = [r for r in records if isinstance(r, Weighted)]
+    weighted = [r for r in records if isinstance(r, Weighted | Sum)]
     tallies = {
         r.name: Tally(r, len(calibration), percentile, channelwise and r.name not in shared)
         for r in weighted
@@ -147,11 +149,21 @@ def normalise_weights(records: Records, scales: Scales) -> Records:
     ----------
     Rueckauer et al. 2016, Section 3 (data-based normalisation).
     """
-    return tuple(_normalised(record, scales) for record in records)
+    return tuple(
+        replace(record, branches=tuple(_normalised(b, scales, record) for b in record.branches))
+        if isinstance(record, Sum)
+        else _normalised(record, scales, record)
+        for record in records
+    )
 
 
-def _normalised(record: Record, scales: Scales) -> Record:
-    before, here = scales[record.source], scales[record.name]
+def _normalised(record: Record, scales: Scales, target: Record) -> Record:
+    """A layer, or a branch of a sum, between the scales of its source and of its target."""
+    before, here = scales[record.source], scales[target.name]
+    if isinstance(record, Identity):
+        ratio = before / here
+        whole = np.broadcast_to(ratio.reshape(-1, *[1] * (len(record.shape) - 1)), record.shape)
+        return replace(record, weight=whole if ratio.ndim else float(ratio))
     if isinstance(record, AveragePool):
         # The scales of a pooling are those of its source, channel by channel, times one factor.
         return replace(record, scale=record.scale * float(np.mean(before / here)))

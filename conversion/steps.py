@@ -6,6 +6,7 @@ A method is a short composition of them::
     records = fold_batchnorm(records)           # scale and shift go into weights and bias
     records = absorb_relu(records)              # a ReLU becomes a mark on the layer before it
     records = merge_linear(records)             # layers without a ReLU between become one
+    records = merge_sums(records)               # an addition and the layers before it become one
     check_rectified(records)                    # what is left can be populations
 
 Each returns new records and leaves its argument alone.
@@ -18,20 +19,28 @@ Rueckauer, Lungu, Hu, Pfeiffer 2016, Section 3 (batch normalisation, average poo
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 
+from bionet.conversion.branches import (
+    is_nonnegative,
+    kind_of,
+    merge_sums,
+    own_population,
+    refuse_branches,
+)
 from bionet.conversion.records import (
     AveragePool,
     BatchNorm,
     Conv,
     Flatten,
+    LeakyReLU,
     Linear,
     MaxPool,
     Record,
     Records,
     ReLU,
+    Sum,
     Weighted,
     consumers,
     find,
@@ -52,11 +61,14 @@ __all__ = [
     "remove_flatten",
 ]
 
-R = TypeVar("R", bound=Record)
-
 
 def population_records(
-    records: Records, rectified_input: bool = False, max_pooling: bool = False
+    records: Records,
+    rectified_input: bool = False,
+    max_pooling: bool = False,
+    *,
+    branches: bool = False,
+    signed: bool = False,
 ) -> Records:
     """All the steps of this module: one record for each population to be.
 
@@ -68,19 +80,43 @@ def population_records(
         Whether the images are known to hold nothing negative, so that a ReLU on them is nothing.
     max_pooling : bool
         Whether the method has a population for a max pooling; otherwise it is refused.
+    branches : bool
+        Whether the method has populations with several sources; otherwise sums are refused.
+    signed : bool
+        Whether the method's units fire below 0 too; otherwise a LeakyReLU is refused, and a
+        hidden layer without a ReLU.
 
     Returns
     -------
     tuple of Record
-        Convolutions, fully connected layers and poolings. Each but the last convolution
-        or fully connected layer is rectified.
+        Convolutions, fully connected layers, poolings and sums. Unless ``signed``, each but the
+        last of them is rectified.
     """
     if not max_pooling:
         refuse_max_pooling(records)
+    if not signed:
+        refuse_leaky(records)
+    if not branches:
+        refuse_branches(records)
     records = fold_batchnorm(remove_flatten(records))
-    records = merge_linear(absorb_relu(records, rectified_input))
-    check_rectified(records)
+    records = merge_sums(merge_linear(absorb_relu(records, rectified_input)))
+    check_rectified(records, signed)
     return records
+
+
+def refuse_leaky(records: Records) -> None:
+    """Refuse every LeakyReLU.
+
+    Raises
+    ------
+    InputError
+        Naming the first one, with the remedy.
+    """
+    for record in kind_of(records, LeakyReLU):
+        raise InputError(
+            f"the LeakyReLU at {record.place} cannot be converted by this method: a firing rate is"
+            " a rectified value: train with ReLU instead, or convert by method='augmapping'"
+        )
 
 
 def refuse_max_pooling(records: Records) -> None:
@@ -208,26 +244,34 @@ def per_input(layer: Conv | Linear, values: np.ndarray) -> np.ndarray:
 
 
 def absorb_relu(records: Records, rectified_input: bool = False) -> Records:
-    """Turn every ReLU into a mark on the layer before it, whose output is then the ReLU's.
+    """Turn every ReLU and LeakyReLU into a mark on the layer before it.
 
-    A ReLU on the input does nothing to images without negative values and is left out for those.
+    That layer's output is then the ReLU's. Where something else takes its output as well, the
+    ReLU becomes a sum of one branch, a population of its own. A ReLU on the input does nothing to
+    images without negative values and is left out for those.
 
     Raises
     ------
     InputError
         If a ReLU on the input may change the images.
     """
-    while relus := kind_of(records, ReLU):
+    while relus := [*kind_of(records, ReLU), *kind_of(records, LeakyReLU)]:
         relu = relus[0]
-        if relu.source == "input":
+        before = None if relu.source == "input" else find(records, relu.source)
+        if before is None:
             if not rectified_input:
                 raise InputError(
                     f"{relu.place} rectifies the images; it is left out only where a calibration"
                     " set shows that they hold nothing negative: pass calibration=images >= 0, or"
                     " remove this ReLU"
                 )
+        elif len(consumers(records, before.name)) > 1:
+            records = tuple(own_population(r) if r is relu else r for r in records)
+            continue
         else:
-            records = replaced(records, relu.source, rectified=True, node=relu.node)
+            slope = relu.slope * (before.slope if before.rectified else 1.0)
+            changes = {"rectified": True, "slope": slope, "node": relu.node}
+            records = replaced(records, before.name, **changes)
         records = removed(records, relu.name)
     return records
 
@@ -305,28 +349,24 @@ def merged_pooling(conv: Conv, pool: AveragePool) -> Conv:
         shape=pool.shape,
         node=pool.node,
         rectified=pool.rectified,
+        slope=pool.slope,
     )
 
 
-def check_rectified(records: Records) -> None:
-    """Refuse a layer without a ReLU, unless it is the last.
+def check_rectified(records: Records, signed: bool = False) -> None:
+    """Refuse a layer without a ReLU, unless it is the last or units fire below 0 too.
 
     Raises
     ------
     InputError
         Naming the layer and what follows it; also if nothing but poolings is left.
     """
-    if not any(isinstance(r, Weighted) for r in records):
+    if not any(isinstance(r, Weighted | Sum) for r in records):
         raise InputError("the network has no Conv2d or Linear, so there is nothing to convert")
-    for record in records[:-1]:
-        if isinstance(record, Weighted) and not record.rectified:
+    for record in () if signed else records[:-1]:
+        if isinstance(record, Weighted | Sum) and not is_nonnegative(records, record):
             after = ", ".join(r.place for r in consumers(records, record.name))
             raise InputError(
                 f"{record.place} is followed by {after} without a ReLU between; a spiking unit"
                 " rectifies its output: put a ReLU after it and train again"
             )
-
-
-def kind_of(records: Records, kind: type[R]) -> list[R]:
-    """The records of one kind, in order."""
-    return [r for r in records if isinstance(r, kind)]

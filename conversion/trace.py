@@ -8,6 +8,7 @@ once on a batch of two blank images, which gives the shape of everything.
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,12 +19,14 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import is_parametrized
 
 from bionet.conversion.operations import (
+    CHAIN,
     FUNCTIONS,
     METHODS,
     MODULES,
     Entry,
     Handler,
     Operation,
+    addition,
     refuse,
 )
 from bionet.conversion.records import Record, Records
@@ -257,7 +260,9 @@ class _Walk(fx.Interpreter):
         place, label = self._place(node), self._label(node)
         data = [m for m in node.all_input_nodes if m in self.names]
         first = node.args[0] if node.args else node.kwargs.get("input")
-        if len(data) != 1 or first is not data[0]:
+        if handler is addition:
+            data = self._summands(node, label, place)
+        elif len(data) != 1 or first is not data[0]:
             refuse(label, place, "its input and weights must be one layer's output and parameters")
         if value.ndim < 2 or value.shape[0] != BATCH:
             why = (
@@ -268,10 +273,13 @@ class _Walk(fx.Interpreter):
         if not node.users:
             why = "its result is not used (if it works in place, assign the result)"
             refuse(label, place, why)
+        if len(data[0].users) > 1 and in_place(node, arguments):
+            why = "it overwrites a value that is used elsewhere too; use inplace=False and x + y"
+            refuse(label, place, why)
         operation = Operation(
             label=label,
             place=place,
-            inputs=(self.names[data[0]],),
+            inputs=tuple(self.names[m] for m in data),
             source_shape=tuple(self.env[data[0]].shape[1:]),
             shape=tuple(value.shape[1:]),
             node=node.name,
@@ -284,6 +292,15 @@ class _Walk(fx.Interpreter):
         else:
             self.names[node] = self._name(node, record)
             self.records.append(replace(record, name=self.names[node]))
+
+    def _summands(self, node: fx.Node, label: str, place: str) -> list[fx.Node]:
+        """The two layers' outputs that a sum adds; anything else is refused."""
+        both = [*node.args, *(node.kwargs[k] for k in ("input", "other") if k in node.kwargs)][:2]
+        summands = [m for m in both if isinstance(m, fx.Node) and m in self.names]
+        shapes = {tuple(self.env[m].shape) for m in summands}
+        if len(summands) != 2 or len(shapes) != 1:
+            refuse(label, place, CHAIN)
+        return summands
 
     def _handler(self, node: fx.Node) -> tuple[Handler, dict[str, Any]]:
         """The handler of a node and its arguments by name."""
@@ -331,6 +348,14 @@ class _Walk(fx.Interpreter):
             number += 1
             unique = f"{name}_{number}"
         return unique
+
+
+def in_place(node: fx.Node, arguments: Mapping[str, Any]) -> bool:
+    """Whether an activation or a sum overwrites its input."""
+    if node.op == "call_module":
+        return bool(arguments.get("inplace")) and "p" not in arguments  # no dropout: it is nothing
+    name = str(getattr(node.target, "__name__", node.target))
+    return node.target is operator.iadd or bool(arguments.get("inplace")) or name.endswith("_")
 
 
 def checked_shape(input_shape: Sequence[int]) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """Neuron models, input codings and circuits: each a differential equation in its own file."""
 
+from bionet.equations.augmented import augmented, ternary
 from bionet.equations.inputs import CODINGS, analog, input_model, poisson, uniform
 from bionet.equations.integrate_and_fire import integrate_and_fire, integrator
 from bionet.equations.leaky_integrate_and_fire import leaky_integrate_and_fire, leaky_integrator
@@ -11,6 +12,7 @@ __all__ = [
     "CODINGS",
     "NeuronModel",
     "analog",
+    "augmented",
     "input_model",
     "integrate_and_fire",
     "integrator",
@@ -18,6 +20,7 @@ __all__ = [
     "leaky_integrator",
     "lottery",
     "poisson",
+    "ternary",
     "trigger",
     "uniform",
     "with_rate_estimate",

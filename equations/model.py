@@ -73,6 +73,8 @@ class NeuronModel:
         The variable that receives the weights of the input spikes.
     amplitude : str, optional
         The variable that holds the signed size of an emitted spike; without it a spike is 1.
+    final : tuple of str
+        State variables whose values at the end of every presentation a recording keeps.
     source : str
         Paper and equation number.
 
@@ -94,12 +96,14 @@ class NeuronModel:
     events: Mapping[str, str] = field(default_factory=dict)
     input: str = "v"
     amplitude: str | None = None
+    final: tuple[str, ...] = ()
     source: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "equations", _tidy(self.equations))
         for name in ("parameters", "initial", "events"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        object.__setattr__(self, "final", tuple(self.final))
         _check(self)
 
     def __hash__(self) -> int:
@@ -205,6 +209,9 @@ class NeuronModel:
         }
         plain["initial"] = {name: float(value) for name, value in self.initial.items()}
         plain["events"] = dict(self.events)
+        plain["final"] = list(self.final)
+        if not self.final:  # a model without keeps the description, and the hash, that it had
+            del plain["final"]
         return plain
 
     @classmethod
@@ -251,7 +258,8 @@ def _check(model: NeuronModel) -> None:
                 f"model {model.name!r} gives a value for {name!r}, which its equations"
                 " do not declare; add a line such as 'name : 1 (constant)'"
             )
-    for role, used in (("input", model.input), ("amplitude", model.amplitude)):
+    used_variables = [("input", model.input), ("amplitude", model.amplitude)]
+    for role, used in [*used_variables, *(("final", name) for name in model.final)]:
         if used is not None and used not in declared and used != "v":
             raise InputError(f"model {model.name!r}: {role} variable {used!r} is not declared")
     for name, value in model.parameters.items():

@@ -335,6 +335,8 @@ def test_options_are_those_of_the_method():
         "channelwise": False,
         "reset": "subtract",
         "readout": "MP",
+        "pool_tau": None,
+        "softmax": None,
     }
     assert "rate" in METHODS
 

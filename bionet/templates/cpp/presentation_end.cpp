@@ -1,6 +1,7 @@
 {% extends 'common_group.cpp' %}
 {# End of a step: keep the readout; at the end of a presentation write everything out. #}
 {% block extra_headers %}
+#include <algorithm>
 #include <cstring>
 #include <vector>
 namespace {
@@ -17,15 +18,29 @@ template <typename Narrow> void _write_counts(std::ofstream& file, const int32_t
     const int32_t _steps = {{get_array_name(variables['steps'])}}[0];
     int32_t* _presented = {{get_array_name(variables['presented'])}};
     static std::vector<{{scalar}}> _potential(int64_t({{lanes * n_classes}}) * _steps);
-    static std::vector<signed char> _spikes(int64_t({{lanes * n_outputs}}) * _steps);
+    static std::vector<{{spike_type}}> _spikes(int64_t({{lanes * n_outputs}}) * _steps);
     const int64_t _now = {{_step}}[0];
     for (int64_t _lane = 0; _lane < {{lanes}}; _lane++)
         std::memcpy(&_potential[(_lane * _steps + _now) * {{n_classes}}], {{_v}} + _lane * {{n_classes}}, {{n_classes}} * sizeof({{scalar}}));
     for (int _k = 0; _k < {{_fired}}[{{lanes * n_outputs}}]; _k++)
     {
         const int64_t _lane = {{_fired}}[_k] / {{n_outputs}};
-        _spikes[(_lane * _steps + _now) * {{n_outputs}} + {{_fired}}[_k] % {{n_outputs}}] = 1;
+        _spikes[(_lane * _steps + _now) * {{n_outputs}} + {{_fired}}[_k] % {{n_outputs}}] = {% if amplitude_variable %}{{spike_type}}({{get_array_name(amplitude_variable)}}[{{_fired}}[_k]]){% else %}1{% endif %};
     }
+    static std::vector<int32_t> _events(int64_t({{lanes}}) * _steps);
+    {% for spikes, size in fired %}
+    {
+        {# The list is sorted by lane: a search instead of a look at every spike. #}
+        const int32_t* _begin = {{get_array_name(spikes)}};
+        const int32_t* _stop = _begin + _begin[{{lanes}} * {{size}}];
+        for (int64_t _lane = 0; _lane < {{lanes}}; _lane++)
+        {
+            const int32_t* _next = std::lower_bound(_begin, _stop, int32_t((_lane + 1) * {{size}}));
+            _events[_lane * _steps + _now] += int32_t(_next - _begin);
+            _begin = _next;
+        }
+    }
+    {% endfor %}
     {{_step}}[0] += 1;
     if ({{_step}}[0] == _steps)
     {
@@ -35,7 +50,10 @@ template <typename Narrow> void _write_counts(std::ofstream& file, const int32_t
         static std::ofstream _potential_file((brian::results_dir + "output_potential.bin").c_str(), std::ios::binary);
         static std::ofstream _spikes_file((brian::results_dir + "output_spikes.bin").c_str(), std::ios::binary);
         _potential_file.write(reinterpret_cast<const char*>(_potential.data()), _valid * _steps * {{n_classes}} * sizeof({{scalar}}));
-        _spikes_file.write(reinterpret_cast<const char*>(_spikes.data()), _valid * _steps * {{n_outputs}});
+        _spikes_file.write(reinterpret_cast<const char*>(_spikes.data()), _valid * _steps * {{n_outputs}} * sizeof({{spike_type}}));
+        static std::ofstream _events_file((brian::results_dir + "events.bin").c_str(), std::ios::binary);
+        _events_file.write(reinterpret_cast<const char*>(_events.data()), _valid * _steps * sizeof(int32_t));
+        std::fill(_events.begin(), _events.end(), 0);
         std::fill(_spikes.begin(), _spikes.end(), 0);
         {% for name, count, total, size in counted %}
         {
@@ -54,6 +72,12 @@ template <typename Narrow> void _write_counts(std::ofstream& file, const int32_t
         {
             static std::ofstream _file((brian::results_dir + "final_{{name}}.bin").c_str(), std::ios::binary);
             _file.write(reinterpret_cast<const char*>({{get_array_name(potential)}}), _valid * {{size}} * sizeof({{scalar}}));
+        }
+        {% endfor %}
+        {% for key, value, size in final_values %}
+        {
+            static std::ofstream _file((brian::results_dir + "value_{{key}}.bin").c_str(), std::ios::binary);
+            _file.write(reinterpret_cast<const char*>({{get_array_name(value)}}), _valid * {{size}} * sizeof({{get_array_name(value)}}[0]));
         }
         {% endfor %}
         _presented[0] += _valid;

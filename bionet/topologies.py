@@ -1,0 +1,133 @@
+r"""Layers of networks with leaky rectification: those of Yu et al. 2020, Table I.
+
+.. math:: z = \max(h, 0) + s \min(h, 0), \qquad h = W x
+
+=======  ====  ==========================================================
+symbol   unit  meaning
+=======  ====  ==========================================================
+s        1     slope of the negative branch of the LeakyReLU, 0.01
+``c3``   1     a convolution with 3 x 3 kernels, ``p2`` an average pooling
+=======  ====  ==========================================================
+
+=====  ==================================================================  =============
+name   layers                                                              data
+=====  ==================================================================  =============
+net1   784-1200-1200-10                                                    MNIST
+net2   12c5-p2-64c5-p2-10                                                  MNIST
+net3   784-6400-10                                                         Fashion-MNIST
+net4   32c5-p2-64c5-p2-1024-10                                             Fashion-MNIST
+net5   128c3-128c3-p2-256c3-256c3-p2-512c3-512c3-p2-1024-10                CIFAR-10
+net6   VGG-16: 2 of 64c3, 2 of 128c3, 3 of 256c3, 3 of 512c3, 3 of 512c3,  CIFAR-10
+       p2 after each of the five; 512-512-10
+=====  ==================================================================  =============
+
+No layer has a bias. The 5 x 5 convolutions pad nothing, the 3 x 3 ones by one pixel. As in the
+paper, a dropout of the CIFAR-10 networks follows every LeakyReLU that no pooling follows. The
+paper does not say how VGG-16's fully connected layers are fitted to 32 x 32 pixels: 512 units
+each are the usual choice and ours. Weights start as in [2]_, so that deep networks without
+normalisation learn.
+
+References
+----------
+.. [1] Q. Yu, C. Ma, S. Song, G. Zhang, J. Dang, K. C. Tan: Constructing accurate and efficient
+   deep spiking neural networks with double-threshold and augmented schemes. IEEE TNNLS (2020),
+   Table I.
+.. [2] K. He, X. Zhang, S. Ren, J. Sun: Delving deep into rectifiers. ICCV (2015).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+__all__ = ["SLOPE", "TOPOLOGIES", "layers", "maker"]
+
+SLOPE = 0.01
+VGG16 = (
+    "64c3-64c3-p2-128c3-128c3-p2-256c3-256c3-256c3-p2-512c3-512c3-512c3-p2-512c3-512c3-512c3-p2"
+    "-512-512-10"
+)
+# Name -> layers, (channels, height) of an image, probability of dropout.
+TOPOLOGIES: dict[str, tuple[str, tuple[int, int], float]] = {
+    "net1": ("1200-1200-10", (1, 28), 0.0),
+    "net2": ("12c5-p2-64c5-p2-10", (1, 28), 0.0),
+    "net3": ("6400-10", (1, 28), 0.0),
+    "net4": ("32c5-p2-64c5-p2-1024-10", (1, 28), 0.0),
+    "net5": ("128c3-128c3-p2-256c3-256c3-p2-512c3-512c3-p2-1024-10", (3, 32), 0.2),
+    "net6": (VGG16, (3, 32), 0.2),
+}
+
+
+def maker(name: str) -> Callable[[], nn.Sequential]:
+    """The function that makes a network of ``TOPOLOGIES``, untrained, in training mode."""
+    topology, (channels, height), dropout = TOPOLOGIES[name]
+    return lambda: layers(topology, channels, height, dropout)
+
+
+def layers(
+    topology: str, channels: int, height: int, dropout: float = 0.0, slope: float = SLOPE
+) -> nn.Sequential:
+    """A chain of layers from its description, such as ``"12c5-p2-64c5-p2-10"``.
+
+    Parameters
+    ----------
+    topology : str
+        ``NcK`` is a convolution to N channels with K x K kernels, ``pK`` an average pooling of
+        K x K units, ``N`` a fully connected layer; the last one gives the class scores.
+    channels, height : int
+        Of an image, which is square.
+    dropout : float
+        Probability, after every LeakyReLU that no pooling follows; 0 for none.
+    slope : float
+        Of the LeakyReLU's negative branch.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        From images (n, channels, height, height) to (n, classes).
+    """
+    parts = topology.split("-")
+    made: OrderedDict[str, nn.Module] = OrderedDict()
+    counts = dict.fromkeys(("conv", "pool", "fc", "act"), 0)
+
+    def add(kind: str, module: nn.Module) -> None:
+        counts[kind] += 1
+        made[f"{kind}{counts[kind]}"] = module
+
+    features = 0
+    for number, part in enumerate(parts):
+        pooled = number + 1 < len(parts) and parts[number + 1].startswith("p")
+        if part.startswith("p"):
+            add("pool", nn.AvgPool2d(int(part[1:])))
+            height //= int(part[1:])
+            continue
+        if found := re.fullmatch(r"(\d+)c(\d+)", part):
+            n_out, size = int(found[1]), int(found[2])
+            padding = 1 if size == 3 else 0
+            add("conv", nn.Conv2d(channels, n_out, size, padding=padding, bias=False))
+            channels, height = n_out, height + 2 * padding - size + 1
+        else:
+            if not features:
+                made["flatten"] = nn.Flatten()
+                features = channels * height**2
+            add("fc", nn.Linear(features, int(part), bias=False))
+            features = int(part)
+        if number + 1 < len(parts):
+            add("act", nn.LeakyReLU(slope))
+            if dropout and not pooled:
+                made[f"dropout{counts['act']}"] = nn.Dropout(dropout)
+    net = nn.Sequential(made)
+    _initialise(net, slope)
+    return net
+
+
+def _initialise(net: nn.Sequential, slope: float) -> None:
+    """Weights that keep the variance from layer to layer; the last layer keeps PyTorch's own."""
+    weighted = [m for m in net if isinstance(m, nn.Conv2d | nn.Linear)]
+    with torch.no_grad():
+        for module in weighted[:-1]:
+            nn.init.kaiming_normal_(module.weight, a=slope, nonlinearity="leaky_relu")
