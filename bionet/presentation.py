@@ -10,7 +10,7 @@ other devices they are the Python methods below.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,17 @@ from brian2.core.variables import Variables
 from brian2.devices.device import RuntimeDevice, get_device
 from brian2.groups.group import CodeRunner, Group
 
-__all__ = ["Collected", "Presentation", "PresentationEnd", "count_dtype"]
+__all__ = ["Collected", "Presentation", "PresentationEnd", "count_dtype", "step_dtype"]
 
 
 def count_dtype(steps: int) -> np.dtype:
     """The smallest type that holds a spike count of one presentation."""
     return np.dtype(np.uint8 if steps < 256 else np.uint16 if steps < 65536 else np.int32)
+
+
+def step_dtype(steps: int) -> np.dtype:
+    """The smallest type that holds a step of a presentation, or -1."""
+    return np.dtype(np.int16 if steps < 32768 else np.int32)
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Collected:
     final_potentials: dict[str, list[np.ndarray]]
     output_potential: list[np.ndarray]
     output_spikes: list[np.ndarray]
+    final_steps: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
 
 class Presentation(Group, CodeRunner):
@@ -189,6 +195,9 @@ class PresentationEnd(Group, CodeRunner):
         Spike counts by population.
     final_potentials : mapping of str to NeuronGroup
         Groups whose ``v`` is kept at the end of every presentation.
+    final_steps : mapping of str to NeuronGroup
+        ``population.variable`` -> its group: variables that hold a step of the presentation (or
+        -1), whose value at the end is kept as a whole number.
     """
 
     codeobj_class = None
@@ -200,6 +209,7 @@ class PresentationEnd(Group, CodeRunner):
         output: Any,
         monitors: Mapping[str, Any],
         final_potentials: Mapping[str, Any],
+        final_steps: Mapping[str, Any] | None = None,
         when: str = "end",
         name: str = "presentation_end",
     ) -> None:
@@ -210,6 +220,7 @@ class PresentationEnd(Group, CodeRunner):
         self._trace = self._fired = np.zeros((self.lanes, 0, 0))
         self._counted: dict[str, np.ndarray] = {}
         self.monitors, self.final_groups = dict(monitors), dict(final_potentials)
+        self.step_groups = dict(final_steps or {})
         self.variables = v = Variables(self)
         v.add_constant("N", self.lanes)
         for shared in ("step", "presented", "steps", "n_images"):
@@ -241,6 +252,10 @@ class PresentationEnd(Group, CodeRunner):
         for name, group in self.final_groups.items():
             v.add_reference(f"_final_{name}", group, "v")
             finals.append((name, v[f"_final_{name}"], len(group) // self.lanes))
+        steps = []
+        for number, (name, group) in enumerate(self.step_groups.items()):
+            v.add_reference(f"_steps_{number}", group, name.partition(".")[2])
+            steps.append((name, v[f"_steps_{number}"], len(group) // self.lanes))
         return {
             "lanes": self.lanes,
             "scalar": "float" if v["_potential"].dtype == np.float32 else "double",
@@ -250,6 +265,7 @@ class PresentationEnd(Group, CodeRunner):
             "n_outputs": len(self.output) // self.lanes,
             "counted": counted,
             "final_potentials": finals,
+            "final_steps": steps,
         }
 
     def before_run(self, run_namespace: Any) -> None:
@@ -264,7 +280,11 @@ class PresentationEnd(Group, CodeRunner):
         )
         self._fired = np.zeros((self.lanes, steps, len(self.output) // self.lanes), dtype=np.int8)
         self.collected = Collected(
-            {name: [] for name in self.monitors}, {name: [] for name in self.final_groups}, [], []
+            {name: [] for name in self.monitors},
+            {name: [] for name in self.final_groups},
+            [],
+            [],
+            {name: [] for name in self.step_groups},
         )
 
     def run(self) -> None:
@@ -297,4 +317,7 @@ class PresentationEnd(Group, CodeRunner):
         for name, group in self.final_groups.items():
             v = group.variables["v"].get_value().reshape(self.lanes, -1)
             self.collected.final_potentials[name].append(v[:valid].copy())
+        for name, group in self.step_groups.items():
+            values = group.variables[name.partition(".")[2]].get_value().reshape(self.lanes, -1)
+            self.collected.final_steps[name].append(values[:valid].astype(step_dtype(steps)))
         presented += valid

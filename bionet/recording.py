@@ -66,6 +66,12 @@ class Recording:
         The units whose potentials were recorded, in PyTorch's order.
     final_potentials : mapping of str to array (n_images, *shape)
         Potential of every unit at the end of its presentation, where it was asked for.
+    spike_steps : mapping of str to int array (n_images, *shape)
+        Of networks with a temporal code: the step of each unit's one spike, counted from the
+        release of its layer, or -1 where it did not spike.
+    releases : mapping of str to int array (n_images,)
+        Of networks with a temporal code: the step of the presentation at which the integration
+        window of each layer ended.
     parameters : mapping
         network hash, method, coding, device, dt_ms, steps, lanes, threads, dtype, seed,
         readout, seconds, versions and so on.
@@ -81,6 +87,8 @@ class Recording:
     recorded_potentials: Mapping[str, np.ndarray] = field(default_factory=dict)
     recorded_units: Mapping[str, np.ndarray] = field(default_factory=dict)
     final_potentials: Mapping[str, np.ndarray] = field(default_factory=dict)
+    spike_steps: Mapping[str, np.ndarray] = field(default_factory=dict)
+    releases: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def n_images(self) -> int:
@@ -265,6 +273,8 @@ GROUPS = (
     "recorded_potentials",
     "recorded_units",
     "final_potentials",
+    "spike_steps",
+    "releases",
 )
 
 

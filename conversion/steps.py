@@ -48,6 +48,7 @@ __all__ = [
     "per_input",
     "population_records",
     "refuse_max_pooling",
+    "relu_before_max",
     "remove_flatten",
 ]
 
@@ -212,6 +213,17 @@ def absorb_relu(records: Records, rectified_input: bool = False) -> Records:
         else:
             records = replaced(records, relu.source, rectified=True, node=relu.node)
         records = removed(records, relu.name)
+    return records
+
+
+def relu_before_max(records: Records) -> Records:
+    """Move a ReLU from behind a max pooling before it, which is the same function."""
+    for record in kind_of(records, MaxPool):
+        before = None if record.source == "input" else find(records, record.source)
+        if not record.rectified or before is None or before.rectified:
+            continue
+        if len(consumers(records, before.name)) == 1:
+            return relu_before_max(replaced(records, before.name, rectified=True))
     return records
 
 
