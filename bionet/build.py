@@ -157,7 +157,7 @@ def _group(population: Population, plan: Plan, clock: Any, driven: bool) -> Any:
         population.size * plan.lanes,
         _equations(population, plan, driven),
         threshold=replace_rand(model.threshold),
-        reset=replace_rand(model.reset, 10),
+        reset=replace_rand(model.reset, 10) or ("" if model.threshold else None),
         refractory=model.refractory if model.refractory is not None else False,
         events={e: replace_rand(code, 30) for e, code in model.events.items()},
         method=model.method,
@@ -184,6 +184,8 @@ def _group(population: Population, plan: Plan, clock: Any, driven: bool) -> Any:
         thresholder.when = f"threshold_{name}"
         thresholder.template = "lane_threshold"
         thresholder.template_kwds["lanes"] = plan.lanes
+    if model.threshold and not model.reset:  # an empty reset is a loop that does nothing
+        group._contained_objects.remove(group.resetter.pop("spike"))
     for resetter in group.resetter.values():
         resetter.when = f"reset_{name}"
     if plan.skip_idle and _is_idle(population, driven):

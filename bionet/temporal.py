@@ -2,9 +2,9 @@ r"""Reading networks with a temporal code: spike steps, windows, decoded values.
 
 A population of a ``tdsnn`` network emits one spike per unit, T steps after the release of its
 layer, for the value x with :math:`T = \lceil L \ln(x + 1) \rceil`; decoded,
-:math:`\hat x = e^{T/L} - 1`, which is at least x and less than :math:`(x + 1) e^{1/L} - 1`. The next
-layer's window begins with that release and lasts T_il steps; a spike that comes later would be
-lost, and :func:`temporal_results` refuses it.
+:math:`\hat x = e^{T/L} - 1`, which is at least x and less than :math:`(x + 1) e^{1/L} - 1`. The
+next layer's window begins with that release and lasts T_il steps; a spike that comes later would
+be lost, and :func:`temporal_results` refuses it.
 
 ========  =====  ==========================================================
 symbol    unit   meaning
@@ -146,18 +146,17 @@ def _check_windows(
                 f"image {int(np.argmax(end < 0))}: the presentation ends before the window of"
                 f" {layer['name']}; simulate longer, or convert with a larger margin"
             )
-        for source in layer["sources"]:
-            when = spiked[source].reshape(len(end), -1)
-            # A unit that has not spiked when the layer's window ends would spike too late.
-            late = (when > end[:, None]) | (when < 0)
-            if late.any():
-                image = int(late.any(axis=1).argmax())
-                raise InputError(
-                    f"image {image}: {int(late[image].sum())} units of {source} spike after the"
-                    f" window of {layer['name']} has ended (T_il = {layer['window']} steps);"
-                    " convert with a larger margin, with calibration images more like these, or"
-                    " with window='dynamic'"
-                )
+        when = spiked[layer["source"]].reshape(len(end), -1)
+        # A unit that has not spiked when the layer's window ends would spike too late.
+        late = (when > end[:, None]) | (when < 0)
+        if late.any():
+            image = int(late.any(axis=1).argmax())
+            raise InputError(
+                f"image {image}: {int(late[image].sum())} units of {layer['source']} spike after"
+                f" the window of {layer['name']} has ended (T_il = {layer['window']} steps);"
+                " convert with a larger margin, with calibration images more like these, or with"
+                " window='dynamic'"
+            )
 
 
 def decoded(run: Recording, snn: SpikingNetwork, population: str) -> np.ndarray:

@@ -1,8 +1,9 @@
 r"""TDSNN: one spike for each unit, its time the code (Zhang et al. 2019).
 
 The larger a value, the later its spike: :math:`T(x) = \lceil L \ln(x + 1) \rceil`. Layers take
-their integration windows one after another; see :mod:`bionet.equations.temporal` for the neurons and
-:mod:`bionet.conversion.temporal` for the closed form. A layer ``conv1`` becomes three populations
+their integration windows one after another; see :mod:`bionet.equations.temporal` for the neurons
+and :mod:`bionet.conversion.temporal` for the closed form. A layer ``conv1`` becomes three
+populations:
 
 ===============  ==========================================================================
 population       what it does
@@ -12,9 +13,9 @@ population       what it does
 ``conv1``        temporal-coding neurons with the negated weights of the layer
 ===============  ==========================================================================
 
-A max pooling becomes one population of last-spike neurons, in the windows of its neighbours. The
-readout integrates the weights themselves, not negated, so that its potential
-:math:`v = A e^{-T_{il}/L}` is largest for the largest class score.
+The population ``onset`` starts the first window. A max pooling becomes one population of last-spike
+neurons, in the windows of its neighbours. The readout integrates the weights themselves, not
+negated, so that its potential :math:`v = A e^{-T_{il}/L}` is largest for the largest class score.
 
 References
 ----------
@@ -58,7 +59,7 @@ from bionet.network import Population, Projection, Readout, SpikingNetwork
 
 __all__ = ["convert_tdsnn", "temporal_records"]
 
-READOUT = "readout"
+READOUT, ONSET = "readout", "onset"
 # Of A + 1: more than the rounding of its sum, far less than what one step stands for.
 TOLERANCE = {"float64": 1e-9, "float32": 1e-5}
 BATCH = 100
@@ -159,9 +160,9 @@ class Builder:
         self.records, self.input_shape, self.mode = records, input_shape, mode
         self.leak, self.steps, self.dynamic = leak, steps, window == "dynamic"
         self.dtype, self.tolerance = dtype, TOLERANCE[dtype]
-        self.populations: list[Population] = []
+        self.populations = [Population(ONSET, (1,), bias_neuron(onset=True))]
         self.projections: list[Projection] = []
-        self.clocks: dict[str, str | None] = {"input": None}
+        self.clocks = {"input": ONSET}
         self.layers: list[dict[str, Any]] = []
         self.shapes = {"input": tuple(input_shape)}
 
@@ -173,7 +174,7 @@ class Builder:
             return
         value = bias_value(self.mode)
         longest = max(margin * largest[record.source], value)
-        if self.clocks[record.source] is None:
+        if self.clocks[record.source] == ONSET:
             longest = max(1.0, value)  # pixels lie between 0 and 1
         length = math.ceil(self.steps * math.log1p(longest))
         self._add_layer(record, length)
@@ -200,54 +201,64 @@ class Builder:
         name, source = record.name, record.source
         bias, tick, before = f"{name}_bias", f"{name}_tick", self.clocks[record.source]
         size, n_source = int(np.prod(record.shape)), int(np.prod(self.shapes[source]))
-        first = before is None
         # The tolerance is one of A + 1, and v is smaller than A at the end of the window.
         theta = -self.tolerance * math.exp(-length / self.steps)
-        limit = {"n_inputs": n_source + 1} if self.dynamic else {"window": length}
+        limit = {"n_inputs": n_source + 1} if self.dynamic else {"window": length, "ticks": 0}
         self.populations += [
-            Population(bias, (1,), bias_neuron(self.leak, bias_value(self.mode), first)),
-            Population(tick, (1,), ticking_neuron(self.leak, self.dynamic, first), limit),
+            Population(bias, (1,), bias_neuron()),
+            Population(tick, (1,), ticking_neuron(self.leak, self.dynamic), limit),
             Population(name, record.shape, temporal_neuron(self.leak), {"theta": theta}),
         ]
-        one, ones = Dense(np.ones((1, 1))), Dense(np.ones((size, 1)))
+        one, ones = Dense(np.ones((1, 1))), np.ones((size, 1))
         link = self.projections.append
+        event = "spike" if before == ONSET else "release"
+        link(Projection(before, bias, one, self._bias_step(), event=event))
+        link(Projection(before, tick, one, variable="started", event=event))
         if self.dynamic:
             link(Projection(source, tick, Dense(np.ones((1, n_source)))))
             link(Projection(bias, tick, one))
-        if before is not None:
-            link(Projection(before, bias, one, event="release"))
-            link(Projection(before, tick, one, variable="started", event="release"))
-            # The ticks of a layer are over when the next one is released.
-            link(Projection(tick, before, one, 1, variable="stopped", event="release"))
-        link(Projection(tick, name, Dense(-ones.weights), variable="inhibition", event="release"))
-        link(Projection(tick, name, ones))
+            if before != ONSET:  # the ticks of a layer are over when the next one is released
+                link(Projection(tick, before, one, 1, variable="stopped", event="release"))
+        link(Projection(tick, name, Dense(-ones), variable="inhibition", event="release"))
+        link(Projection(tick, name, Dense(ones)))
         link(Projection(source, name, negated(record)))
-        constant = self._constant(record)
-        link(Projection(bias, name, Dense(-constant)))
+        link(Projection(bias, name, Dense(-self._constant(record))))
         self.clocks[name] = tick
-        self.layers.append(
-            {"name": name, "clock": tick, "sources": [source, bias], "window": length}
-        )
+        self.layers.append({"name": name, "clock": tick, "source": source, "window": length})
+
+    def _bias_step(self) -> int:
+        """T of the value that the bias neurons code."""
+        return math.ceil(self.steps * math.log1p(bias_value(self.mode)))
 
     def _constant(self, record: Record) -> np.ndarray:
         """Weight of the bias neuron into every unit, array (n_units, 1)."""
         shape = self.shapes[record.source]
         total = bias_contribution(record, shape, self.steps, self.mode).reshape(-1, 1)
-        value = bias_value(self.mode)
-        return total / math.exp(math.ceil(self.steps * math.log1p(value)) / self.steps)
+        return total / math.exp(self._bias_step() / self.steps)
+
+    def _set_ticks(self, ticks: list[int]) -> None:
+        """A clock of a static window ticks as long as the next layer's window lasts."""
+        if self.dynamic:
+            return
+        for layer, number in zip(self.layers, ticks, strict=True):
+            clock = next(p for p in self.populations if p.name == layer["clock"])
+            position = self.populations.index(clock)
+            parameters = {"window": layer["window"], "ticks": number}
+            self.populations[position] = Population(clock.name, (1,), clock.model, parameters)
 
     def network(
         self, dt: Quantity, readout: str, largest: dict[str, float], margin: float
     ) -> SpikingNetwork:
         """The whole network."""
         last = self.records[-1]
+        more = math.ceil(self.steps * math.log1p(margin * max(largest[last.name], 0.0)))
+        self._set_ticks([layer["window"] for layer in self.layers[1:]] + [more])
         self.populations.append(Population(READOUT, last.shape, leaky_integrator(self.leak)))
         self.projections += [
             Projection(last.source, READOUT, last.kernel),
             Projection(f"{last.name}_bias", READOUT, Dense(self._constant(last))),
         ]
         least = sum(layer["window"] for layer in self.layers) + 1
-        more = math.ceil(self.steps * math.log1p(margin * max(largest[last.name], 0.0)))
         metadata = {
             "options": {
                 "leak_ms": float(self.leak / ms),
@@ -267,7 +278,7 @@ class Builder:
                 "leak": self.steps,
                 "least_steps": 1 if self.dynamic else least,
                 "layers": self.layers,
-                "clocks": {n: c for n, c in self.clocks.items() if c is not None},
+                "clocks": {n: c for n, c in self.clocks.items() if c != ONSET},
                 "tolerance": self.tolerance,
             },
         }

@@ -7,11 +7,13 @@ With x the values of a layer's inputs and G(x) what their spikes stand for in th
     T(x) = \lceil L \ln(x + 1) \rceil, \quad G(x) = e^{T(x)/L}, \quad
     A = \sum_j w_j G(x_j) + c, \quad x' = A
 
-with T = 0, G = 1 for x <= 0. Weights often cancel exactly, and a value that comes from one input
-alone lies on the code's grid: there a ceiling would depend on the last bit of a sum. In the
-layers :math:`T = \lceil L \ln((A + 1)/(1 + \eta)) \rceil` with a tolerance eta. The bias neuron contributes c: :math:`b - \sum_j w_j` (``compensate``:
+with T = 0, G = 1 for x <= 0. The bias neuron contributes c: :math:`b - \sum_j w_j` (``compensate``:
 the offset of G(x), which is about x + 1, is cancelled, at a padded border over the inputs that are
 there) or :math:`b\,G(1)` (``finetune``: the network was trained with G).
+
+Weights often cancel exactly, and a value that comes from one input alone lies on the code's grid:
+there a ceiling would depend on the last bit of a sum. So in the layers
+:math:`T = \lceil L \ln((A + 1)/(1 + \eta)) \rceil`, with a tolerance eta.
 
 ========  =====  =========================================================
 symbol    unit   meaning

@@ -22,7 +22,7 @@ symbol           unit    meaning
 ``spiked``       1       step of the presentation in which the neuron fired, or -1
 ``theta``        1       threshold: 0, less a tolerance for the rounding of a sum
 ``w_tick``       1       :math:`(1 - e^{-1/L}) e^{-T_{il}/L}`
-``started``      1       1 once the window has begun (an input spike from the layer before)
+``started``      1       1 once the window has begun
 ``elapsed``      1       steps of the window so far; T_il + 1 in its last step
 ``released``     1       step of the presentation at which the window ended, or -1
 ``received``     1       presynaptic neurons that have spiked
@@ -56,9 +56,9 @@ def temporal_neuron(tau: Quantity, threshold: float = 0.0) -> NeuronModel:
     tau : Quantity
         Leak in units of time.
     threshold : float
-        0, or a little below it: :math:`-\\eta e^{-T_{il}/L}` makes the code
-        :math:`\\lceil L \\ln((A + 1)/(1 + \\eta)) \\rceil`. Weights that cancel exactly leave a rest
-        of rounding in ``v``; with a threshold of 0 such a unit may fire one step late, and one
+        0, or a little below it: :math:`-\eta e^{-T_{il}/L}` makes the code
+        :math:`\lceil L \ln((A + 1)/(1 + \eta)) \rceil`. Weights that cancel exactly leave a
+        rest of rounding in ``v``; with a threshold of 0 such a unit may fire one step late, and one
         step is the code of :math:`e^{1/L} - 1`, not of 0.
     """
     check_time_constant(tau)
@@ -81,8 +81,10 @@ def temporal_neuron(tau: Quantity, threshold: float = 0.0) -> NeuronModel:
 
 
 @check_units(tau=second)
-def ticking_neuron(tau: Quantity, dynamic: bool = False, first: bool = False) -> NeuronModel:
+def ticking_neuron(tau: Quantity, dynamic: bool = False) -> NeuronModel:
     """The clock of a layer: its event ``release`` lifts the inhibition, its spikes are ticks.
+
+    Its window begins with a spike into ``started``.
 
     Parameters
     ----------
@@ -90,71 +92,52 @@ def ticking_neuron(tau: Quantity, dynamic: bool = False, first: bool = False) ->
         Leak in units of time.
     dynamic : bool
         Release the layer with the last of ``n_inputs`` presynaptic spikes, so that T_il and w_tick
-        follow the image; otherwise after a constant ``window`` of T_il steps.
-    first : bool
-        The window begins with the presentation; otherwise when ``started`` receives a spike.
+        follow the image, and tick until a spike into ``stopped``. Otherwise release it after a
+        constant ``window`` of T_il steps, and tick ``ticks`` times.
     """
     check_time_constant(tau)
-    over = "received >= n_inputs" if dynamic else "elapsed > window"
-    limit = "n_inputs" if dynamic else "window"
-    counted = "received : 1\n" if dynamic else ""
+    if dynamic:
+        own = ["received : 1", "stopped : 1", "n_inputs : 1 (constant)"]
+        over, ticking = "received >= n_inputs", "stopped == 0"
+    else:
+        own = ["window : 1 (constant)", "ticks : 1 (constant)"]
+        over, ticking = "elapsed > window", "step <= released + ticks"
+    lines = [*own, "started : 1", "elapsed : 1", "released : 1", "w_tick : 1"]
     return NeuronModel(
         name=f"ticking neuron, {'dynamic' if dynamic else 'static'} window",
-        equations=f"""
-            {counted}started : 1
-            elapsed : 1
-            released : 1
-            stopped : 1
-            w_tick : 1
-            {limit} : 1 (constant)
-            tau : second (constant)
-        """,
+        equations="\n".join([*lines, "tau : second (constant)"]),
         update=f"""
             elapsed += started*int(released < 0)
             now = int({over} and released < 0)
             w_tick += now*(1 - exp(-dt/tau))*exp((1 - elapsed)*dt/tau)
             released += now*(step + 1)
         """,
-        threshold="released >= 0 and step > released and stopped == 0",
-        reset="",
+        threshold=f"released >= 0 and step > released and {ticking}",
         events={"release": "released == step"},
         parameters={"tau": tau},
-        initial={"released": -1.0, "started": float(first)},
+        initial={"released": -1.0},
         input="received" if dynamic else "started",
         amplitude="w_tick",
         source=f"{SOURCE}, Eqs. 7-8",
     )
 
 
-@check_units(tau=second)
-def bias_neuron(tau: Quantity, value: float = 0.0, first: bool = False) -> NeuronModel:
-    """One more input of a layer, of a constant value, which it codes like all others.
+def bias_neuron(onset: bool = False) -> NeuronModel:
+    """One more input of a layer, of constant value c: it repeats a spike that it receives.
+
+    The release of the layer before reaches it with a delay of T(c) steps.
 
     Parameters
     ----------
-    tau : Quantity
-        Leak in units of time.
-    value : float
-        It spikes T(value) steps after the window begins; 0 spikes at once.
-    first : bool
-        The window begins with the presentation; otherwise when ``started`` receives a spike.
+    onset : bool
+        It spikes once, in the first step of a presentation: the release of the input.
     """
-    check_time_constant(tau)
     return NeuronModel(
         name="bias neuron",
-        equations="""
-            started : 1
-            elapsed : 1
-            spiked : 1
-            value : 1 (constant)
-            tau : second (constant)
-        """,
-        update="elapsed += started",
-        threshold="started > 0 and spiked < 0 and exp((elapsed - 1)*dt/tau) >= 1 + value",
-        reset="spiked = step",
-        parameters={"tau": tau, "value": value},
-        initial={"spiked": -1.0, "started": float(first)},
-        input="started",
+        equations="v : 1",
+        threshold="v >= 1",
+        reset="v = 0",
+        initial={"v": float(onset)},
         source=f"{SOURCE}, bias neuron",
     )
 
