@@ -22,12 +22,14 @@ from bionet.conversion.rate import convert_rate
 from bionet.conversion.scales import activation_scales, normalise_weights
 from bionet.conversion.steps import fold_batchnorm, population_records
 from bionet.conversion.tdsnn import convert_tdsnn
+from bionet.conversion.temporal_activation import TemporalActivation, temporal_network
 from bionet.conversion.trace import Trace, trace
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 
 __all__ = [
     "METHODS",
+    "TemporalActivation",
     "Trace",
     "activation_scales",
     "activations",
@@ -38,6 +40,7 @@ __all__ = [
     "normalise_weights",
     "options",
     "population_records",
+    "temporal_network",
     "to_average_pooling",
     "trace",
 ]
