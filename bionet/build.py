@@ -50,7 +50,11 @@ class Built:
 def input_population(snn: SpikingNetwork, plan: Plan) -> Population:
     """The population ``input`` that a coding gives."""
     model = input_model(
-        plan.coding, plan.max_rate * Hz if plan.max_rate else None, plan.gain, plan.stop
+        plan.coding,
+        plan.max_rate * Hz if plan.max_rate else None,
+        plan.gain,
+        plan.stop,
+        plan.leak * second if plan.leak else None,
     )
     return Population("input", snn.input_shape, model)
 
@@ -82,7 +86,7 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
         ends = groups[projection.source], groups[projection.target]
         synapses = connect(projection, *ends, arguments)
         groups[synapses.name] = synapses
-    sources = {q.source for q in snn.projections if runs_back(snn, q)}
+    sources = {(q.source, q.event) for q in snn.projections if runs_back(snn, q)}
     presentation = _presentation(populations, groups, driven, plan, sources)
     for population in populations:
         group = groups[population.name]
@@ -100,6 +104,7 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
         {name: groups[name] for name in plan.final_potentials},
         {(name, variable): groups[name] for name, variable in plan.final_values},
         snn.population(snn.readout.spikes).model.amplitude,
+        {name: groups[name.partition(".")[0]] for name in plan.final_steps},
     )
     groups |= {"presentation": presentation, "presentation_end": end}
     network = brian2.Network(*groups.values())
@@ -154,7 +159,7 @@ def _group(population: Population, plan: Plan, clock: Any, driven: bool) -> Any:
         population.size * plan.lanes,
         _equations(population, plan, driven),
         threshold=replace_rand(model.threshold),
-        reset=replace_rand(model.reset, 10),
+        reset=replace_rand(model.reset, 10) or ("" if model.threshold else None),
         refractory=model.refractory if model.refractory is not None else False,
         events={e: replace_rand(code, 30) for e, code in model.events.items()},
         method=model.method,
@@ -181,6 +186,8 @@ def _group(population: Population, plan: Plan, clock: Any, driven: bool) -> Any:
         thresholder.when = f"threshold_{name}"
         thresholder.template = "lane_threshold"
         thresholder.template_kwds["lanes"] = plan.lanes
+    if model.threshold and not model.reset:  # an empty reset is a loop that does nothing
+        group._contained_objects.remove(group.resetter.pop("spike"))
     for resetter in group.resetter.values():
         resetter.when = f"reset_{name}"
     if plan.skip_idle and _is_idle(population, driven):
@@ -225,8 +232,8 @@ def _synapses(
         source_shape=snn.shape(projection.source),
         target_shape=snn.shape(projection.target),
         variable=variable,
-        event="onset" if onset else "spike",
-        amplitude=source.amplitude,
+        event="onset" if onset else projection.event,
+        amplitude=source.amplitude if onset or projection.event == "spike" else None,
         sign=projection.sign,
         # Towards an earlier population (or itself) a spike waits for the next step anyway.
         delay_steps=projection.delay - runs_back(snn, projection),
@@ -250,7 +257,8 @@ def synapse_names(snn: SpikingNetwork) -> tuple[str, ...]:
     """Names of the synapses, in the order of the projections: ``conv1_synapses``.
 
     Two pathways of one projection are called ``conv1_synapses_lowering`` and ``..._raising``;
-    a target with several sources has ``conv1_synapses_from_input``.
+    a target with several sources has ``conv1_synapses_from_input``; an event other than a spike
+    is named at the end.
     """
     names = []
     for projection in snn.projections:
@@ -258,6 +266,7 @@ def synapse_names(snn: SpikingNetwork) -> tuple[str, ...]:
         name = f"{projection.target}_synapses"
         name += f"_from_{projection.source}" if len(sources) > 1 else ""
         name += ("", "_raising", "_lowering")[projection.sign]
+        name += f"_{projection.event}" if projection.event != "spike" else ""
         number = next(k for k in itertools.count(1) if numbered(name, k) not in names)
         names.append(numbered(name, number))
     return tuple(names)
@@ -275,10 +284,10 @@ def _presentation(
     groups: Mapping[str, Any],
     driven: set[str],
     plan: Plan,
-    heard_later: set[str],
+    heard_later: set[tuple[str, str]],
 ) -> Presentation:
     # The last spikes of a presentation must not reach the next one.
-    resets = [Reset(groups[name], "_spikespace", 0.0) for name in heard_later]
+    resets = [Reset(groups[name], f"_{event}space", 0.0) for name, event in sorted(heard_later)]
     for population in populations:
         group, model = groups[population.name], population.model
         resets += [Reset(group, s, model.initial.get(s, 0.0)) for s in model.state]
@@ -341,7 +350,7 @@ def build(
     *,
     coding: str | None = None,
     max_rate: Quantity | None = None,
-    dtype: str = "float64",
+    dtype: str | None = "float64",
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
 ) -> tuple[brian2.Network, dict[str, Any]]:

@@ -85,7 +85,7 @@ def main(folder: Path) -> None:
     """Compile the network described in ``folder``."""
     snn = SpikingNetwork.load(folder / "network.snn")
     plain = json.loads((folder / "plan.json").read_text())
-    for name in ("spikes", "final_potentials"):
+    for name in ("spikes", "final_potentials", "final_steps"):
         plain[name] = tuple(plain[name])
     plain["final_values"] = tuple((name, variable) for name, variable in plain["final_values"])
     plan = Plan(**plain)

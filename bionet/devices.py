@@ -21,7 +21,7 @@ from bionet.errors import BioNetError, InputError
 from bionet.layout import from_channel_last, to_channel_last, torch_index
 from bionet.network import SpikingNetwork
 from bionet.plan import Plan
-from bionet.presentation import count_dtype, spike_dtype
+from bionet.presentation import count_dtype, spike_dtype, step_dtype
 from bionet.program import COMPILE_ARGUMENTS, Program, program_values, ready_program
 from bionet.progress import Progress
 from bionet.randomness import image_streams
@@ -124,7 +124,7 @@ def _read_program(
 
     def flat(prefix: str, name: str, dtype: Any, owner: str = "") -> np.ndarray:
         values = read(f"{prefix}_{name}.bin", dtype, n, -1)
-        return from_channel_last(values, snn.shape(owner or name))
+        return from_channel_last(values, snn.shape(owner or name.partition(".")[0]))
 
     counted = [p.name for p in snn.populations if p.model.threshold is not None]
     counted += ["input"] if plan.coding != "analog" else []
@@ -143,6 +143,7 @@ def _read_program(
         "final_potentials": {
             name: flat("final", name, plan.dtype) for name in plan.final_potentials
         },
+        "final_steps": {name: flat("steps", name, step_dtype(steps)) for name in plan.final_steps},
         "output_potential": _in_torch_order(
             snn, snn.readout.potential, read("output_potential.bin", plan.dtype, n, steps, -1)
         ),
@@ -206,6 +207,10 @@ def run_here(
             "final_potentials": {
                 name: from_channel_last(np.concatenate(parts), shapes[name])
                 for name, parts in collected.final_potentials.items()
+            },
+            "final_steps": {
+                name: from_channel_last(np.concatenate(parts), shapes[name.partition(".")[0]])
+                for name, parts in collected.final_steps.items()
             },
             "output_potential": _in_torch_order(
                 snn, snn.readout.potential, np.concatenate(collected.output_potential)

@@ -9,7 +9,7 @@ import numpy as np
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 from bionet.plan import Plan
-from bionet.presentation import count_dtype, spike_dtype
+from bionet.presentation import count_dtype, spike_dtype, step_dtype
 
 __all__ = ["available_memory", "check_memory", "estimate"]
 
@@ -48,6 +48,9 @@ def estimate(snn: SpikingNetwork, plan: Plan, n_images: int, n_recorded: int) ->
         parts[f"final potentials of {name}"] = 2 * snn.population(name).size * n_images * number
     for name, variable in plan.final_values:
         parts[f"final {variable} of {name}"] = 2 * snn.population(name).size * n_images * number
+    for name in plan.final_steps:
+        size = int(np.prod(snn.shape(name.partition(".")[0])))
+        parts[f"final {name}"] = 2 * size * n_images * step_dtype(plan.steps).itemsize
     for name in plan.spikes:
         expected = int(np.prod(snn.shape(name))) * plan.steps * ACTIVITY
         parts[f"spikes of {name}"] = int(expected * n_recorded * SPIKE_BYTES)

@@ -126,6 +126,8 @@ class Projection:
         amplitude. 0 passes everything.
     variable : str, optional
         The target's variable that receives the weights, where it is not the model's ``input``.
+    event : str
+        What of the source is passed on: its spikes, or another event of its model.
     """
 
     source: str
@@ -134,6 +136,7 @@ class Projection:
     delay: int = 0
     sign: int = 0
     variable: str | None = None
+    event: str = "spike"
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.delay) or int(self.delay) != self.delay or self.delay < 0:
@@ -235,6 +238,13 @@ class SpikingNetwork:
             raise InputError(
                 f"projection {projection.name}: the target has no variable {projection.variable!r}"
             )
+        if projection.event != "spike":
+            events = self.population(projection.source).model.events
+            if projection.event not in events:
+                raise InputError(
+                    f"projection {projection.name}: the source has no event {projection.event!r};"
+                    f" its events are {', '.join(['spike', *events])}"
+                )
         source_shape = self.shape(projection.source)
         if isinstance(projection.kernel, MaxPool2d | Largest):
             self._check_estimate(projection, projection.kernel.estimate)
@@ -414,4 +424,6 @@ def _describe(projection: Projection) -> str:
         text += f", delay {projection.delay}"
     if projection.sign:
         text += ", raising" if projection.sign > 0 else ", lowering"
+    if projection.event != "spike":
+        text += f", {projection.event}"
     return text

@@ -29,6 +29,8 @@ def pack_network(snn: SpikingNetwork) -> tuple[dict[str, Any], dict[str, np.ndar
         for name, value in q.kernel.arrays().items():
             arrays[f"projection.{number}.{name}"] = value
         plain = {name: getattr(q, name) for name in PROJECTION_FIELDS}
+        # Only where it says something: other networks keep their hash.
+        plain |= {"event": q.event} if q.event != "spike" else {}
         projections.append({**plain, "kernel": q.kernel.kind, "options": q.kernel.options()})
     description = {
         "format": 1,
@@ -59,6 +61,7 @@ def unpack_network(
         kernel_arrays = _under(f"projection.{number}.", arrays)
         kernel = KERNELS[plain["kernel"]](**options, **kernel_arrays)
         fields = {name: plain[name] for name in PROJECTION_FIELDS}
+        fields["event"] = plain.get("event", "spike")
         projections.append(Projection(kernel=kernel, **fields))
     return SpikingNetwork(
         tuple(populations),

@@ -14,6 +14,7 @@ from brian2 import Hz, Quantity, ms, second
 from bionet.equations.inputs import CODINGS, FOREVER
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
+from bionet.temporal import check_temporal, step_variables
 
 __all__ = [
     "Plan",
@@ -52,10 +53,15 @@ class Plan:
         Populations whose spikes are recorded.
     potentials : mapping of str to tuple of int, or None
         Populations whose potentials are recorded: units in PyTorch's order, None for all.
+    leak : float
+        Time constant of a reverse-coded network, in seconds.
     final_potentials : tuple of str
         Populations whose potentials are kept at the end of each presentation.
     final_values : tuple of (str, str)
         Populations and state variables whose values are kept at the end of each presentation.
+    final_steps : tuple of str
+        ``population.variable`` of variables that hold a step of the presentation, whose values
+        are kept at its end.
     skip_idle : bool
         Leave out state updates that add nothing (no drive, no leak).
     """
@@ -70,10 +76,12 @@ class Plan:
     max_rate: float = 0.0
     gain: float = 1.0
     stop: float = FOREVER
+    leak: float = 0.0
     spikes: tuple[str, ...] = ()
     potentials: Mapping[str, tuple[int, ...] | None] = field(default_factory=dict)
     final_potentials: tuple[str, ...] = ()
     final_values: tuple[tuple[str, str], ...] = ()
+    final_steps: tuple[str, ...] = ()
     skip_idle: bool = True
 
 
@@ -95,11 +103,19 @@ def check_images(snn: SpikingNetwork, images: np.ndarray, coding: str) -> np.nda
         raise InputError(f"image {int(np.argmin(finite))} holds NaN or infinity; clean the images")
     if coding not in CODINGS:
         raise InputError(f"unknown input coding {coding!r}; known are {', '.join(CODINGS)}")
+    if coding == "reverse" and pixels.min() < 0:
+        raise InputError(
+            f"image {int((pixels.reshape(len(pixels), -1) < 0).any(axis=1).argmax())} holds pixels"
+            f" below 0 (the least is {pixels.min():g}), for which the reverse coding has no spike;"
+            " scale the images to lie between 0 and 1, and let the network subtract the mean (a"
+            " BatchNorm2d before its first layer)"
+        )
     least = -1.0 if snn.metadata.get("signed_input") else 0.0
     if coding != "analog" and (pixels.min() < least or pixels.max() > 1.0):
         raise InputError(
             f"the {coding} coding needs pixels between {least:g} and 1, but they lie between"
-            f" {pixels.min():g} and {pixels.max():g}; scale the images or use coding='analog'"
+            f" {pixels.min():g} and {pixels.max():g}; scale the images"
+            + ("" if coding == "reverse" else " or use coding='analog'")
         )
     return pixels
 
@@ -113,19 +129,21 @@ def make_plan(
     max_rate: Quantity | None,
     lanes: int | None,
     threads: int,
-    dtype: str,
+    dtype: str | None,
     record: Mapping[str, Any] | None,
     final_potentials: tuple[str, ...],
 ) -> Plan:
     """Check the arguments of a simulation and gather them in a Plan."""
     steps = _steps(duration, dt)
     own = snn.metadata.get("simulation", {})
+    dtype = dtype or own.get("dtype", "float32")
     if dtype not in ("float32", "float64"):
         raise InputError(f"dtype is 'float32' or 'float64', but got {dtype!r}")
     for name, value in (("lanes", lanes), ("threads", threads)):
         if value is not None and (int(value) != value or value < 1):
             raise InputError(f"{name} must be a whole number >= 1, but is {value}")
     coding = coding or snn.coding
+    check_temporal(snn, steps, float(dt), coding, dtype)
     if max_rate is None and "max_rate_hz" in own and coding != "analog":
         max_rate = own["max_rate_hz"] * Hz
     rate, gain = _rate_and_gain(coding, max_rate, dt)
@@ -143,10 +161,12 @@ def make_plan(
         max_rate=rate,
         gain=gain,
         stop=float(own.get("stop", FOREVER)),
+        leak=own.get("leak_ms", 0.0) / 1000,
         spikes=spikes,
         potentials=potentials,
         final_potentials=final_potentials,
         final_values=tuple((p.name, name) for p in snn.populations for name in p.model.final),
+        final_steps=step_variables(snn, coding),
     )
 
 
@@ -218,7 +238,7 @@ def _rate_and_gain(coding: str, max_rate: Quantity | None, dt: Quantity) -> tupl
     """Rate in Hz of an input of value 1, and the spike amplitude that keeps the mean input."""
     if coding not in CODINGS:
         raise InputError(f"unknown input coding {coding!r}; known are {', '.join(CODINGS)}")
-    if coding == "analog":
+    if coding in ("analog", "reverse"):
         return 0.0, 1.0
     rate = 1.0 / float(dt) if max_rate is None else float(max_rate)
     if not rate > 0:

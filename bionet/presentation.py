@@ -10,7 +10,7 @@ other devices they are the Python methods below.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,14 @@ from brian2.core.variables import Variables
 from brian2.devices.device import RuntimeDevice, get_device
 from brian2.groups.group import CodeRunner, Group
 
-__all__ = ["Collected", "Presentation", "PresentationEnd", "count_dtype", "spike_dtype"]
+__all__ = [
+    "Collected",
+    "Presentation",
+    "PresentationEnd",
+    "count_dtype",
+    "spike_dtype",
+    "step_dtype",
+]
 
 
 def count_dtype(steps: int) -> np.dtype:
@@ -30,6 +37,11 @@ def count_dtype(steps: int) -> np.dtype:
 def spike_dtype(amplitude: str | None) -> np.dtype:
     """The type that holds the spikes of one step: 0 or 1, or their signed sizes."""
     return np.dtype(np.int8 if amplitude is None else np.int32)
+
+
+def step_dtype(steps: int) -> np.dtype:
+    """The smallest type that holds a step of a presentation, or -1."""
+    return np.dtype(np.int16 if steps < 32768 else np.int32)
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,7 @@ class Collected:
     output_spikes: list[np.ndarray]
     events: list[np.ndarray]
     final_values: dict[tuple[str, str], list[np.ndarray]]
+    final_steps: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
 
 class Presentation(Group, CodeRunner):
@@ -200,6 +213,9 @@ class PresentationEnd(Group, CodeRunner):
         Populations and the state variables of theirs that are kept likewise.
     amplitude : str, optional
         The output group's variable that holds the signed size of a spike.
+    final_steps : mapping of str to NeuronGroup
+        ``population.variable`` -> its group: variables that hold a step of the presentation (or
+        -1), whose value at the end is kept as a whole number.
     """
 
     codeobj_class = None
@@ -213,6 +229,7 @@ class PresentationEnd(Group, CodeRunner):
         final_potentials: Mapping[str, Any],
         final_values: Mapping[tuple[str, str], Any],
         amplitude: str | None = None,
+        final_steps: Mapping[str, Any] | None = None,
         when: str = "end",
         name: str = "presentation_end",
     ) -> None:
@@ -224,6 +241,7 @@ class PresentationEnd(Group, CodeRunner):
         self._trace = self._fired = self._events = np.zeros((self.lanes, 0, 0))
         self._counted: dict[str, np.ndarray] = {}
         self.monitors, self.final_groups = dict(monitors), dict(final_potentials)
+        self.step_groups = dict(final_steps or {})
         self.variables = v = Variables(self)
         v.add_constant("N", self.lanes)
         for shared in ("step", "presented", "steps", "n_images"):
@@ -264,6 +282,10 @@ class PresentationEnd(Group, CodeRunner):
             key = f"{name}_{variable}"
             v.add_reference(f"_value_{key}", group, variable)
             values.append((key, v[f"_value_{key}"], len(group) // self.lanes))
+        steps = []
+        for number, (name, group) in enumerate(self.step_groups.items()):
+            v.add_reference(f"_steps_{number}", group, name.partition(".")[2])
+            steps.append((name, v[f"_steps_{number}"], len(group) // self.lanes))
         return {
             "lanes": self.lanes,
             "scalar": "float" if v["_potential"].dtype == np.float32 else "double",
@@ -277,6 +299,7 @@ class PresentationEnd(Group, CodeRunner):
             "fired": fired,
             "amplitude_variable": None if self.amplitude is None else v["_amplitude"],
             "spike_type": "signed char" if self.amplitude is None else "int32_t",
+            "final_steps": steps,
         }
 
     def before_run(self, run_namespace: Any) -> None:
@@ -297,6 +320,7 @@ class PresentationEnd(Group, CodeRunner):
             {name: [] for name in self.final_groups},
             *([], [], []),
             {key: [] for key in self.final_values},
+            {name: [] for name in self.step_groups},
         )
 
     def run(self) -> None:
@@ -342,4 +366,7 @@ class PresentationEnd(Group, CodeRunner):
         for key, group in self.final_values.items():
             kept = group.variables[key[1]].get_value().reshape(self.lanes, -1)
             self.collected.final_values[key].append(kept[:valid].copy())
+        for name, group in self.step_groups.items():
+            values = group.variables[name.partition(".")[2]].get_value().reshape(self.lanes, -1)
+            self.collected.final_steps[name].append(values[:valid].astype(step_dtype(steps)))
         presented += valid

@@ -155,7 +155,8 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
     projections = [
         {
             **{
-                name: getattr(q, name) for name in ("source", "target", "delay", "sign", "variable")
+                name: getattr(q, name)
+                for name in ("source", "target", "delay", "sign", "variable", "event")
             },
             "kernel": q.kernel.kind,
             "options": {
@@ -167,7 +168,7 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
     ]
     simulation = asdict(plan)
     # Numbers that a running program takes as values:
-    for name in ("steps", "max_rate", "gain", "stop", "processes"):
+    for name in ("steps", "max_rate", "gain", "stop", "leak", "processes"):
         del simulation[name]
     return {
         "populations": populations,

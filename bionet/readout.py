@@ -7,6 +7,8 @@ readout  the answer is the output unit
 ``MS``   with the most spikes (the largest signed sum, where spikes have a size)
 ``FS``   that spiked first; among units that spiked in the same step, the one with
          the higher accumulated potential in that step
+``LS``   that spiked last, or has not yet spiked (temporal codes); among units that spiked
+         in the same step, the one with the higher potential then
 =======  ============================================================================
 
 A tie that a readout cannot break is counted as such, and the answer is then the unit with the
@@ -26,7 +28,7 @@ import numpy as np
 
 from bionet.errors import InputError
 
-__all__ = ["READOUTS", "answers", "first_spike", "maximal_potential", "most_spikes"]
+__all__ = ["READOUTS", "answers", "first_spike", "latest_spike", "maximal_potential", "most_spikes"]
 
 Scores = tuple[np.ndarray, np.ndarray]
 
@@ -73,10 +75,23 @@ def first_spike(potential: np.ndarray, spikes: np.ndarray) -> Scores:
     return scores, np.broadcast_to(moment, potential.shape) * fired
 
 
+def latest_spike(potential: np.ndarray, spikes: np.ndarray) -> Scores:
+    """Scores of readout LS at every step: the step of the spike, one more than now before it.
+
+    Where several units are left, the answer is the one with the higher potential, for which the
+    readout unit must have seen all its input. See :func:`maximal_potential`.
+    """
+    fired = np.maximum.accumulate(spikes != 0, axis=1)
+    first = np.where((spikes != 0).any(axis=1), (spikes != 0).argmax(axis=1), 0)
+    now = np.arange(1, spikes.shape[1] + 1)[None, :, None]
+    return np.where(fired, first[:, None, :], now).astype(np.float64), potential
+
+
 READOUTS: dict[str, Callable[[np.ndarray, np.ndarray], Scores]] = {
     "MP": maximal_potential,
     "MS": most_spikes,
     "FS": first_spike,
+    "LS": latest_spike,
 }
 
 
@@ -87,7 +102,7 @@ def answers(
 
     Parameters
     ----------
-    readout : {"MP", "MS", "FS"}
+    readout : {"MP", "MS", "FS", "LS"}
     potential, spikes : array (n_images, n_steps, n_classes)
 
     Returns

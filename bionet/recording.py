@@ -76,6 +76,12 @@ class Recording:
     final_values : mapping of (str, str) to array (n_images, *shape)
         By population and state variable: its value at the end of each presentation, for the
         variables that a model names in ``final``.
+    spike_steps : mapping of str to int array (n_images, *shape)
+        Of networks with a temporal code: the step of each unit's one spike, counted from the
+        release of its layer, or -1 where it did not spike.
+    releases : mapping of str to int array (n_images,)
+        Of networks with a temporal code: the step of the presentation at which the integration
+        window of each layer ended.
     parameters : mapping
         network hash, method, coding, device, dt_ms, steps, lanes, threads, dtype, seed,
         readout, seconds, versions and so on.
@@ -94,6 +100,8 @@ class Recording:
     recorded_units: Mapping[str, np.ndarray] = field(default_factory=dict)
     final_potentials: Mapping[str, np.ndarray] = field(default_factory=dict)
     final_values: Mapping[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    spike_steps: Mapping[str, np.ndarray] = field(default_factory=dict)
+    releases: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def n_images(self) -> int:
@@ -310,6 +318,8 @@ GROUPS = (
     "recorded_potentials",
     "recorded_units",
     "final_potentials",
+    "spike_steps",
+    "releases",
 )
 
 

@@ -21,6 +21,7 @@ from bionet.plan import Plan, check_images, fit_to_images, make_plan, own_times,
 from bionet.progress import Progress
 from bionet.readout import READOUTS
 from bionet.recording import Recording
+from bionet.temporal import temporal_results
 
 __all__ = ["DEVICES", "simulate"]
 
@@ -38,7 +39,7 @@ def simulate(
     lanes: int | None = None,
     threads: int = 1,
     processes: int | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
     record_images: Sequence[int] | None = None,
@@ -58,7 +59,7 @@ def simulate(
         conversion chose, or 50 ms.
     dt : Quantity
         Simulation step, in units of time; by default what the conversion chose, or 1 ms.
-    coding : {"analog", "poisson", "uniform"}, optional
+    coding : {"analog", "poisson", "uniform", "reverse"}, optional
         Input coding; the network's own by default.
     max_rate : Quantity, optional
         Firing rate of an input of value 1 (spiking codings); one spike a step by default. The
@@ -73,7 +74,8 @@ def simulate(
         Processes that share the images (C++ standalone). By default all cores are used where
         there are images enough and ``threads`` is 1; unlike threads, which meet some forty times
         in a step, processes never wait for each other.
-    dtype : {"float32", "float64"}
+    dtype : {"float32", "float64"}, optional
+        By default what the conversion chose, or float32.
     seed : int
         Selects the random numbers of every image.
     record : mapping of str to list or mapping, optional
@@ -129,6 +131,7 @@ def simulate(
         results = _run(snn, plan, pixels, np.arange(len(pixels)), recorded, device, seed, bar)
     seconds = time.perf_counter() - started
     parameters = _parameters(snn, plan, device, seed, readout, seconds, len(pixels))
+    results |= temporal_results(snn, results.pop("final_steps"))
     return Recording(
         shapes={name: snn.shape(name) for name in snn.names},
         parameters=parameters | results.pop("timing"),

@@ -26,12 +26,15 @@ from bionet.conversion.scales import activation_scales, normalise_weights
 from bionet.conversion.softmax import with_softmax
 from bionet.conversion.steps import fold_batchnorm, population_records
 from bionet.conversion.termapping import convert_termapping
+from bionet.conversion.tdsnn import convert_tdsnn
+from bionet.conversion.temporal_activation import TemporalActivation, temporal_network
 from bionet.conversion.trace import Trace, trace
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 
 __all__ = [
     "METHODS",
+    "TemporalActivation",
     "Trace",
     "activation_scales",
     "activations",
@@ -45,6 +48,7 @@ __all__ = [
     "normalise_weights",
     "options",
     "population_records",
+    "temporal_network",
     "to_average_pooling",
     "trace",
     "with_softmax",
@@ -56,6 +60,7 @@ METHODS: Mapping[str, Callable[..., SpikingNetwork]] = MappingProxyType(
         "dsnn": convert_dsnn,
         "augmapping": convert_augmapping,
         "termapping": convert_termapping,
+        "tdsnn": convert_tdsnn,
     }
 )
 

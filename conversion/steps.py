@@ -58,6 +58,7 @@ __all__ = [
     "population_records",
     "refuse_max_pooling",
     "refuse_pooled_images",
+    "relu_before_max",
     "remove_flatten",
 ]
 
@@ -273,6 +274,17 @@ def absorb_relu(records: Records, rectified_input: bool = False) -> Records:
             changes = {"rectified": True, "slope": slope, "node": relu.node}
             records = replaced(records, before.name, **changes)
         records = removed(records, relu.name)
+    return records
+
+
+def relu_before_max(records: Records) -> Records:
+    """Move a ReLU from behind a max pooling before it, which is the same function."""
+    for record in kind_of(records, MaxPool):
+        before = None if record.source == "input" else find(records, record.source)
+        if not record.rectified or before is None or before.rectified:
+            continue
+        if len(consumers(records, before.name)) == 1:
+            return relu_before_max(replaced(records, before.name, rectified=True))
     return records
 
 

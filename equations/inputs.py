@@ -6,6 +6,7 @@ coding      equation                                                            
 analog      x drives the first layer as a constant current: I = W x + b         (none)
 poisson     rate = abs(x) max_rate                                              rand() < rate dt
 uniform     d(phase)/dt = abs(x) max_rate, phase back by 1 at a spike           phase >= 1
+reverse     one spike, the later the larger x: T(x) = ceil(L ln(x + 1))         exp(t/tau) >= 1 + x
 ==========  ==================================================================  ============
 
 A negative pixel emits *negative spikes* at the rate of its absolute value: the same train,
@@ -20,22 +21,26 @@ symbol         unit     meaning
 ``phase``      1        position within the period of a uniform train
 ``o``          1        amplitude of a spike: sign(x) gain
 ``stop``       1        step of the presentation at which the input falls silent
+``tau``        second   leak of a reverse-coded network; L = tau/dt steps
+``spiked``     1        step of the one spike of a reverse code, or -1
 =============  =======  =====================================================
 
 References
 ----------
 Rueckauer et al. 2016, Section 3 (analog, Poisson). Zhang et al. 2019 (DSNN), Section 3
-(uniform, negative spikes). Shang et al. 2020 (spike generation layer).
+(uniform, negative spikes). Shang et al. 2020 (spike generation layer). Zhang et al. 2019 (TDSNN),
+Eq. 3 (reverse).
 """
 
 from __future__ import annotations
 
-from brian2 import Quantity, check_units, hertz
+from brian2 import Quantity, check_units, hertz, second
 
+from bionet.equations.leaky_integrate_and_fire import check_time_constant
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
 
-__all__ = ["CODINGS", "analog", "input_model", "poisson", "uniform"]
+__all__ = ["CODINGS", "analog", "input_model", "poisson", "reverse", "uniform"]
 
 FOREVER = 1e9  # steps; no presentation lasts as long
 AMPLITUDE = "o = sign(x)*gain"
@@ -139,7 +144,33 @@ def uniform(max_rate: Quantity, gain: float = 1.0, stop: float = FOREVER) -> Neu
     )
 
 
-CODINGS = ("analog", "poisson", "uniform")
+@check_units(tau=second)
+def reverse(tau: Quantity) -> NeuronModel:
+    """Reverse coding: one spike, ceil(L ln(x + 1)) steps after the onset, for x >= 0.
+
+    Parameters
+    ----------
+    tau : Quantity
+        Leak of the network that the spikes enter, in units of time; L = tau/dt.
+
+    References
+    ----------
+    Zhang et al. 2019 (TDSNN), Eq. 3.
+    """
+    check_time_constant(tau)
+    return NeuronModel(
+        name="reverse",
+        equations="x : 1 (constant)\nspiked : 1\ntau : second (constant)",
+        threshold="spiked < 0 and exp(step*dt/tau) >= 1 + x",
+        reset="spiked = step",
+        parameters={"x": 0.0, "tau": tau},
+        initial={"spiked": -1.0},
+        input="x",
+        source="Zhang et al. 2019 (TDSNN), Eq. 3",
+    )
+
+
+CODINGS = ("analog", "poisson", "uniform", "reverse")
 
 
 def input_model(
@@ -147,16 +178,23 @@ def input_model(
     max_rate: Quantity | None = None,
     gain: float = 1.0,
     stop: float = FOREVER,
+    tau: Quantity | None = None,
 ) -> NeuronModel:
     """The model of an input coding by its name.
 
     Raises
     ------
     InputError
-        If the coding is unknown, or a rate is missing.
+        If the coding is unknown, or a rate or a time constant is missing.
     """
     if coding == "analog":
         return analog()
+    if coding == "reverse":
+        if tau is None:
+            raise InputError(
+                "the reverse coding is for networks of method 'tdsnn', whose leak it shares"
+            )
+        return reverse(tau)
     models = {"poisson": poisson, "uniform": uniform}
     if coding not in models:
         raise InputError(f"unknown input coding {coding!r}; known are {', '.join(CODINGS)}")

@@ -29,15 +29,15 @@ def audit(
     data: o.Data = "digits",
     split: o.Split = "test",
     images: Annotated[int, typer.Option(help="The first images.")] = 200,
-    duration: o.Duration = "100ms",
-    dt: o.Dt = "1ms",
+    duration: o.Duration = None,
+    dt: o.Dt = None,
     coding: o.Coding = None,
     max_rate: o.MaxRate = None,
     device: o.Device = "cpp_standalone",
     lanes: o.Lanes = None,
     threads: o.Threads = 1,
     processes: o.Processes = None,
-    dtype: o.Dtype = "float32",
+    dtype: o.Dtype = None,
     data_dir: o.DataDir = None,
     seed: o.Seed = 0,
     progress: o.ProgressBar = True,
@@ -48,12 +48,12 @@ def audit(
     """Compare every layer's activations with its spikes; names the first bad layer."""
     arguments = context.params
     check_writable(out)
-    settings = simulated(arguments)
     from bionet.audit import audit as audit_network
     from bionet.network import SpikingNetwork
     from bionet.simulate import simulate as simulate_network
 
     spiking = SpikingNetwork.load(snn)
+    settings = simulated(arguments, spiking)
     noted = noted_source(spiking)
     if weights is None and noted.get("network") == network:
         weights = noted.get("weights")

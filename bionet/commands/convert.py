@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bionet.commands.inputs import Images, Source, load_images, source_network
+from bionet.commands.inputs import time as time_of
 from bionet.commands.options import Data, DataDir, InputShape, Seed, Weights
 from bionet.commands.outputs import check_writable
 from bionet.report import describe, write_run
@@ -29,7 +30,7 @@ def convert(
     ],
     weights: Weights = None,
     data: Data = "digits",
-    method: Annotated[str, typer.Option(help="Conversion method: rate.")] = "rate",
+    method: Annotated[str, typer.Option(help="Conversion method: rate, dsnn, tdsnn.")] = "rate",
     normalisation: Annotated[
         Literal["percentile", "max", "none"] | None,
         typer.Option(help="What of a layer's activations fires in every step.  [rate: percentile]"),
@@ -44,6 +45,18 @@ def convert(
     reset: Annotated[
         Literal["subtract", "zero"] | None,
         typer.Option(help="What a spike does to the potential.  [rate: subtract]"),
+    ] = None,
+    leak: Annotated[
+        str | None, typer.Option(help="Leak of the temporal code: 20ms.  [tdsnn: 10ms]")
+    ] = None,
+    dt: Annotated[str | None, typer.Option(help="Simulation step.  [tdsnn: 1ms]")] = None,
+    mode: Annotated[
+        Literal["compensate", "finetune"] | None,
+        typer.Option(help="Any ReLU network, or one trained with the code.  [tdsnn: compensate]"),
+    ] = None,
+    window: Annotated[
+        Literal["static", "dynamic"] | None,
+        typer.Option(help="Constant windows, or up to the last spike.  [tdsnn: static]"),
     ] = None,
     calibration_images: Annotated[
         int, typer.Option(help="Training images, drawn by the seed, to measure activations on.")
@@ -63,6 +76,10 @@ def convert(
         "percentile": percentile,
         "channelwise": channelwise or None,
         "reset": reset,
+        "leak": None if leak is None else time_of(leak, "--leak"),
+        "dt": None if dt is None else time_of(dt, "--dt"),
+        "mode": mode,
+        "window": window,
     }
     options = {name: value for name, value in given.items() if value is not None}
     started = time.perf_counter()

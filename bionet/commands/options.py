@@ -46,10 +46,16 @@ InputShape = Annotated[
     str | None,
     Option(help="Shape of one image, such as 1,28,28.  [default: that of the data]"),
 ]
-Duration = Annotated[str, Option(help="Length of a presentation, with its unit: 100ms, 0.1s.")]
-Dt = Annotated[str, Option(help="Simulation step, with its unit: 1ms, 500us.")]
+Duration = Annotated[
+    str | None,
+    Option(help="Length of a presentation, with its unit: 0.1s.  [default: the network's, 100ms]"),
+]
+Dt = Annotated[
+    str | None,
+    Option(help="Simulation step, with its unit: 500us.  [default: the network's, or 1ms]"),
+]
 Coding = Annotated[
-    Literal["analog", "poisson", "uniform"] | None,
+    Literal["analog", "poisson", "uniform", "reverse"] | None,
     Option(help="Input coding.  [default: the network's own]"),
 ]
 MaxRate = Annotated[
@@ -66,11 +72,14 @@ Threads = Annotated[int, Option(help="OpenMP threads of a process.")]
 Processes = Annotated[
     int | None, Option(help="Processes that share the images.  [default: by the cores]")
 ]
-Dtype = Annotated[Literal["float32", "float64"], Option(help="Precision of the potentials.")]
+Dtype = Annotated[
+    Literal["float32", "float64"] | None,
+    Option(help="Precision of the potentials.  [default: the network's, or float32]"),
+]
 Readout = Annotated[
-    Literal["MP", "MS", "FS"] | None,
+    Literal["MP", "MS", "FS", "LS"] | None,
     Option(
-        help="Maximal potential, most spikes or first spike.  [default: the network's own]",
+        help="Maximal potential, most spikes, first or latest spike.  [default: the network's own]",
         case_sensitive=False,
     ),
 ]

@@ -42,15 +42,15 @@ def simulate(
     data: o.Data = "digits",
     split: o.Split = "test",
     images: Annotated[int | None, typer.Option(help="The first images.  [default: all]")] = None,
-    duration: o.Duration = "100ms",
-    dt: o.Dt = "1ms",
+    duration: o.Duration = None,
+    dt: o.Dt = None,
     coding: o.Coding = None,
     max_rate: o.MaxRate = None,
     device: o.Device = "cpp_standalone",
     lanes: o.Lanes = None,
     threads: o.Threads = 1,
     processes: o.Processes = None,
-    dtype: o.Dtype = "float32",
+    dtype: o.Dtype = None,
     readout: o.Readout = None,
     record: Annotated[
         list[str] | None,
@@ -67,8 +67,8 @@ def simulate(
     """Present images to a spiking network; writes the recording and prints a table."""
     arguments = context.params
     check_writable(out)
-    settings = simulated(arguments)
     snn, source = _network(network, weights, data, data_dir, seed)
+    settings = simulated(arguments, snn)
     chosen = load_images(data, split, data_dir).first(images, "--images")
     recorded = None if record_images == "all" else numbers(record_images, "--record-images")
     wanted = _recorded(record or [], snn, coding or snn.coding)
@@ -90,13 +90,19 @@ def simulate(
     typer.echo(f"recording: {out}")
 
 
-def simulated(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of :func:`bionet.simulate` from those of a command."""
-    max_rate = arguments["max_rate"]
+def simulated(arguments: dict[str, Any], snn: SpikingNetwork) -> dict[str, Any]:
+    """Keyword arguments of :func:`bionet.simulate` from those of a command.
+
+    Times that are not given are the network's own, else 100 ms in steps of 1 ms.
+    """
+    max_rate, own = arguments["max_rate"], snn.metadata.get("simulation", {})
+    duration, dt = arguments["duration"], arguments["dt"]
+    if duration is None and "duration_ms" not in own:
+        duration = "100ms"
     same = ("coding", "device", "lanes", "threads", "processes", "dtype", "seed", "progress")
     return {name: arguments[name] for name in same} | {
-        "duration": time(arguments["duration"], "--duration"),
-        "dt": time(arguments["dt"], "--dt"),
+        "duration": None if duration is None else time(duration, "--duration"),
+        "dt": None if dt is None else time(dt, "--dt"),
         "max_rate": None if max_rate is None else frequency(max_rate, "--max-rate"),
     }
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
+from bionet.commands.inputs import time
 from bionet.commands.options import DataDir, ProgressBar, Seed
 from bionet.commands.outputs import check_writable
+from bionet.errors import InputError
 from bionet.report import describe, result_table, write_run
 
 __all__ = ["train"]
@@ -37,6 +39,13 @@ def train(
     checkpoint: Annotated[
         Path | None, typer.Option(help="File to save every epoch in, and to go on from.")
     ] = None,
+    activation: Annotated[
+        Literal["relu", "tdsnn"],
+        typer.Option(help="tdsnn: fine-tune shipped weights with the temporal code in place."),
+    ] = "relu",
+    leak: Annotated[
+        str | None, typer.Option(help="Leak of the temporal code, in steps of 1 ms: 10ms.")
+    ] = None,
     data_dir: DataDir = None,
     seed: Seed = 0,
     progress: ProgressBar = True,
@@ -47,6 +56,8 @@ def train(
     """Train a network of the zoo; writes its weights with their provenance."""
     is_file = out.suffix == ".safetensors"
     check_writable(out.parent if is_file else out)
+    if (activation == "tdsnn") != (leak is not None):
+        raise InputError("--activation tdsnn and --leak, such as 10ms, belong together")
     from bionet.train import train_zoo
 
     result = train_zoo(
@@ -62,6 +73,7 @@ def train(
         threads=threads,
         progress=progress,
         checkpoint=checkpoint,
+        leak=None if leak is None else float(time(leak, "--leak")) * 1000,
     )
     found = describe(
         "train",

@@ -9,6 +9,10 @@ template <typename Narrow> void _write_counts(std::ofstream& file, const int32_t
     std::vector<Narrow> narrow(counts, counts + n);
     file.write(reinterpret_cast<const char*>(narrow.data()), n * sizeof(Narrow));
 }
+template <typename Narrow, typename Value> void _write_steps(std::ofstream& file, const Value* values, int64_t n) {
+    std::vector<Narrow> narrow(values, values + n);
+    file.write(reinterpret_cast<const char*>(narrow.data()), n * sizeof(Narrow));
+}
 }
 {% endblock %}
 {% block maincode %}
@@ -78,6 +82,13 @@ template <typename Narrow> void _write_counts(std::ofstream& file, const int32_t
         {
             static std::ofstream _file((brian::results_dir + "value_{{key}}.bin").c_str(), std::ios::binary);
             _file.write(reinterpret_cast<const char*>({{get_array_name(value)}}), _valid * {{size}} * sizeof({{get_array_name(value)}}[0]));
+        }
+        {% endfor %}
+        {% for name, values, size in final_steps %}
+        {
+            static std::ofstream _file((brian::results_dir + "steps_{{name}}.bin").c_str(), std::ios::binary);
+            if (_steps < 32768) _write_steps<int16_t>(_file, {{get_array_name(values)}}, _valid * {{size}});
+            else _write_steps<int32_t>(_file, {{get_array_name(values)}}, _valid * {{size}});
         }
         {% endfor %}
         _presented[0] += _valid;

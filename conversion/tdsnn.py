@@ -1,0 +1,350 @@
+r"""TDSNN: one spike for each unit, its time the code (Zhang et al. 2019).
+
+The larger a value, the later its spike: :math:`T(x) = \lceil L \ln(x + 1) \rceil`. Layers take
+their integration windows one after another; see :mod:`bionet.equations.temporal` for the neurons
+and :mod:`bionet.conversion.temporal` for the closed form. A layer ``conv1`` becomes three
+populations:
+
+===============  ==========================================================================
+population       what it does
+===============  ==========================================================================
+``conv1_bias``   bias neuron: cancels the offset of the code and adds the layer's bias
+``conv1_tick``   ticking neuron: releases the layer at the end of its window, then ticks
+``conv1``        temporal-coding neurons with the negated weights of the layer
+===============  ==========================================================================
+
+The population ``onset`` starts the first window. A max pooling becomes one population of last-spike
+neurons, in the windows of its neighbours. The readout integrates the weights themselves, not
+negated, so that its potential :math:`v = A e^{-T_{il}/L}` is largest for the largest class score.
+
+References
+----------
+L. Zhang, S. Zhou, T. Zhi, Z. Du, Y. Chen: TDSNN: from deep neural networks to deep spike neural
+networks with temporal coding. AAAI 33 (2019) 1319-1326. The ``compensate`` way is not in the paper.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from brian2 import Quantity, ms, second
+from torch import nn
+
+from bionet.conversion.activations import as_images
+from bionet.conversion.records import AveragePool, MaxPool, Record, Records, Weighted
+from bionet.conversion.steps import (
+    absorb_relu,
+    check_rectified,
+    fold_batchnorm,
+    merge_linear,
+    relu_before_max,
+    remove_flatten,
+)
+from bionet.conversion.temporal import Mode, bias_contribution, bias_value, closed_form, linear
+from bionet.conversion.trace import trace
+from bionet.equations import (
+    bias_neuron,
+    last_spike_neuron,
+    leaky_integrator,
+    temporal_neuron,
+    ticking_neuron,
+)
+from bionet.errors import InputError
+from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel
+from bionet.network import Population, Projection, Readout, SpikingNetwork
+
+__all__ = ["convert_tdsnn", "temporal_records"]
+
+READOUT, ONSET = "readout", "onset"
+# Of A + 1: more than the rounding of its sum, far less than what one step stands for.
+TOLERANCE = {"float64": 1e-9, "float32": 1e-5}
+BATCH = 100
+
+
+def convert_tdsnn(
+    net: nn.Module,
+    input_shape: tuple[int, ...],
+    calibration: Any = None,
+    *,
+    leak: Quantity = 10 * ms,
+    dt: Quantity = 1 * ms,
+    mode: Mode = "compensate",
+    window: Literal["static", "dynamic"] = "static",
+    margin: float = 1.5,
+    readout: Literal["MP", "LS"] = "MP",
+    dtype: Literal["float32", "float64"] = "float64",
+) -> SpikingNetwork:
+    """Convert a network of ReLU layers to a TDSNN.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Is not changed.
+    input_shape : tuple of int
+    calibration : array or tensor (n, *input_shape)
+        Images, between 0 and 1, that the lengths of the windows are measured on.
+    leak : Quantity
+        L as a time constant, in units of time: the finer the code, the longer the windows.
+    dt : Quantity
+        Simulation step.
+    mode : {"compensate", "finetune"}
+        ``compensate`` takes the weights of any ReLU network; ``finetune`` those of a network
+        trained with the code in place (``bionet train --activation tdsnn --leak L``).
+    window : {"static", "dynamic"}
+        A constant T_il for every layer, or one that ends with the last presynaptic spike.
+    margin : float
+        Windows have room for activations this many times the largest of the calibration.
+    readout : {"MP", "LS"}
+        Potential at the end of the output layer's window, or latest spike (one window longer).
+    dtype : {"float32", "float64"}
+        Precision that the thresholds are for. In float32 a spike may be a step off.
+
+    Returns
+    -------
+    SpikingNetwork
+        ``metadata["temporal"]``: leak in steps, layers with their windows, clocks.
+
+    Raises
+    ------
+    InputError
+        If a time is no positive quantity, or the network or the images cannot be coded.
+
+    References
+    ----------
+    Zhang et al. 2019 (TDSNN), Sections 3 and 4.
+    """
+    _check_options(leak, dt, mode, window, margin, readout, dtype)
+    traced = trace(net, input_shape)
+    records = temporal_records(traced.records)
+    if calibration is None:
+        raise InputError(
+            "method 'tdsnn' measures the lengths of its windows on images: pass"
+            " calibration=images (a few hundred training images)"
+        )
+    images = as_images(calibration, traced.input_shape)
+    steps = float(leak / dt)
+    largest = _largest_values(records, images, steps, mode, TOLERANCE[dtype])
+    builder = Builder(records, traced.input_shape, leak, steps, mode, window, dtype)
+    for record in records:
+        builder.add(record, largest, margin)
+    return builder.network(dt, readout, largest, margin)
+
+
+def temporal_records(records: Records) -> Records:
+    """One record for each population to be; a ReLU after a max pooling moves before it."""
+    records = relu_before_max(absorb_relu(fold_batchnorm(remove_flatten(records))))
+    records = merge_linear(records)
+    check_rectified(records)
+    if not isinstance(records[-1], Weighted):
+        raise InputError(f"the network ends with {records[-1].place}; end it with a Linear")
+    return records
+
+
+class Builder:
+    """Populations and projections of a network, collected layer by layer."""
+
+    def __init__(
+        self,
+        records: Records,
+        input_shape: tuple[int, ...],
+        leak: Quantity,
+        steps: float,
+        mode: Mode,
+        window: str,
+        dtype: str,
+    ) -> None:
+        self.records, self.input_shape, self.mode = records, input_shape, mode
+        self.leak, self.steps, self.dynamic = leak, steps, window == "dynamic"
+        self.dtype, self.tolerance = dtype, TOLERANCE[dtype]
+        self.populations = [Population(ONSET, (1,), bias_neuron(onset=True))]
+        self.projections: list[Projection] = []
+        self.clocks = {"input": ONSET}
+        self.layers: list[dict[str, Any]] = []
+        self.shapes = {"input": tuple(input_shape)}
+
+    def add(self, record: Record, largest: dict[str, float], margin: float) -> None:
+        """A population and what belongs to it."""
+        self.shapes[record.name] = record.shape
+        if isinstance(record, MaxPool):
+            self._add_pooling(record)
+            return
+        value = bias_value(self.mode)
+        longest = max(margin * largest[record.source], value)
+        if self.clocks[record.source] == ONSET:
+            longest = max(1.0, value)  # pixels lie between 0 and 1
+        length = math.ceil(self.steps * math.log1p(longest))
+        self._add_layer(record, length)
+
+    def _add_pooling(self, record: MaxPool) -> None:
+        kernel = AveragePool2d(
+            record.pool, record.stride, record.padding, record.ceil_mode, divisor_override=1
+        )
+        # Inputs that a pool really has: padding has no neurons.
+        ones = np.ones((1, *self.shapes[record.source]))
+        padded = AveragePool(
+            name="", inputs=(), shape=(), node="", place=record.place, pool=record.pool,
+            stride=record.stride, padding=record.padding, ceil_mode=record.ceil_mode,
+            divisor_override=1,
+        )  # fmt: skip
+        theta = linear(padded, torch.from_numpy(ones))[0].numpy()
+        self.populations.append(
+            Population(record.name, record.shape, last_spike_neuron(), {"theta": theta})
+        )
+        self.projections.append(Projection(record.source, record.name, kernel))
+        self.clocks[record.name] = self.clocks[record.source]
+
+    def _add_layer(self, record: Record, length: int) -> None:
+        name, source = record.name, record.source
+        bias, tick, before = f"{name}_bias", f"{name}_tick", self.clocks[record.source]
+        size, n_source = int(np.prod(record.shape)), int(np.prod(self.shapes[source]))
+        # The tolerance is one of A + 1, and v is smaller than A at the end of the window.
+        theta = -self.tolerance * math.exp(-length / self.steps)
+        limit = {"n_inputs": n_source + 1} if self.dynamic else {"window": length, "ticks": 0}
+        self.populations += [
+            Population(bias, (1,), bias_neuron()),
+            Population(tick, (1,), ticking_neuron(self.leak, self.dynamic), limit),
+            Population(name, record.shape, temporal_neuron(self.leak), {"theta": theta}),
+        ]
+        one, ones = Dense(np.ones((1, 1))), np.ones((size, 1))
+        link = self.projections.append
+        event = "spike" if before == ONSET else "release"
+        link(Projection(before, bias, one, self._bias_step(), event=event))
+        link(Projection(before, tick, one, variable="started", event=event))
+        if self.dynamic:
+            link(Projection(source, tick, Dense(np.ones((1, n_source)))))
+            link(Projection(bias, tick, one))
+            if before != ONSET:  # the ticks of a layer are over when the next one is released
+                link(Projection(tick, before, one, 1, variable="stopped", event="release"))
+        link(Projection(tick, name, Dense(-ones), variable="inhibition", event="release"))
+        link(Projection(tick, name, Dense(ones)))
+        link(Projection(source, name, negated(record)))
+        link(Projection(bias, name, Dense(-self._constant(record))))
+        self.clocks[name] = tick
+        self.layers.append({"name": name, "clock": tick, "source": source, "window": length})
+
+    def _bias_step(self) -> int:
+        """T of the value that the bias neurons code."""
+        return math.ceil(self.steps * math.log1p(bias_value(self.mode)))
+
+    def _constant(self, record: Record) -> np.ndarray:
+        """Weight of the bias neuron into every unit, array (n_units, 1)."""
+        shape = self.shapes[record.source]
+        total = bias_contribution(record, shape, self.steps, self.mode).reshape(-1, 1)
+        return total / math.exp(self._bias_step() / self.steps)
+
+    def _set_ticks(self, ticks: list[int]) -> None:
+        """A clock of a static window ticks as long as the next layer's window lasts."""
+        if self.dynamic:
+            return
+        for layer, number in zip(self.layers, ticks, strict=True):
+            clock = next(p for p in self.populations if p.name == layer["clock"])
+            position = self.populations.index(clock)
+            parameters = {"window": layer["window"], "ticks": number}
+            self.populations[position] = Population(clock.name, (1,), clock.model, parameters)
+
+    def network(
+        self, dt: Quantity, readout: str, largest: dict[str, float], margin: float
+    ) -> SpikingNetwork:
+        """The whole network."""
+        last = self.records[-1]
+        more = math.ceil(self.steps * math.log1p(margin * max(largest[last.name], 0.0)))
+        self._set_ticks([layer["window"] for layer in self.layers[1:]] + [more])
+        self.populations.append(Population(READOUT, last.shape, leaky_integrator(self.leak)))
+        self.projections += [
+            Projection(last.source, READOUT, last.kernel),
+            Projection(f"{last.name}_bias", READOUT, Dense(self._constant(last))),
+        ]
+        least = sum(layer["window"] for layer in self.layers) + 1
+        metadata = {
+            "options": {
+                "leak_ms": float(self.leak / ms),
+                "mode": self.mode,
+                "window": "dynamic" if self.dynamic else "static",
+                "margin": margin,
+            },
+            "activations": {r.name: r.node for r in self.records} | {READOUT: last.node},
+            "largest": largest,
+            "simulation": {
+                "dt_ms": float(dt / ms),
+                "duration_ms": float(dt / ms) * (least + (more if readout == "LS" else 0)),
+                "leak_ms": float(self.leak / ms),
+                "dtype": self.dtype,
+            },
+            "temporal": {
+                "leak": self.steps,
+                "least_steps": 1 if self.dynamic else least,
+                "layers": self.layers,
+                "clocks": {n: c for n, c in self.clocks.items() if c != ONSET},
+                "tolerance": self.tolerance,
+            },
+        }
+        return SpikingNetwork(
+            tuple(self.populations),
+            tuple(self.projections),
+            self.input_shape,
+            Readout(last.name, READOUT, readout),
+            "tdsnn",
+            "reverse",
+            metadata,
+        )
+
+
+def negated(record: Record) -> Kernel:
+    """The kernel of a record with its weights negated."""
+    kernel = record.kernel
+    if isinstance(kernel, (Conv2d, Dense)):
+        return replace(kernel, weights=-kernel.weights)
+    if isinstance(kernel, AveragePool2d):
+        return replace(kernel, scale=-kernel.scale)
+    raise InputError(f"{record.place} ({record.kind}) has no form in a temporal code")
+
+
+def _largest_values(
+    records: Records, images: torch.Tensor, leak: float, mode: Mode, tolerance: float
+) -> dict[str, float]:
+    """Largest value of every population over the calibration images."""
+    if bool((images < 0).any()) or bool((images > 1).any()):
+        raise InputError(
+            "the calibration images hold pixels below 0 or above 1, for which the reverse coding"
+            " has no spike; scale them to lie between 0 and 1, and let the network subtract the"
+            " mean (a BatchNorm2d before its first layer)"
+        )
+    largest: dict[str, float] = {"input": float(images.max())}
+    for batch in torch.split(images, BATCH):
+        values, _ = closed_form(records, batch, leak, mode, tolerance)
+        for record in records:
+            # A max pooling passes on what it gets.
+            found = largest[record.source] if isinstance(record, MaxPool) else 0.0
+            if record.name in values:
+                found = max(0.0, float(values[record.name].max()))
+            largest[record.name] = max(largest.get(record.name, 0.0), found)
+    return largest
+
+
+def _check_options(
+    leak: Quantity, dt: Quantity, mode: str, window: str, margin: float, readout: str, dtype: str
+) -> None:
+    for name, value in (("leak", leak), ("dt", dt)):
+        if not isinstance(value, Quantity) or not value.has_same_dimensions(second):
+            raise InputError(f"{name} must be a quantity such as 10*ms, but got {value!r}")
+        if not value > 0 * second:
+            raise InputError(f"{name} must be positive, but is {value}")
+    if leak < dt:
+        raise InputError(
+            f"the leak ({leak}) must last at least one step of {dt}: with L = {float(leak / dt):g}"
+            " steps one step would more than double the decoded value; use a smaller dt"
+        )
+    for name, value, known in (
+        ("mode", mode, ("compensate", "finetune")),
+        ("window", window, ("static", "dynamic")),
+        ("readout", readout, ("MP", "LS")),
+        ("dtype", dtype, tuple(TOLERANCE)),
+    ):
+        if value not in known:
+            raise InputError(f"{name} of method 'tdsnn' is one of {known}, but got {value!r}")
+    if not (math.isfinite(margin) and margin >= 1):
+        raise InputError(f"margin must be a number >= 1, but is {margin}")

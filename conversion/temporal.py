@@ -1,0 +1,144 @@
+r"""The temporal code in closed form, on layer records: what a ``tdsnn`` network must compute.
+
+With x the values of a layer's inputs and G(x) what their spikes stand for in the next layer,
+
+.. math::
+
+    T(x) = \lceil L \ln(x + 1) \rceil, \quad G(x) = e^{T(x)/L}, \quad
+    A = \sum_j w_j G(x_j) + c, \quad x' = A
+
+with T = 0, G = 1 for x <= 0. The bias neuron contributes c: :math:`b - \sum_j w_j` (``compensate``:
+the offset of G(x), which is about x + 1, is cancelled, at a padded border over the inputs that are
+there) or :math:`b\,G(1)` (``finetune``: the network was trained with G).
+
+Weights often cancel exactly, and a value that comes from one input alone lies on the code's grid:
+there a ceiling would depend on the last bit of a sum. So in the layers
+:math:`T = \lceil L \ln((A + 1)/(1 + \eta)) \rceil`, with a tolerance eta.
+
+========  =====  =========================================================
+symbol    unit   meaning
+========  =====  =========================================================
+L         steps  leak, tau/dt
+A         1      activation of a unit, before its ReLU
+w, b      1      weights and bias of the source network's layer
+c         1      contribution of the layer's bias neuron
+eta       1      tolerance, above the rounding of the precision used
+========  =====  =========================================================
+
+References
+----------
+Zhang et al. 2019 (TDSNN), Eqs. 10-11; ``compensate`` is not in the paper.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from bionet.conversion.records import (
+    AveragePool,
+    Conv,
+    Linear,
+    MaxPool,
+    Record,
+    Records,
+)
+from bionet.errors import InputError
+
+__all__ = ["Mode", "bias_contribution", "bias_value", "closed_form", "linear", "spike_times"]
+
+Mode = Literal["compensate", "finetune"]
+
+
+def spike_times(values: torch.Tensor, leak: float, tolerance: float = 0.0) -> torch.Tensor:
+    """T(x) = ceil(L ln((x + 1)/(1 + tolerance))) as floats; 0 for x <= tolerance."""
+    times = leak * (torch.log1p(values.clamp(min=0)) - math.log1p(tolerance))
+    return torch.ceil(times.clamp(min=0))
+
+
+def linear(record: Record, x: torch.Tensor) -> torch.Tensor:
+    """What a record's synapses add up to, without its bias: tensor (n, *record.shape).
+
+    Parameters
+    ----------
+    record : Record
+        Conv, Linear or AveragePool.
+    x : float64 tensor (n, *source shape)
+    """
+    if isinstance(record, Conv):
+        weights = torch.as_tensor(record.weights, dtype=torch.float64)
+        return F.conv2d(
+            x, weights, None, record.stride, record.padding, record.dilation, record.groups
+        )
+    if isinstance(record, Linear):
+        weights = torch.as_tensor(record.weights, dtype=torch.float64)
+        return F.linear(x.flatten(1), weights)
+    if isinstance(record, AveragePool):
+        options = (record.pool, record.stride, record.padding, record.ceil_mode)
+        options += (record.count_include_pad, record.divisor_override)
+        return F.avg_pool2d(x, *options) * record.scale
+    raise InputError(f"{record.place} ({record.kind}) has no form in a temporal code")
+
+
+def bias_value(mode: Mode) -> float:
+    """The constant value that a bias neuron codes: 0 spikes with the window's first step."""
+    return 0.0 if mode == "compensate" else 1.0
+
+
+def bias_contribution(
+    record: Record, source_shape: tuple[int, ...], leak: float, mode: Mode
+) -> np.ndarray:
+    """c: what the bias neuron adds to A of each unit, float64 array of the record's shape."""
+    bias = getattr(record, "bias", np.zeros(1)).astype(np.float64)
+    bias = bias.reshape(-1, *[1] * (len(record.shape) - 1))
+    if mode == "finetune":
+        return np.broadcast_to(bias * math.exp(math.ceil(leak * math.log(2)) / leak), record.shape)
+    offset = linear(record, torch.ones((1, *source_shape), dtype=torch.float64))[0].numpy()
+    return np.asarray(bias - offset)
+
+
+def closed_form(
+    records: Records,
+    images: torch.Tensor,
+    leak: float,
+    mode: Mode = "compensate",
+    tolerance: float = 1e-9,
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Activations and spike steps of every layer.
+
+    Parameters
+    ----------
+    records : tuple of Record
+        A chain of populations to be.
+    images : tensor (n, *input_shape)
+    leak : float
+        L in steps.
+    mode : {"compensate", "finetune"}
+    tolerance : float
+        eta; of A + 1, in the layers but not in the input.
+
+    Returns
+    -------
+    activations : dict of str to float64 tensor (n, *shape)
+        A of every population but the max poolings.
+    steps : dict of str to float64 tensor (n, *shape)
+        T of every population, the input included.
+    """
+    activations: dict[str, torch.Tensor] = {}
+    steps = {"input": spike_times(images.double(), leak)}
+    for record in records:
+        before = steps[record.source]
+        if isinstance(record, MaxPool):
+            options = (record.pool, record.stride, record.padding)
+            steps[record.name] = F.max_pool2d(before, *options, ceil_mode=record.ceil_mode)
+            continue
+        shape = tuple(before.shape[1:])
+        constant = torch.tensor(bias_contribution(record, shape, leak, mode))
+        total = linear(record, torch.exp(before / leak)) + constant
+        activations[record.name] = total
+        steps[record.name] = spike_times(total, leak, tolerance)
+    return activations, steps

@@ -1,0 +1,133 @@
+r"""Training with the temporal code in place: the activation G and its gradient.
+
+.. math:: G(x) = e^{\lceil L \ln(x + 1) \rceil / L} \;(x \ge 0), \qquad G(x) = 1 \;(x < 0)
+
+stands before every synapse layer, and a bias b contributes b G(1), as in the spiking network. The
+ceiling counts as the identity in the gradient (straight-through), so that for x > 0
+
+.. math:: \frac{dG}{dx} = \frac{G(x)}{x + 1} \approx 1
+
+A network trained so has the same parameters, under the same names, as the network without G;
+``bionet.convert(net, "tdsnn", mode="finetune", leak=...)`` takes that one.
+
+References
+----------
+Zhang et al. 2019 (TDSNN), Eqs. 10-11.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from bionet.errors import InputError
+
+__all__ = ["TemporalActivation", "temporal_network"]
+
+SYNAPSES = (nn.Conv2d, nn.Linear, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+OTHERS = (nn.ReLU, nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Dropout, nn.Identity)
+
+
+class StraightCeiling(torch.autograd.Function):
+    """The ceiling, whose gradient is that of the identity."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        """ceil(x)."""
+        del ctx
+        return torch.ceil(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        """The gradient as it comes."""
+        del ctx
+        return gradient
+
+
+class TemporalActivation(nn.Module):
+    """G(x): what the spike of a unit of activation x stands for in the next layer.
+
+    Parameters
+    ----------
+    leak : float
+        L in steps.
+
+    Raises
+    ------
+    InputError
+        If the leak is less than one step.
+    """
+
+    def __init__(self, leak: float) -> None:
+        super().__init__()
+        if not (math.isfinite(leak) and leak >= 1):
+            raise InputError(f"leak must be a number of steps >= 1, but is {leak}")
+        self.leak = float(leak)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """G(x), of the same shape."""
+        steps = StraightCeiling.apply(self.leak * torch.log1p(x.clamp(min=0)))
+        return torch.exp(steps / self.leak)
+
+
+class TemporalSynapses(nn.Module):
+    """A synapse layer of G(x), its bias an input of value 1."""
+
+    def __init__(self, layer: nn.Module, leak: float) -> None:
+        super().__init__()
+        self.layer, self.code = layer, TemporalActivation(leak)
+        self.one = math.exp(math.ceil(leak * math.log(2)) / leak)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """W G(x) + b G(1)."""
+        total = self.layer(self.code(x))
+        bias = getattr(self.layer, "bias", None)
+        if bias is None:
+            return torch.as_tensor(total)
+        shape = (-1, 1, 1) if isinstance(self.layer, nn.Conv2d) else (-1,)
+        return torch.as_tensor(total + (self.one - 1) * bias.reshape(shape))
+
+
+def temporal_network(net: nn.Module, leak: float) -> nn.Module:
+    """The network with G before every synapse layer; it shares its parameters with ``net``.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Of convolutions, fully connected layers, ReLUs and poolings, all of them modules.
+    leak : float
+        L in steps.
+
+    Returns
+    -------
+    torch.nn.Module
+        Training it trains ``net``.
+
+    Raises
+    ------
+    InputError
+        Naming what has no form in a temporal code.
+    """
+    graph = fx.symbolic_trace(net)
+    modules = dict(graph.named_modules())
+    for node in graph.graph.nodes:
+        if node.op == "call_module" and isinstance(modules[str(node.target)], SYNAPSES):
+            name = f"temporal_{str(node.target).replace('.', '_')}"
+            graph.add_submodule(name, TemporalSynapses(modules[str(node.target)], leak))
+            node.target = name
+        elif node.op == "call_module" and not isinstance(modules[str(node.target)], OTHERS):
+            kind = type(modules[str(node.target)]).__name__
+            raise InputError(
+                f"layer {node.target!r} ({kind}) has no form in a temporal code; fold a"
+                " BatchNorm2d into the layer before it, and train with ReLU and pooling modules"
+            )
+        elif node.op == "call_function" and "pool" in str(node.target):
+            raise InputError(
+                f"the function {node.name!r} pools without a module; use nn.AvgPool2d or"
+                " nn.MaxPool2d, so that the temporal code can be put before it"
+            )
+    graph.recompile()
+    return graph
