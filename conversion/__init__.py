@@ -25,9 +25,9 @@ from bionet.conversion.rate import convert_rate
 from bionet.conversion.scales import activation_scales, normalise_weights
 from bionet.conversion.softmax import with_softmax
 from bionet.conversion.steps import fold_batchnorm, population_records
-from bionet.conversion.termapping import convert_termapping
 from bionet.conversion.tdsnn import convert_tdsnn
 from bionet.conversion.temporal_activation import TemporalActivation, temporal_network
+from bionet.conversion.termapping import convert_termapping
 from bionet.conversion.trace import Trace, trace
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
