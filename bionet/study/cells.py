@@ -122,7 +122,7 @@ def check_folder(folder: Path, study: Study, cells: tuple[Cell, ...]) -> None:
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"--out: {folder / STUDY} is damaged ({error})") from error
     mine = json.loads(json.dumps(study.plain()))
-    different = [key for key in mine if plain.get(key) != mine[key]]
+    different = [k for k in mine if k != "description" and plain.get(k) != mine[k]]
     if different or keys != [cell.key for cell in cells]:
         what = f"{different[0]!r}" if different else "the weights, the images or BioNet's version"
         raise InputError(

@@ -201,7 +201,7 @@ def programs(cells: Sequence[Cell]) -> list[Cell]:
 def _on_processes(jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
     """Tasks in processes of joblib's loky; with one job in this process."""
     from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import BrokenProcessPool
+    from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
     with Parallel(
         n_jobs=jobs, backend="loky", return_as="generator_unordered", batch_size=1
@@ -211,9 +211,12 @@ def _on_processes(jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
             try:
                 yield from parallel(delayed(work)(folder, task) for task in tasks)
             except BrokenProcessPool as error:
+                killed = isinstance(error, TerminatedWorkerError)
+                what = f"the worker processes failed ({error})"
+                what = "a worker process was killed, perhaps for want of memory" if killed else what
                 raise BioNetError(
-                    "a worker process was killed, perhaps for want of memory; what is finished is"
-                    f" kept in {folder}: run the study again, with fewer jobs"
+                    f"{what}; what is finished is kept in {folder}: run the study again, with"
+                    " fewer jobs"
                 ) from error
 
         yield results
