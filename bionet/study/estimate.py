@@ -28,7 +28,7 @@ __all__ = ["Estimate", "estimate"]
 UPDATES_PER_SECOND = {"cpp_standalone": 8e7, "cython": 1e7, "numpy": 2e6}
 COMPILE_SECONDS = 25.0  # of one core
 START_SECONDS = 1.0  # of a cell: reading the network, writing the program's values
-PROCESS_BYTES = 350 * 2**20  # Python with Brian2 and what it imports
+PROCESS_BYTES = 250 * 2**20  # Python with Brian2 and what it imports
 STATE_BYTES = 32  # of a unit and lane: potential, drive, thresholds, spikes, noise
 
 

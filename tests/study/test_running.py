@@ -275,3 +275,35 @@ def test_bad_commands_end_with_one_line(there, capsys, arguments, message):
     assert cli.main(["study", *arguments]) == 2
     errors = capsys.readouterr().err
     assert message in errors and errors.count("\n") == 1
+
+
+COMPILED = """
+name = "compiled"
+data = "pictures.npz"
+images = 9
+seeds = [0, 1]
+[calibration]
+images = 10
+[[network]]
+name = "tiny_study_net:make"
+[[method]]
+name = "rate"
+codings = ["poisson"]
+duration = "12ms"
+[[perturbation]]
+name = "membrane_noise"
+levels = [0, 0.1, 0.3]
+with = [{name = "synaptic_failure", level = 0.1}]
+"""
+
+
+@pytest.mark.slow
+def test_one_program_serves_all_levels_and_seeds_and_gives_the_spikes_of_numpy(there, tmp_path):
+    (there / "compiled.toml").write_text(COMPILED)
+    (there / "plain.toml").write_text('device = "numpy"\n' + COMPILED)
+    compiled = study.run("compiled.toml", tmp_path / "compiled", jobs=2)
+    assert (compiled.compile_seconds == 0).all()  # it was compiled before the cells were shared
+    plain = study.run("plain.toml", tmp_path / "plain", jobs=1)
+    own = [*TIMING, "device", "lanes", "cell"]
+    pd.testing.assert_frame_equal(compiled.drop(columns=own), plain.drop(columns=own))
+    assert compiled.spikes_per_image.nunique() == len(compiled)
