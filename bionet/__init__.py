@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from bionet.errors import BioNetError, InputError
 
 if TYPE_CHECKING:
-    from bionet import conversion, datasets, equations, figures, train, zoo
+    from bionet import conversion, datasets, equations, figures, perturbations, study, train, zoo
     from bionet.audit import Audit, audit
     from bionet.build import build
     from bionet.conversion import convert
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Readout,
         SpikingNetwork,
     )
+    from bionet.perturbations import perturb
     from bionet.recording import Recording
     from bionet.simulate import simulate
     from bionet.synapses import SharedSynapses
@@ -73,7 +74,10 @@ __all__ = [
     "datasets",
     "equations",
     "figures",
+    "perturb",
+    "perturbations",
     "simulate",
+    "study",
     "train",
     "zoo",
 ]
@@ -100,9 +104,19 @@ _HOME = dict.fromkeys(_NETWORK, "bionet.network") | {
     "audit": "bionet.audit",
     "build": "bionet.build",
     "convert": "bionet.conversion",
+    "perturb": "bionet.perturbations",
     "simulate": "bionet.simulate",
 }
-_MODULES = ("conversion", "datasets", "equations", "figures", "train", "zoo")
+_MODULES = (
+    "conversion",
+    "datasets",
+    "equations",
+    "figures",
+    "perturbations",
+    "study",
+    "train",
+    "zoo",
+)
 
 
 class _Package(types.ModuleType):

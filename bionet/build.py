@@ -19,7 +19,14 @@ from bionet.layout import to_channel_last, torch_index
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.plan import Plan, check_images, make_plan, own_times
 from bionet.presentation import Presentation, PresentationEnd, Reset
-from bionet.randomness import COUNTER_UNIFORM, image_streams, replace_rand, uses_rand
+from bionet.randomness import (
+    COUNTER_NORMAL,
+    COUNTER_UNIFORM,
+    first_site,
+    image_streams,
+    replace_rand,
+    uses_rand,
+)
 from bionet.synapses import SharedSynapses
 
 __all__ = ["Built", "assemble", "build", "input_population", "recorded"]
@@ -155,15 +162,16 @@ def _equations(population: Population, plan: Plan, driven: bool) -> Equations:
 def _group(population: Population, plan: Plan, clock: Any, driven: bool) -> Any:
     model = population.model
     name = population.name
+    site = first_site(name)
     group = brian2.NeuronGroup(
         population.size * plan.lanes,
         _equations(population, plan, driven),
-        threshold=replace_rand(model.threshold),
-        reset=replace_rand(model.reset, 10) or ("" if model.threshold else None),
+        threshold=replace_rand(model.threshold, site),
+        reset=replace_rand(model.reset, site + 10) or ("" if model.threshold else None),
         refractory=model.refractory if model.refractory is not None else False,
-        events={e: replace_rand(code, 30) for e, code in model.events.items()},
+        events={e: replace_rand(code, site + 30) for e, code in model.events.items()},
         method=model.method,
-        namespace={"counter_uniform": COUNTER_UNIFORM},
+        namespace={"counter_uniform": COUNTER_UNIFORM, "counter_normal": COUNTER_NORMAL},
         dtype=_dtypes(model, plan),
         clock=clock,
         name=name,
@@ -176,7 +184,7 @@ def _group(population: Population, plan: Plan, clock: Any, driven: bool) -> Any:
         group.variables["unit"].set_value(np.tile(torch_index(population.shape), plan.lanes))
     if model.update:
         group.run_regularly(
-            replace_rand(model.update, 20),
+            replace_rand(model.update, site + 20),
             clock=clock,
             when=f"update_{name}",
             name=f"{name}_update",

@@ -38,7 +38,14 @@ from bionet.network import SpikingNetwork
 from bionet.plan import Plan
 from bionet.randomness import uses_rand
 
-__all__ = ["Program", "cache_folder", "program_values", "ready_program", "structure"]
+__all__ = [
+    "Program",
+    "cache_folder",
+    "program_folder",
+    "program_values",
+    "ready_program",
+    "structure",
+]
 
 COMPILE_ARGUMENTS = (
     "-O3",
@@ -218,6 +225,12 @@ def fingerprint() -> dict[str, str]:
     }
 
 
+def program_folder(snn: SpikingNetwork, plan: Plan) -> Path:
+    """Where the program for a network and a plan is, or will be, in the cache."""
+    key = hashlib.sha256(json.dumps(structure(snn, plan), sort_keys=True).encode()).hexdigest()[:24]
+    return cache_folder() / key
+
+
 def ready_program(
     snn: SpikingNetwork, plan: Plan, on_compile: Callable[[], None] | None = None
 ) -> Program:
@@ -235,8 +248,7 @@ def ready_program(
     BioNetError
         If code generation or compilation fails.
     """
-    key = hashlib.sha256(json.dumps(structure(snn, plan), sort_keys=True).encode()).hexdigest()[:24]
-    folder = cache_folder() / key
+    folder = program_folder(snn, plan)
     if not (folder / "manifest.json").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):

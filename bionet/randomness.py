@@ -6,17 +6,34 @@ model apart. A Poisson train is therefore the same on every device, for any numb
 threads, and when one image is simulated again alone. Brian2's own ``rand()`` draws from one
 sequence per process (or thread), so its trains depend on all of these.
 
-The mixing function is the 32-bit finaliser ``lowbias32`` (Wellons 2018, hash prospector).
+``randn()`` is the normal quantile of such a number. It is computed from additions,
+multiplications, divisions and square roots alone, which round the same way everywhere: the
+logarithms and cosines of a Box-Muller transform differ in their last bit between NumPy and the
+C library, and with them some spikes.
+
+References
+----------
+The mixing function is the 32-bit finaliser ``lowbias32`` (C. Wellons 2018, hash prospector).
+The quantile: M. Giles, Approximating the erfinv function, GPU Computing Gems 2 (2010), Table 5;
+its relative error is below 1e-6.
 """
 
 from __future__ import annotations
 
 import re
+import zlib
 
 import numpy as np
 from brian2.core.functions import Function
 
-__all__ = ["COUNTER_UNIFORM", "image_streams", "replace_rand", "uses_rand"]
+__all__ = [
+    "COUNTER_NORMAL",
+    "COUNTER_UNIFORM",
+    "first_site",
+    "image_streams",
+    "replace_rand",
+    "uses_rand",
+]
 
 _CPP = """
 static inline uint32_t _bionet_mix(uint32_t h) {
@@ -29,6 +46,63 @@ static inline double counter_uniform(int32_t stream, int32_t unit, int32_t step,
     return h * (1.0 / 4294967296.0);
 }
 """
+
+# Giles's polynomials, from the highest power on: in w - 5/2 where w < 5, in sqrt(w) - 3 elsewhere.
+_CENTRE = (
+    2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087,
+    -0.00125372503, -0.00417768164, 0.246640727, 1.50140941,
+)  # fmt: skip
+_TAIL = (
+    -0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773,
+    -0.0076224613, 0.00943887047, 1.00167406, 2.83297682,
+)  # fmt: skip
+_SERIES = tuple(1.0 / k for k in (13, 11, 9, 7, 5, 3, 1))  # artanh(s) / s in powers of s * s
+_SQRT_2, _LOG_2 = 1.4142135623730951, 0.6931471805599453
+
+
+def _horner(coefficients: tuple[float, ...], variable: str) -> str:
+    """A polynomial as C++, in the order in which NumPy computes it below."""
+    text = repr(coefficients[0])
+    for coefficient in coefficients[1:]:
+        text = f"({text} * {variable} + {coefficient!r})"
+    return text
+
+
+_CPP_NORMAL = f"""
+static inline double counter_normal(int32_t stream, int32_t unit, int32_t step, int32_t site) {{
+    const double x = (counter_uniform(stream, unit, step, site) * 2.0 - 1.0) + {2.0**-32!r};
+    const double y = (1.0 - x) * (1.0 + x);
+    uint64_t bits;
+    std::memcpy(&bits, &y, 8);
+    int32_t power = int32_t(bits >> 52) - 1023;
+    bits = (bits & 0xfffffffffffffULL) | 0x3ff0000000000000ULL;
+    double m;
+    std::memcpy(&m, &bits, 8);
+    const bool large = m > {_SQRT_2!r};
+    m = large ? m * 0.5 : m;
+    power = large ? power + 1 : power;
+    const double s = (m - 1.0) / (m + 1.0);
+    const double q = s * s;
+    const double w = -(power * {_LOG_2!r} + 2.0 * s * {_horner(_SERIES, "q")});
+    const double c = w - 2.5;
+    const double t = std::sqrt(w) - 3.0;
+    const double near_ = {_horner(_CENTRE, "c")};
+    const double far_ = {_horner(_TAIL, "t")};
+    return {_SQRT_2!r} * (x * (w < 5.0 ? near_ : far_));
+}}
+"""
+
+_CYTHON_NORMAL = f'''
+cdef extern from *:
+    """
+#include <stdint.h>
+#include <cstring>
+#include <cmath>
+{_CPP.replace("_bionet_mix", "_bionet_mix_n").replace("counter_uniform", "_counter_uniform_n")}
+{_CPP_NORMAL.replace("counter_uniform", "_counter_uniform_n")}
+    """
+    double counter_normal(int stream, int unit, int step, int site)
+'''
 
 _CYTHON = f'''
 cdef extern from *:
@@ -80,26 +154,78 @@ COUNTER_UNIFORM.implementations.add_numpy_implementation(counter_uniform)
 COUNTER_UNIFORM.implementations.add_implementation("cpp", _CPP)
 COUNTER_UNIFORM.implementations.add_implementation("cython", _CYTHON)
 
-_RAND = re.compile(r"\brand\(\)")
+
+def counter_normal(stream: np.ndarray, unit: np.ndarray, step: np.ndarray, site: int) -> np.ndarray:
+    """Standard normal numbers, a pure function of its arguments.
+
+    Parameters
+    ----------
+    stream, unit, step, site : int arrays or ints
+        Broadcast against each other.
+
+    Returns
+    -------
+    float64 array
+    """
+    x = (counter_uniform(stream, unit, step, site) * 2.0 - 1.0) + 2.0**-32
+    m, power = np.frexp((1.0 - x) * (1.0 + x))
+    m, power = m * 2.0, power - 1
+    large = m > _SQRT_2
+    m, power = np.where(large, m * 0.5, m), np.where(large, power + 1, power)
+    s = (m - 1.0) / (m + 1.0)
+    w = -(power * _LOG_2 + 2.0 * s * _polynomial(_SERIES, s * s))
+    near, far = _polynomial(_CENTRE, w - 2.5), _polynomial(_TAIL, np.sqrt(w) - 3.0)
+    return np.asarray(_SQRT_2 * (x * np.where(w < 5.0, near, far)))
+
+
+def _polynomial(coefficients: tuple[float, ...], x: np.ndarray) -> np.ndarray:
+    value = np.full_like(x, coefficients[0])
+    for coefficient in coefficients[1:]:
+        value = value * x + coefficient
+    return value
+
+
+COUNTER_NORMAL = Function(
+    counter_normal,
+    arg_units=[1, 1, 1, 1],
+    arg_types=["integer"] * 4,
+    return_unit=1,
+    return_type="float",
+)
+COUNTER_NORMAL.implementations.add_numpy_implementation(counter_normal)
+COUNTER_NORMAL.implementations.add_implementation(
+    "cpp", _CPP_NORMAL, dependencies={"counter_uniform": COUNTER_UNIFORM}
+)
+COUNTER_NORMAL.implementations.add_implementation("cython", _CYTHON_NORMAL)
+
+_RAND = re.compile(r"\brand(n?)\(\)")
 
 
 def uses_rand(*codes: str | None) -> bool:
-    """Whether any of the strings calls ``rand()``."""
+    """Whether any of the strings calls ``rand()`` or ``randn()``."""
     return any(code is not None and _RAND.search(code) for code in codes)
 
 
 def replace_rand(code: str | None, first_site: int = 0) -> str | None:
-    """The string with each ``rand()`` replaced by the counter-based generator."""
+    """The string with each ``rand()`` and ``randn()`` replaced by the counter-based generators."""
     if code is None:
         return None
     site = first_site
 
-    def call(_: re.Match[str]) -> str:
+    def call(found: re.Match[str]) -> str:
         nonlocal site
         site += 1
-        return f"counter_uniform(stream, unit, step, {site})"
+        return f"counter_{'normal' if found[1] else 'uniform'}(stream, unit, step, {site})"
 
     return _RAND.sub(call, code)
+
+
+def first_site(population: str) -> int:
+    """Where the numbering of a population's ``rand()`` calls begins: 0 for the input.
+
+    Without it, unit 7 of two layers would draw the same numbers.
+    """
+    return 0 if population == "input" else (zlib.crc32(population.encode()) % 2**24 + 1) * 64
 
 
 def image_streams(seed: int, images: np.ndarray) -> np.ndarray:

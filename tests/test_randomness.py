@@ -62,7 +62,8 @@ def test_streams_differ_by_image_and_seed():
 
 
 def test_rand_is_replaced_site_by_site():
-    assert uses_rand(None, "v > rand()") and not uses_rand(None, "v > randn()", "strand()")
+    assert uses_rand(None, "v > rand()") and not uses_rand(None, "v > 1", "strand()")
+    assert uses_rand("v += randn()")
     replaced = replace_rand("rand() < 0.5 and rand() > v", 10)
     assert replaced == (
         "counter_uniform(stream, unit, step, 11) < 0.5 and counter_uniform(stream, unit, step, 12)"

@@ -1,0 +1,140 @@
+"""``bionet study``: many simulations from one TOML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bionet.commands import options as o
+from bionet.commands.outputs import check_writable
+from bionet.errors import InputError
+from bionet.report import describe, write_run
+
+if TYPE_CHECKING:
+    from bionet.study import Study
+
+__all__ = ["study"]
+
+
+def study(
+    context: typer.Context,
+    file: Annotated[
+        str | None, typer.Argument(metavar="STUDY", help="A TOML file, or a name from --list.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the results; a part is completed.  [default: runs/NAME]"),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes.  [default: as many as cores]")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler, tcp://HOST:8786.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print cells, time and memory; simulate nothing.")
+    ] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the ready studies.")] = False,
+    data_dir: o.DataDir = None,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Noted in run.json; a study's seeds stand in its file.")
+    ] = 0,
+    progress: o.ProgressBar = True,
+) -> None:
+    """Run a study: network x method x coding x perturbation x level x seed."""
+    if listed:
+        _list()
+        return
+    if file is None:
+        raise InputError("STUDY is missing: give a TOML file, or a name from bionet study --list")
+    from bionet import study as studies
+
+    chosen = studies.load(file)
+    folder = out or Path("runs") / chosen.name
+    check_writable(folder)
+    console = Console()
+    if dry_run:
+        _estimate(chosen, folder, jobs, data_dir, console)
+        return
+    try:
+        found = studies.run(
+            chosen, folder, jobs=jobs, scheduler=scheduler, data_dir=data_dir, progress=progress
+        )
+    except KeyboardInterrupt:
+        typer.echo(f"finished cells are kept in {folder}; the same command goes on", err=True)
+        raise
+    write_run(
+        folder / "run.json",
+        describe(
+            "study",
+            context.params | {"study": chosen.plain()},
+            network=", ".join(n["name"] for n in chosen.networks),
+            method=", ".join(m["label"] for m in chosen.methods),
+            device=chosen.settings["device"],
+            images=len(chosen.images),
+            seconds=float(found.run_seconds.sum()),
+        ),
+    )
+    console.print(_table(studies.summary(found), f"{chosen.name}: {chosen.description}"))
+    typer.echo(f"{len(found)} cells: {folder}/results.parquet, {folder}/results.csv")
+
+
+def _list() -> None:
+    """The ready studies, with what their files say of them."""
+    import tomllib
+
+    from bionet.study.specification import ready_studies
+
+    table = Table("study", "what it asks", box=None)
+    for name, path in ready_studies().items():
+        table.add_row(name, tomllib.loads(path.read_text(encoding="utf-8"))["description"])
+    Console().print(table)
+
+
+def _estimate(
+    chosen: Study, folder: Path, jobs: int | None, data_dir: Path | None, console: Console
+) -> None:
+    from bionet.plan import available_cores
+    from bionet.study.cells import check_folder
+    from bionet.study.estimate import estimate
+    from bionet.study.materials import gather
+    from bionet.study.running import duration_text
+
+    materials = gather(chosen, data_dir)
+    check_folder(folder, chosen, materials.cells)
+    jobs = jobs or available_cores()
+    found = estimate(materials, folder, jobs)
+    table = Table("network", "method", "coding", "cells left", "steps", "a cell", title=chosen.name)
+    for row in found.rows:
+        table.add_row(
+            row["network"], row["method"], row["coding"], f"{row['cells']:,}", f"{row['steps']:,}",
+            duration_text(row["seconds"]),
+        )  # fmt: skip
+    console.print(table)
+    source = "speed of the finished cells" if found.measured else "speed of LeNet-5"
+    console.print(
+        f"cells: {found.cells:,}, of which {found.done:,} are finished\n"
+        f"programs to compile: {found.programs} at most\n"
+        f"time: about {duration_text(found.seconds)} with {jobs} jobs ({source}), and the"
+        " conversions\n"
+        f"memory: about {found.memory / 1e9:.1f} GB"
+    )
+
+
+def _table(short: object, title: str) -> Table:
+    """The summary, for people."""
+    table = Table(title=title, title_justify="left")
+    for name in ("method", "coding", "perturbation", "level", "accuracy", "95 %", "latency"):
+        table.add_column(name, justify="left" if name in ("method", "coding") else "right")
+    for row in short.itertuples():  # type: ignore[attr-defined]
+        unit = "" if row.unit == "1" else f" {row.unit}"
+        table.add_row(
+            row.method, row.coding, row.perturbation, f"{row.level:g}{unit}",
+            f"{100 * row.accuracy:.1f} %", f"{100 * row.low:.1f} to {100 * row.high:.1f}",
+            f"{row.latency_ms:.0f} ms",
+        )  # fmt: skip
+    return table

@@ -1,0 +1,173 @@
+"""Perturbations of spiking networks and of images, as changes to equations and parameters.
+
+:func:`perturb` gives a network that runs on every device and draws the same random numbers on
+all of them. A perturbation of one's own is a subclass of :class:`NetworkPerturbation` or
+:class:`ImagePerturbation`; see ``docs/perturbations.md``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from bionet.errors import InputError
+from bionet.network import SpikingNetwork
+from bionet.perturbations.base import ImagePerturbation, NetworkPerturbation, Perturbation
+from bionet.perturbations.images import Blur, Contrast, GaussianNoise, Occlusion, SaltAndPepper
+from bionet.perturbations.membrane import (
+    DeadUnits,
+    MembraneLeak,
+    MembraneNoise,
+    RefractoryPeriod,
+    ThresholdSpread,
+)
+from bionet.perturbations.transmission import (
+    BackgroundSpikes,
+    SpikeTimeJitter,
+    SynapticFailure,
+    TransmissionDelay,
+    relays,
+)
+from bionet.perturbations.weights import CoarserTimeStep, WeightNoise, WeightQuantisation
+
+__all__ = [
+    "PERTURBATIONS",
+    "BackgroundSpikes",
+    "Blur",
+    "CoarserTimeStep",
+    "Contrast",
+    "DeadUnits",
+    "GaussianNoise",
+    "ImagePerturbation",
+    "MembraneLeak",
+    "MembraneNoise",
+    "NetworkPerturbation",
+    "Occlusion",
+    "Perturbation",
+    "RefractoryPeriod",
+    "SaltAndPepper",
+    "SpikeTimeJitter",
+    "SynapticFailure",
+    "ThresholdSpread",
+    "TransmissionDelay",
+    "WeightNoise",
+    "WeightQuantisation",
+    "find",
+    "perturb",
+    "relays",
+]
+
+PERTURBATIONS: Mapping[str, type[Perturbation]] = MappingProxyType(
+    {
+        kind.name: kind
+        for kind in (
+            MembraneNoise,
+            MembraneLeak,
+            ThresholdSpread,
+            RefractoryPeriod,
+            DeadUnits,
+            SpikeTimeJitter,
+            SynapticFailure,
+            BackgroundSpikes,
+            TransmissionDelay,
+            WeightNoise,
+            WeightQuantisation,
+            CoarserTimeStep,
+            GaussianNoise,
+            SaltAndPepper,
+            Occlusion,
+            Contrast,
+            Blur,
+        )
+    }
+)
+
+
+def find(name: str) -> type[Perturbation]:
+    """The perturbation of a name, or a user's own as ``module:Class``.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if name in PERTURBATIONS:
+        return PERTURBATIONS[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        known = ", ".join(PERTURBATIONS)
+        raise InputError(f"unknown perturbation {name!r}; known are {known}, or module:Class")
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        kind = getattr(importlib.import_module(module), attribute)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise InputError(f"perturbation {name!r} could not be imported ({reason})") from error
+    if not (isinstance(kind, type) and issubclass(kind, Perturbation)):
+        raise InputError(
+            f"perturbation {name!r} must be a subclass of bionet.perturbations.NetworkPerturbation"
+            " or ImagePerturbation"
+        )
+    return kind
+
+
+def perturb(
+    snn: SpikingNetwork,
+    perturbations: Sequence[NetworkPerturbation],
+    seed: int = 0,
+    coding: str | None = None,
+) -> SpikingNetwork:
+    """A network with perturbations, one after another.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+        Is not changed.
+    perturbations : sequence of NetworkPerturbation
+    seed : int
+        Selects what is drawn once; what is drawn in every step follows the seed of the simulation.
+    coding : str, optional
+        Input coding of the simulations to come; the network's own by default. Where it has spikes,
+        the input's spikes are perturbed like all others.
+
+    Returns
+    -------
+    SpikingNetwork
+        ``metadata["perturbations"]`` lists name, level, unit and seed.
+
+    Raises
+    ------
+    InputError
+        If a perturbation acts on images, or does not fit the network.
+
+    Examples
+    --------
+    >>> noisy = perturb(snn, [MembraneNoise(0.1), DeadUnits(0.05)], seed=0)  # doctest: +SKIP
+    """
+    if isinstance(seed, bool) or int(seed) != seed or seed < 0:
+        raise InputError(f"seed must be a whole number >= 0, but is {seed}")
+    snn = replace(snn, coding=coding or snn.coding)
+    for perturbation in perturbations:
+        if isinstance(perturbation, ImagePerturbation):
+            raise InputError(
+                f"{perturbation.name} acts on images:"
+                f" images = {type(perturbation).__name__}(...).apply(images)"
+            )
+        if not isinstance(perturbation, NetworkPerturbation):
+            raise InputError(f"perturb expected a NetworkPerturbation, but got {perturbation!r}")
+        perturbation.check_names(snn)
+        snn = perturbation.apply(snn, int(seed))
+        note = {
+            "name": perturbation.name or type(perturbation).__name__,
+            "level": perturbation.number,
+            "unit": perturbation.unit,
+            "seed": int(seed),
+        }
+        noted = [*snn.metadata.get("perturbations", []), note]
+        snn = replace(snn, metadata={**snn.metadata, "perturbations": noted})
+    return snn

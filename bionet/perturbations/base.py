@@ -1,0 +1,209 @@
+"""What every perturbation is: a level with a unit and a range, and what it does with it."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from brian2 import Hz, Quantity, ms
+from brian2.units.fundamentalunits import have_same_dimensions
+
+from bionet.equations import NeuronModel
+from bionet.errors import InputError
+from bionet.network import Population, SpikingNetwork
+
+__all__ = [
+    "ImagePerturbation",
+    "NetworkPerturbation",
+    "Perturbation",
+    "change_populations",
+    "generator",
+    "median_threshold",
+]
+
+UNITS: dict[str, Quantity] = {"ms": ms, "Hz": Hz}
+
+
+@dataclass(frozen=True)
+class Perturbation(ABC):
+    """A disturbance of one strength.
+
+    Parameters
+    ----------
+    level : number or Quantity
+        Its strength, in the class's ``unit``: a Brian2 quantity where that is a time or a rate.
+
+    Attributes
+    ----------
+    name : str
+        What studies call it.
+    unit : str
+        ``"1"`` for a plain number.
+    least, most : float
+        Range of the level, in its unit.
+    whole : bool
+        Whether the level is a whole number.
+    structural : bool
+        Whether a level changes the compiled program and not only the values that it takes.
+    source : str
+        Where the disturbance is described.
+
+    Raises
+    ------
+    InputError
+        If the level has another unit or lies out of range.
+    """
+
+    level: Any
+    name: ClassVar[str] = ""
+    unit: ClassVar[str] = "1"
+    least: ClassVar[float] = 0.0
+    most: ClassVar[float] = math.inf
+    whole: ClassVar[bool] = False
+    structural: ClassVar[bool] = False
+    source: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        expected = UNITS.get(self.unit, 1.0)
+        number = isinstance(self.level, (int, float, np.number, Quantity))
+        if isinstance(self.level, bool) or not number or np.ndim(self.level):
+            raise InputError(f"{self.name}: the level must be one number, but is {self.level!r}")
+        if not have_same_dimensions(self.level, expected):
+            example = f"2*{self.unit}" if self.unit in UNITS else "a plain number"
+            raise InputError(
+                f"{self.name}: the level needs the unit {self.unit} ({example}), got {self.level!r}"
+            )
+        if not self.least <= self.number <= self.most:  # so that NaN fails too
+            limit = f">= {self.least:g}"
+            limit += f" and <= {self.most:g}" if math.isfinite(self.most) else ""
+            unit = "" if self.unit == "1" else f" {self.unit}"
+            raise InputError(f"{self.name}: level {self.number:g}{unit} is not {limit}{unit}")
+        if not math.isfinite(self.number) or (self.whole and self.number != round(self.number)):
+            kind = "a whole number" if self.whole else "finite"
+            raise InputError(f"{self.name}: the level must be {kind}, but is {self.level}")
+
+    @classmethod
+    def of(cls, number: float, **options: Any) -> Any:
+        """The perturbation with a level given as a plain number in the class's unit."""
+        return cls(number * UNITS.get(cls.unit, 1), **options)
+
+    @property
+    def number(self) -> float:
+        """The level as a plain number in the class's unit."""
+        return float(self.level / UNITS.get(self.unit, 1.0))
+
+
+@dataclass(frozen=True)
+class NetworkPerturbation(Perturbation):
+    """A perturbation of a network's equations, parameters or weights.
+
+    Parameters
+    ----------
+    level : number or Quantity
+    populations : tuple of str, optional
+        Only these, ``"input"`` among them; by default all that it concerns.
+    """
+
+    populations: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.populations is not None:
+            object.__setattr__(self, "populations", tuple(self.populations))
+
+    @abstractmethod
+    def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
+        """The perturbed network.
+
+        Parameters
+        ----------
+        snn : SpikingNetwork
+            Is not changed; its ``coding`` is that of the simulation.
+        seed : int
+            Selects what is drawn once (thresholds, dead units, weights). What is drawn in every
+            step follows the seed of the simulation.
+        """
+
+    def concerns(self, name: str) -> bool:
+        """Whether a population is among the chosen ones."""
+        return self.populations is None or name in self.populations
+
+    def check_names(self, snn: SpikingNetwork) -> None:
+        """Refuse names that the network does not have."""
+        for name in self.populations or ():
+            if name != "input":
+                snn.population(name)
+
+
+@dataclass(frozen=True)
+class ImagePerturbation(Perturbation):
+    """A perturbation of images: pixels in [0, 1] go in and come out."""
+
+    def apply(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
+        """The perturbed images.
+
+        Parameters
+        ----------
+        images : array (n, channels, height, width)
+            Pixels in [0, 1]; they stay as they are.
+        seed : int
+            With the position of an image it selects its random numbers.
+
+        Returns
+        -------
+        float32 array (n, channels, height, width)
+        """
+        images = np.asarray(images)
+        if images.ndim != 4:
+            raise InputError(
+                f"{self.name}: images must have the shape (n, channels, height, width),"
+                f" but have {images.shape}"
+            )
+        pixels = images.astype(np.float64)
+        changed = [
+            self.change(image, np.random.default_rng([seed, number]))
+            for number, image in enumerate(pixels)
+        ]
+        return np.clip(np.stack(changed), 0.0, 1.0).astype(np.float32)
+
+    @abstractmethod
+    def change(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """One image, array (channels, height, width), perturbed; it is clipped to [0, 1] later."""
+
+
+def generator(seed: int, *names: str) -> np.random.Generator:
+    """Random numbers that belong to a seed and to names, such as that of a population."""
+    return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
+
+
+def change_populations(
+    snn: SpikingNetwork, names: Iterable[str], change: Callable[[Population], dict[str, Any]]
+) -> SpikingNetwork:
+    """The network with what ``change`` returns (``model``, ``parameters``) for each population."""
+    for name in names:
+        snn = snn.with_population(name, **change(snn.population(name)))
+    return snn
+
+
+def median_threshold(snn: SpikingNetwork, population: Population) -> float:
+    """The threshold that a level relates to: a population's own, or the output's if it has none."""
+    for found in (population, snn.population(snn.readout.spikes)):
+        for name in ("theta", "theta_P"):
+            if name in found.parameters:
+                return float(np.median(np.abs(found.parameters[name])))
+    return 1.0
+
+
+def extended(model: NeuronModel, *lines: str, **changes: Any) -> NeuronModel:
+    """A model with more lines in its equations, and other fields changed."""
+    return replace(model, equations="\n".join([model.equations, *lines]), **changes)
+
+
+def joined(*codes: str | None) -> str:
+    """Statements one after another."""
+    return "\n".join(code for code in codes if code)

@@ -1,0 +1,353 @@
+r"""Perturbations of what axons carry: failures, spurious spikes, jitter, delays.
+
+====================  ========================================================  ==========
+perturbation          what happens                                              level
+====================  ========================================================  ==========
+synaptic failure      a spike has the amplitude 0 with probability p            p
+background spikes     a unit fires with probability rate dt though v < theta    rate, Hz
+spike-time jitter     a spike travels for c + sigma z, rounded to steps         sigma, ms
+transmission delay    all spikes of unit i travel for d + s z_i                 d, ms
+====================  ========================================================  ==========
+
+z is a standard normal number, of each spike (jitter) or of each unit (delay). A failure is one of
+the whole spike: it reaches no target. A spurious spike does not reset v. Travel cannot end before
+it begins, so jitter has the mean c = 2 sigma, rounded up to steps, and is cut off at 0 and 2 c;
+compare it with a transmission delay of c to tell the two apart.
+
+Units that the input coding makes are perturbed too where the coding has spikes: through a *relay*,
+a population that passes on what it gets within the same step. Jitter and delays are relays with a
+line of ``slots`` variables, one for each step that a spike still has to travel.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from brian2 import Hz, Quantity, ms
+
+from bionet.equations import NeuronModel
+from bionet.errors import InputError
+from bionet.kernels import OneToOne
+from bionet.network import Population, Projection, SpikingNetwork
+from bionet.perturbations.base import NetworkPerturbation, extended, generator, joined
+from bionet.plan import own_times
+from bionet.randomness import uses_rand
+
+__all__ = ["BackgroundSpikes", "SpikeTimeJitter", "SynapticFailure", "TransmissionDelay", "relays"]
+
+
+@dataclass(frozen=True)
+class SynapticFailure(NetworkPerturbation):
+    """Spikes that reach no target, each with probability ``level``.
+
+    They still count as spikes of their unit, and their synaptic events as events.
+
+    References
+    ----------
+    C. Allen, C. F. Stevens: An evaluation of causes for unreliability of synaptic transmission.
+    PNAS 91 (1994) 10380-10383.
+    """
+
+    name: ClassVar[str] = "synaptic_failure"
+    most: ClassVar[float] = 1.0
+    source: ClassVar[str] = "Allen, Stevens 1994"
+
+    def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
+        """See :meth:`NetworkPerturbation.apply`."""
+        snn = _with_input_relay(snn, self)
+        for name in _senders(snn, self):
+            model = _failing(snn.population(name).model)
+            snn = snn.with_population(name, model=model, parameters={"p_fail": self.number})
+        return snn
+
+
+def _failing(model: NeuronModel) -> NeuronModel:
+    if "p_fail" in model.dimensions:
+        raise InputError(f"synaptic_failure: model {model.name!r} has it already; give it once")
+    o = model.amplitude or "o"
+    lines = ["p_fail : 1 (constant)"] + ([] if model.amplitude else ["o : 1"])
+    success = "int(rand() >= p_fail)"
+    return extended(
+        model,
+        *lines,
+        name=f"{model.name}, synaptic failure",
+        reset=joined(model.reset, f"{o} *= {success}" if model.amplitude else f"{o} = {success}"),
+        amplitude=o,
+        parameters={**model.parameters, "p_fail": 0.0},
+    )
+
+
+@dataclass(frozen=True)
+class BackgroundSpikes(NetworkPerturbation):
+    """Spurious spikes of the rate ``level``, in every unit that has targets.
+
+    Parameters
+    ----------
+    level : Quantity
+        Rate in Hz.
+    populations : tuple of str, optional
+    amplitude : float
+        Size of a spurious spike, where the spikes of a population have one.
+
+    References
+    ----------
+    Gerstner et al. 2014, Section 7.3 (Poisson model of background activity).
+    """
+
+    amplitude: float = 1.0
+    name: ClassVar[str] = "background_spikes"
+    unit: ClassVar[str] = "Hz"
+    source: ClassVar[str] = "Gerstner et al. 2014, Section 7.3"
+
+    def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
+        """See :meth:`NetworkPerturbation.apply`."""
+        snn = _with_input_relay(snn, self)
+        for name in _senders(snn, self):
+            model = _spurious(snn.population(name).model)
+            values = {"rate_background": self.level}
+            if model.amplitude is not None:
+                values["o_background"] = float(self.amplitude)
+            snn = snn.with_population(name, model=model, parameters=values)
+        return snn
+
+
+def _spurious(model: NeuronModel) -> NeuronModel:
+    if "rate_background" in model.dimensions:
+        raise InputError(
+            f"background_spikes: model {model.name!r} has them already; give them once"
+        )
+    if uses_rand(model.threshold):
+        raise InputError(
+            f"background_spikes: the threshold of model {model.name!r} is random itself"
+        )
+    lines, defaults = ["rate_background : Hz (constant)"], {"rate_background": 0 * Hz}
+    statements = [_guarded(s, model) for s in re.split(r"[;\n]", model.reset or "") if s.strip()]
+    if model.amplitude is not None:
+        lines.append("o_background : 1 (constant)")
+        defaults["o_background"] = 1.0
+        o = model.amplitude
+        statements.append(f"{o} = own*{o} + (1 - own)*o_background")
+    return extended(
+        model,
+        *lines,
+        name=f"{model.name}, background spikes",
+        threshold=f"({model.threshold}) or rand() < rate_background*dt",
+        reset=joined(f"own = int({model.threshold})", *statements) if statements else model.reset,
+        parameters={**model.parameters, **defaults},
+    )
+
+
+def _guarded(statement: str, model: NeuronModel) -> str:
+    """A statement of a reset that does nothing where the spike is not the unit's own."""
+    found = re.fullmatch(r"\s*(\w+)\s*([-+*/]?=)\s*(.+?)\s*", statement)
+    if found is None:
+        raise InputError(f"background_spikes: cannot guard {statement!r} of model {model.name!r}")
+    target, operator, value = found.groups()
+    if operator in ("+=", "-="):
+        return f"{target} {operator} own*({value})"
+    if operator in ("*=", "/="):
+        return f"{target} {operator} own*({value}) + (1 - own)"
+    return f"{target} = own*({value}) + (1 - own)*{target}"
+
+
+@dataclass(frozen=True)
+class SpikeTimeJitter(NetworkPerturbation):
+    """Spikes that travel for a random time each, of standard deviation ``level``.
+
+    Parameters
+    ----------
+    level : Quantity
+        In units of time.
+    populations : tuple of str, optional
+    slots : int
+        Longest travel in steps, plus one; a program serves all levels that fit into it.
+
+    References
+    ----------
+    Z. F. Mainen, T. J. Sejnowski: Reliability of spike timing in neocortical neurons. Science 268
+    (1995) 1503-1506.
+    """
+
+    slots: int = 17
+    name: ClassVar[str] = "spike_time_jitter"
+    unit: ClassVar[str] = "ms"
+    source: ClassVar[str] = "Mainen, Sejnowski 1995"
+
+    def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
+        """See :meth:`NetworkPerturbation.apply`."""
+        dt = own_times(snn, None, None)[1]
+        # A little less than the quotient, so that 1.0000001 steps are one.
+        centre = math.ceil(2 * float(self.level / dt) - 1e-6)
+        _check_slots(self, 2 * centre + 1)
+        values = {"lag": centre * dt, "jitter": self.level, "longest": 2.0 * centre}
+        return _delayed(snn, self, delay_line(self.slots, jitter=True), values)
+
+
+@dataclass(frozen=True)
+class TransmissionDelay(NetworkPerturbation):
+    """Spikes that travel for ``level``, or for a time of each unit's own about it.
+
+    Parameters
+    ----------
+    level : Quantity
+        Mean delay, in units of time; rounded to steps.
+    populations : tuple of str, optional
+    spread : float
+        Standard deviation of the units' delays, as a share of the mean.
+    slots : int
+        Longest delay in steps, plus one; a program serves all levels that fit into it. Units
+        beyond it are set to it, which the level must make improbable (mean plus three deviations).
+
+    References
+    ----------
+    H. A. Swadlow, S. G. Waxman: Axonal conduction delays. Scholarpedia 7(6):1451 (2012).
+    """
+
+    spread: float = 0.0
+    slots: int = 17
+    name: ClassVar[str] = "transmission_delay"
+    unit: ClassVar[str] = "ms"
+    source: ClassVar[str] = "Swadlow, Waxman 2012"
+
+    def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
+        """See :meth:`NetworkPerturbation.apply`."""
+        if not 0 <= self.spread <= 1:
+            raise InputError(f"{self.name}: spread must lie in [0, 1], but is {self.spread}")
+        dt = own_times(snn, None, None)[1]
+        _check_slots(self, math.ceil(float(self.level / dt) * (1 + 3 * self.spread) - 1e-6) + 1)
+
+        def lag(name: str, shape: tuple[int, ...]) -> Quantity:
+            if not self.spread:
+                return self.level
+            z = generator(seed, self.name, name).standard_normal(shape)
+            return np.maximum(0.0, 1.0 + self.spread * z) * self.level
+
+        return _delayed(snn, self, delay_line(self.slots), {"lag": lag})
+
+
+def _check_slots(perturbation: Any, needed: int) -> None:
+    if int(perturbation.slots) != perturbation.slots or not 2 <= perturbation.slots <= 1000:
+        raise InputError(f"{perturbation.name}: slots must be 2 to 1000, got {perturbation.slots}")
+    if needed > perturbation.slots:
+        raise InputError(
+            f"{perturbation.name}: level {perturbation.number:g} ms needs {needed} slots, one for"
+            f" each step of travel; give slots={needed}"
+        )
+
+
+def relay() -> NeuronModel:
+    """Passes on every spike in the step in which it arrives, with its amplitude."""
+    return NeuronModel(
+        name="relay",
+        equations="arriving : 1\no : 1",
+        threshold="arriving != 0",
+        reset="o = arriving\narriving = 0",
+        input="arriving",
+        amplitude="o",
+    )
+
+
+def delay_line(slots: int, jitter: bool = False) -> NeuronModel:
+    """Passes on every spike after ``lag``, with jitter after a time drawn for each spike.
+
+    ``s1`` holds what is due in the next step, ``s2`` in the step after it, and so on.
+    """
+    lines = ["arriving : 1", "o : 1", "lag : second (constant)"]
+    lines += [f"s{k} : 1" for k in range(1, slots)]
+    travel = "lag/dt"
+    parameters: dict[str, Any] = {"lag": 0 * ms}
+    last = str(slots - 1)
+    if jitter:
+        lines += ["jitter : second (constant)", "longest : 1 (constant)"]
+        parameters |= {"jitter": 0 * ms, "longest": float(slots - 1)}
+        travel, last = "(lag + jitter*randn())/dt", "longest"
+    # 1e-4: a lag of whole steps must not round down where it is one only up to float32.
+    statements = [f"slot = clip(floor({travel} + 0.5 + 1e-4), 0, {last})"]
+    for k in range(slots):
+        due = "o" if k == 0 else f"s{k}"
+        rest = f"s{k + 1} + " if k + 1 < slots else ""
+        statements.append(f"{due} = {rest}arriving*int(slot == {k})")
+    return NeuronModel(
+        name="delay line with jitter" if jitter else "delay line",
+        equations="\n".join(lines),
+        threshold="o != 0",
+        reset="",
+        update="\n".join([*statements, "arriving = 0"]),
+        parameters=parameters,
+        input="arriving",
+        amplitude="o",
+    )
+
+
+def relays(snn: SpikingNetwork) -> dict[str, str]:
+    """Relay -> the population, or ``input``, whose spikes it passes on."""
+    return dict(snn.metadata.get("relays", {}))
+
+
+def _origins(snn: SpikingNetwork) -> list[str]:
+    """Populations with targets whose spikes are their own, the input of a spiking coding first."""
+    passing, sources = relays(snn), {q.source for q in snn.projections}
+    names = ["input"] if snn.coding != "analog" else []
+    names += [
+        p.name for p in snn.populations if p.model.threshold is not None and p.name not in passing
+    ]
+    return [name for name in names if name in sources]
+
+
+def _senders(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> list[str]:
+    """The populations whose models are to be changed; for the input its first relay."""
+    first: dict[str, str] = {}
+    for name, origin in relays(snn).items():
+        first.setdefault(origin, name)
+    chosen = [name for name in _origins(snn) if perturbation.concerns(name)]
+    if missing := [n for n in perturbation.populations or () if n not in chosen]:
+        raise InputError(
+            f"{perturbation.name}: {missing[0]!r} sends no spikes to any population"
+            + (f" with the coding {snn.coding!r}" if missing[0] == "input" else "")
+        )
+    return [first["input"] if name == "input" else name for name in chosen]
+
+
+def _with_input_relay(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> SpikingNetwork:
+    wanted = "input" in _origins(snn) and perturbation.concerns("input")
+    if not wanted or "input" in relays(snn).values():
+        return snn
+    return _insert(snn, "input", relay(), {})
+
+
+def _delayed(
+    snn: SpikingNetwork, perturbation: NetworkPerturbation, model: NeuronModel, values: Any
+) -> SpikingNetwork:
+    _senders(_with_input_relay(snn, perturbation), perturbation)  # checks the names
+    for name in _origins(snn):
+        if perturbation.concerns(name):
+            shape = snn.shape(name)
+            own = {k: v(name, shape) if callable(v) else v for k, v in values.items()}
+            snn = _insert(snn, name, model, own)
+    return snn
+
+
+def _insert(
+    snn: SpikingNetwork, origin: str, model: NeuronModel, values: dict[str, Any]
+) -> SpikingNetwork:
+    """A relay behind the last one of an origin, or behind the origin itself."""
+    passing = relays(snn)
+    end = next((r for r, o in reversed(passing.items()) if o == origin), origin)
+    number = sum(o == origin for o in passing.values()) + 1
+    name = f"{origin}_relay" + (str(number) if number > 1 else "")
+    if name in snn.names:
+        raise InputError(f"a population is called {name!r}, which is to be the relay of {origin!r}")
+    new = Population(name, snn.shape(origin), model, values)
+    position = snn.names.index(end)  # the input counts, so this is behind the end
+    populations = list(snn.populations)
+    populations.insert(position, new)
+    projections = [Projection(end, name, OneToOne())]
+    projections += [replace(q, source=name) if q.source == end else q for q in snn.projections]
+    metadata = {**snn.metadata, "relays": {**passing, name: origin}}
+    return replace(
+        snn, populations=tuple(populations), projections=tuple(projections), metadata=metadata
+    )

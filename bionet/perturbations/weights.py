@@ -1,0 +1,119 @@
+r"""Perturbations of what is stored: weight noise, weights of n bits; and a coarser time step.
+
+.. math::
+
+    w \to w\,(1 + s\,z), \qquad
+    w \to q \,\mathrm{round}(w / q), \quad q = \max|w| / (2^{n-1} - 1), \qquad
+    dt \to dt'
+
+z is a standard normal number for each stored weight, n the bits of a layer's weights with their
+sign. Poolings have no stored weights; drives (biases) stay as they are.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from brian2 import ms
+
+from bionet.errors import InputError
+from bionet.kernels import Conv2d, Dense
+from bionet.network import SpikingNetwork
+from bionet.perturbations.base import NetworkPerturbation, generator
+from bionet.plan import own_times
+
+__all__ = ["CoarserTimeStep", "WeightNoise", "WeightQuantisation"]
+
+
+@dataclass(frozen=True)
+class _WeightPerturbation(NetworkPerturbation):
+    """Changes the weights of every layer; ``populations`` are the targets."""
+
+    def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
+        """See :meth:`NetworkPerturbation.apply`."""
+        projections = []
+        for projection in snn.projections:
+            kernel = projection.kernel
+            if isinstance(kernel, (Conv2d, Dense)) and self.concerns(projection.target):
+                weights = np.asarray(kernel.weights)
+                # By content: output and readout, or two pathways, share their stored weights.
+                random = generator(seed, self.name, str(zlib.crc32(weights.tobytes())))
+                kernel = replace(kernel, weights=self.changed(weights, random))
+            projections.append(replace(projection, kernel=kernel))
+        return replace(snn, projections=tuple(projections))
+
+    def changed(self, weights: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """The weights of one layer, perturbed."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class WeightNoise(_WeightPerturbation):
+    """Weights with a relative error of standard deviation ``level``.
+
+    References
+    ----------
+    Indiveri et al. 2011 (device mismatch).
+    """
+
+    name: ClassVar[str] = "weight_noise"
+    source: ClassVar[str] = "Indiveri et al. 2011 (device mismatch)"
+
+    def changed(self, weights: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """See :class:`_WeightPerturbation`."""
+        return weights * (1.0 + self.number * random.standard_normal(weights.shape))
+
+
+@dataclass(frozen=True)
+class WeightQuantisation(_WeightPerturbation):
+    """Weights of ``level`` bits: symmetric, uniform, one scale for each layer.
+
+    References
+    ----------
+    B. Jacob et al.: Quantization and training of neural networks for efficient
+    integer-arithmetic-only inference. CVPR (2018) 2704-2713.
+    """
+
+    name: ClassVar[str] = "weight_quantisation"
+    unit: ClassVar[str] = "bits"
+    least: ClassVar[float] = 2
+    most: ClassVar[float] = 32
+    whole: ClassVar[bool] = True
+    source: ClassVar[str] = "Jacob et al. 2018"
+
+    def changed(self, weights: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """See :class:`_WeightPerturbation`."""
+        quantum = np.abs(weights).max() / (2.0 ** (self.number - 1) - 1)
+        return weights if quantum == 0 else quantum * np.rint(weights / quantum)
+
+
+@dataclass(frozen=True)
+class CoarserTimeStep(NetworkPerturbation):
+    """The simulation step; the presentation keeps its length.
+
+    Networks whose input has a rate in Hz (DSNN) get a drive that is larger by the same factor,
+    because it counts per step; in networks that count in steps (rate) fewer steps are left.
+    """
+
+    name: ClassVar[str] = "time_step"
+    unit: ClassVar[str] = "ms"
+    least: ClassVar[float] = 1e-3
+    structural: ClassVar[bool] = True
+    source: ClassVar[str] = "the forward Euler method"
+
+    def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
+        """See :meth:`NetworkPerturbation.apply`."""
+        if self.populations is not None:
+            raise InputError(f"{self.name}: all populations share one step; leave populations out")
+        own = dict(snn.metadata.get("simulation", {}))
+        factor = float(self.level / own_times(snn, None, None)[1])
+        if "max_rate_hz" in own:
+            for population in snn.populations:
+                if "I" in population.parameters:
+                    drive = {"I": population.parameters["I"] * factor}
+                    snn = snn.with_population(population.name, parameters=drive)
+        own["dt_ms"] = float(self.level / ms)
+        return replace(snn, metadata={**snn.metadata, "simulation": own})

@@ -1,0 +1,184 @@
+"""The cells of a study, what they have in common, and the files in which they end.
+
+A cell's key is a hash of all that determines its numbers: the network's weights, the images and
+labels, method, coding, perturbation, level, seed, settings, and BioNet's version. Its result is
+one small file named by the key, written whole or not at all. A study that was killed therefore
+goes on where it stood: what has a file is done, all else is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bionet.errors import InputError
+from bionet.files import atomic, output_folder
+from bionet.study.specification import Study
+
+__all__ = ["Cell", "cells_of", "digest", "finished", "open_folder", "read_cell", "write_cell"]
+
+STUDY, CELLS = "study.json", "cells"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of a study.
+
+    Attributes
+    ----------
+    key : str
+        Hash of the content.
+    content : mapping
+        All that determines the result, as plain JSON.
+    network : str
+        Key of the converted network that the cell perturbs and simulates.
+    """
+
+    key: str
+    content: Mapping[str, Any]
+    network: str
+
+
+def digest(content: Any) -> str:
+    """A hash of plain JSON, 24 hexadecimal digits."""
+    text = json.dumps(content, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def cells_of(study: Study, weights: Mapping[str, str], images: str) -> tuple[Cell, ...]:
+    """All cells in the order of the study's axes.
+
+    Parameters
+    ----------
+    study : Study
+    weights : mapping of str to str
+        Hash of each network's weights, by :func:`digest` of its entry.
+    images : str
+        Hash of the images, labels and calibration images.
+    """
+    from bionet import __version__
+    from bionet.conversion import options
+
+    cells = []
+    for network, method, coding, perturbation, level, seed in _points(study):
+        converted = {
+            "network": network,
+            "weights": weights[digest(network)],
+            "images": images,
+            "method": method["name"],
+            "options": dict(method["options"]),
+            "bionet": __version__,
+        }
+        if "coding" in options(method["name"]) and "coding" not in method["options"]:
+            converted["options"]["coding"] = coding
+        content = {
+            "converted": converted,
+            "method": {key: value for key, value in method.items() if key != "codings"},
+            "coding": coding,
+            "perturbation": {k: v for k, v in perturbation.items() if k != "levels"},
+            "level": level,
+            "seed": seed,
+            "settings": dict(study.settings),
+        }
+        cells.append(Cell(digest(content), content, digest(converted)))
+    return tuple(cells)
+
+
+def _points(study: Study) -> Iterator[tuple[Any, ...]]:
+    for network in study.networks:
+        for method in study.methods:
+            for coding in method["codings"]:
+                for perturbation in study.perturbations:
+                    for level in perturbation["levels"]:
+                        for seed in study.seeds:
+                            yield network, method, coding, perturbation, level, seed
+
+
+def check_folder(folder: Path, study: Study, cells: tuple[Cell, ...]) -> None:
+    """Refuse a folder that holds something else, or another study; nothing is written.
+
+    Raises
+    ------
+    InputError
+        Naming the first key in which the two studies differ.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"--out: {folder} is a file; choose a folder")
+    if not (folder / STUDY).is_file():
+        if any(folder.iterdir()):
+            raise InputError(f"--out: {folder} holds files but no study; choose another folder")
+        return
+    try:
+        found = json.loads((folder / STUDY).read_text())
+        plain, keys = found["study"], found["cells"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"--out: {folder / STUDY} is damaged ({error})") from error
+    mine = json.loads(json.dumps(study.plain()))
+    different = [k for k in mine if k != "description" and plain.get(k) != mine[k]]
+    if different or keys != [cell.key for cell in cells]:
+        what = f"{different[0]!r}" if different else "the weights, the images or BioNet's version"
+        raise InputError(
+            f"--out: {folder} holds the results of another study, which differs in {what};"
+            " choose another folder"
+        )
+
+
+def open_folder(folder: Path, study: Study, cells: tuple[Cell, ...]) -> None:
+    """Make a study's folder, or make sure that it belongs to this study."""
+    check_folder(folder, study, cells)
+    output_folder(folder / CELLS)
+    for left in (folder / CELLS).glob(".*"):  # files that were being written when a run was killed
+        left.unlink(missing_ok=True)
+    if not (folder / STUDY).is_file():
+        plain = {"format": 1, "study": study.plain(), "cells": [cell.key for cell in cells]}
+        with atomic(folder / STUDY) as part:
+            part.write_text(json.dumps(plain, indent=1) + "\n")
+
+
+def finished(folder: Path, cells: tuple[Cell, ...]) -> set[str]:
+    """Keys of the cells whose result is there."""
+    there = {path.stem for path in (folder / CELLS).glob("*.json")}
+    return there & {cell.key for cell in cells}
+
+
+def write_cell(folder: Path, key: str, row: Mapping[str, Any]) -> None:
+    """Write one result, whole or not at all."""
+    with atomic(folder / CELLS / f"{key}.json") as part:
+        part.write_text(json.dumps(row, allow_nan=False) + "\n")
+
+
+def read_cell(folder: Path, key: str) -> dict[str, Any]:
+    """One result.
+
+    Raises
+    ------
+    InputError
+        If its file is damaged.
+    """
+    path = folder / CELLS / f"{key}.json"
+    try:
+        row = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} is damaged ({error}); remove it and run the study again"
+        ) from error
+    if not isinstance(row, dict):
+        raise InputError(f"{path} is damaged; remove it and run the study again")
+    return row
+
+
+def hash_arrays(*arrays: np.ndarray) -> str:
+    """A hash of arrays: types, shapes and values."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.dtype} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()[:24]

@@ -1,0 +1,169 @@
+"""What a study will take, before it is run: cells, programs, time and memory.
+
+Time is counted in unit updates (units x steps x images). Where some of a study's cells are
+finished, their own speed is used; else that of LeNet-5 on one core of a 2.5 GHz server, as measured
+with float32 in C++ standalone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from brian2 import ms
+
+from bionet.commands.inputs import time
+from bionet.memory import estimate as recording_bytes
+from bionet.network import SpikingNetwork
+from bionet.plan import Plan, default_lanes
+from bionet.study.cells import Cell, digest, finished, read_cell
+from bionet.study.materials import Materials
+from bionet.study.running import programs
+from bionet.study.specification import with_units
+
+__all__ = ["Estimate", "estimate"]
+
+UPDATES_PER_SECOND = {"cpp_standalone": 8e7, "cython": 1e7, "numpy": 2e6}
+COMPILE_SECONDS = 25.0  # of one core
+START_SECONDS = 1.0  # of a cell: reading the network, writing the program's values
+PROCESS_BYTES = 250 * 2**20  # Python with Brian2 and what it imports
+STATE_BYTES = 32  # of a unit and lane: potential, drive, thresholds, spikes, noise
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is left of a study.
+
+    Attributes
+    ----------
+    cells, done : int
+        All cells, and those that are finished.
+    programs : int
+        Programs to compile at most; those in the cache are ready at once.
+    seconds : float
+        With ``jobs`` processes that have a core each.
+    memory : float
+        Bytes of all processes together.
+    measured : bool
+        Whether the speed is that of finished cells.
+    rows : tuple of mapping
+        Per method and coding: ``network``, ``method``, ``coding``, ``cells``, ``steps``,
+        ``seconds`` of one cell.
+    """
+
+    cells: int
+    done: int
+    programs: int
+    seconds: float
+    memory: float
+    measured: bool
+    rows: tuple[Mapping[str, Any], ...]
+
+
+def estimate(materials: Materials, folder: Path, jobs: int) -> Estimate:
+    """What is left to do of a study; nothing is simulated or written.
+
+    Parameters
+    ----------
+    materials : Materials
+    folder : Path
+        Of the results; finished cells there are not counted again.
+    jobs : int
+    """
+    cells = materials.cells
+    done = finished(folder, cells)
+    left = [cell for cell in cells if cell.key not in done]
+    device = materials.study.settings["device"]
+    n_images = len(materials.chosen.images)
+    sizes = {key: _size(materials, key) for key in materials.sources}
+    own = _own_speed(cells, folder, sorted(done), sizes)
+    speed = own or UPDATES_PER_SECOND[device]
+    groups: dict[str, dict[str, Any]] = {}
+    seconds, memory = 0.0, 0.0
+    for cell in left:
+        size = sizes[_network_key(cell)]
+        steps = steps_of(cell)
+        one = START_SECONDS + size.n_units * steps * n_images / speed
+        seconds += one
+        memory = max(memory, _bytes(size, steps, n_images))
+        name = digest([_network_key(cell), cell.content["method"]["label"], cell.content["coding"]])
+        row = groups.setdefault(
+            name,
+            {
+                "network": cell.content["converted"]["network"]["name"],
+                "method": cell.content["method"]["label"],
+                "coding": cell.content["coding"],
+                "cells": 0,
+                "steps": steps,
+                "seconds": 0.0,
+            },
+        )
+        row["cells"] += 1
+        row["seconds"] = max(row["seconds"], one)
+    n_programs = len(programs(left)) if device == "cpp_standalone" else 0
+    seconds += COMPILE_SECONDS * n_programs
+    workers = max(1, min(jobs, len(left)))
+    return Estimate(
+        cells=len(cells),
+        done=len(done),
+        programs=n_programs,
+        seconds=seconds / workers,
+        memory=workers * (PROCESS_BYTES + memory),
+        measured=own is not None,
+        rows=tuple(groups.values()),
+    )
+
+
+def _network_key(cell: Cell) -> str:
+    return digest(cell.content["converted"]["network"])
+
+
+def _size(materials: Materials, key: str) -> SpikingNetwork:
+    """A network with as many units as the converted ones have, whatever the method."""
+    from bionet.conversion import convert
+
+    source = materials.sources[key]
+    shape = source.input_shape or materials.chosen.images.shape[1:]
+    return convert(source.net, "rate", input_shape=shape, normalisation=None)
+
+
+def steps_of(cell: Cell) -> int:
+    """Steps of a presentation, from the cell's own times, its method's, or the general ones."""
+    from bionet import conversion, perturbations
+
+    content = cell.content
+    given = {**content["converted"]["options"]}
+    given |= {k: v for k, v in content["method"].items() if k in ("duration", "dt") and v}
+    known = conversion.options(content["method"]["name"])
+    found = {}
+    for name, general in (("duration", 50 * ms), ("dt", 1 * ms)):
+        value = given.get(name, known.get(name, general))
+        value = time(value, name) if isinstance(value, str) else with_units(value)
+        found[name] = float(value / ms) if value is not None else float(general / ms)
+    kind = content["perturbation"]["name"]
+    if kind != "none" and perturbations.find(kind).name == "time_step":
+        found["dt"] = content["level"]
+    return round(found["duration"] / found["dt"])
+
+
+def _bytes(size: SpikingNetwork, steps: int, n_images: int) -> float:
+    lanes = default_lanes(size, 1)
+    plan = Plan(steps, 1e-3, lanes)
+    recording = sum(recording_bytes(size, plan, n_images, 0).values())
+    weights = 3 * 8 * size.n_weights
+    return recording + weights + lanes * size.n_units * STATE_BYTES
+
+
+def _own_speed(
+    cells: Sequence[Cell], folder: Path, done: Sequence[str], sizes: Mapping[str, SpikingNetwork]
+) -> float | None:
+    """Unit updates a second of the finished cells."""
+    updates, seconds = 0.0, 0.0
+    networks = {cell.key: _network_key(cell) for cell in cells}
+    for key in done:
+        row = read_cell(folder, key)
+        updates += sizes[networks[key]].n_units * row["steps"] * row["images"]
+        seconds += row["run_seconds"]
+    return updates / seconds if seconds > 0 else None

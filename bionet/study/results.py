@@ -1,0 +1,82 @@
+"""The tidy table of a study: one row per cell, from the cells' files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bionet.errors import InputError
+from bionet.files import atomic
+from bionet.study.cells import CELLS, STUDY, read_cell
+
+__all__ = ["TIMING", "table", "write_tables"]
+
+# All else is the same whoever ran the study, and in how many parts.
+TIMING = ("images_per_second", "run_seconds", "compile_seconds")
+
+
+def table(folder: str | Path) -> pd.DataFrame:
+    """The finished cells of a study's folder, in the order of its axes.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``attrs["cells"]`` is the number of cells of the whole study.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no study, or a file is damaged.
+    """
+    folder = Path(folder)
+    try:
+        keys = json.loads((folder / STUDY).read_text())["cells"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder} holds no study ({error}); make one: bionet study") from error
+    rows = [read_cell(folder, k) for k in keys if (folder / CELLS / f"{k}.json").is_file()]
+    found = pd.DataFrame(rows)
+    found.attrs["cells"] = len(keys)
+    return found
+
+
+def write_tables(found: pd.DataFrame, folder: Path) -> None:
+    """Write ``results.parquet`` and ``results.csv``, each whole or not at all."""
+    with atomic(folder / "results.parquet") as part:
+        found.to_parquet(part, index=False)
+    with atomic(folder / "results.csv") as part:
+        found.to_csv(part, index=False)
+
+
+def summary(found: pd.DataFrame) -> Any:
+    """Accuracy over all seeds, for people: one row per method, coding, perturbation and level.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``accuracy`` with the Wilson interval of all images of all seeds together.
+    """
+    from bionet.metrics import wilson_interval
+
+    axes = ["network", "method", "coding", "perturbation", "level", "unit"]
+    grouped = found.groupby(axes, sort=False, dropna=False)
+    short = grouped.agg(
+        images=("images", "sum"),
+        correct=("correct", "sum"),
+        latency_ms=("latency_ms", "mean"),
+        spikes=("spikes_per_image", "mean"),
+        events=("synaptic_events_per_image", "mean"),
+    ).reset_index()
+    intervals = [
+        wilson_interval(c / n, int(n)) for c, n in zip(short.correct, short.images, strict=True)
+    ]
+    short.insert(len(axes), "accuracy", short.correct / short.images)
+    short.insert(len(axes) + 1, "low", [float(low) for low, _ in intervals])
+    short.insert(len(axes) + 2, "high", [float(high) for _, high in intervals])
+    return short

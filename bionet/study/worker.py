@@ -1,0 +1,242 @@
+"""What a worker does: perturb, simulate, measure, and write one cell."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from brian2 import ms
+
+from bionet import metrics
+from bionet.commands.inputs import frequency, time
+from bionet.errors import BioNetError, InputError
+from bionet.network import SpikingNetwork
+from bionet.perturbations import ImagePerturbation, perturb, relays
+from bionet.plan import Plan, make_plan, own_times
+from bionet.readout import answers
+from bionet.recording import Recording
+from bionet.report import versions
+from bionet.study.cells import CELLS, STUDY, read_cell, write_cell
+from bionet.study.materials import disturbances, read_images, read_network
+
+__all__ = ["compile_cell", "plan_of", "prepared", "run_cell"]
+
+SETTLED = 0.01  # latency: from here on the accuracy is within one point of its final value
+# Brian2 keeps its device and preferences for the whole process.
+ONE_AT_A_TIME = threading.Lock()
+
+_network = functools.lru_cache(maxsize=4)(read_network)
+_images = functools.lru_cache(maxsize=2)(read_images)
+
+
+def run_cell(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of a cell, simulated if it is not there yet.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the study; every worker must see it.
+    task : mapping
+        ``key``, ``network``, ``content`` of a :class:`~bionet.study.cells.Cell`, and
+        ``accuracy_ann``.
+
+    Raises
+    ------
+    BioNetError
+        If the folder is not there, or the simulation fails; the message names the cell.
+    """
+    if not (folder / STUDY).is_file():
+        raise BioNetError(
+            f"the worker on {socket.gethostname()} does not see the study's folder {folder};"
+            " put it where all workers can read and write"
+        )
+    if (folder / CELLS / f"{task['key']}.json").is_file():
+        return read_cell(folder, task["key"])
+    with ONE_AT_A_TIME, _scratch(folder), _named(task["content"]):
+        row = _simulated(folder, task)
+        write_cell(folder, task["key"], row)
+    return row
+
+
+def compile_cell(folder: Path, task: Mapping[str, Any]) -> None:
+    """Compile the program of a cell, which others share, if the cache does not hold it."""
+    from bionet.program import ready_program
+
+    with ONE_AT_A_TIME, _named(task["content"]):
+        snn, _ = prepared(_network(folder, task["network"]), task["content"])
+        ready_program(snn, plan_of(snn, task["content"]))
+
+
+def prepared(snn: SpikingNetwork, content: Mapping[str, Any]) -> tuple[SpikingNetwork, list[Any]]:
+    """A cell's network, perturbed, and the perturbations that its images need."""
+    own = dict(snn.metadata.get("simulation", {}))
+    for key in ("duration", "dt"):
+        if content["method"][key] is not None:
+            own[f"{key}_ms"] = float(time(content["method"][key], key) / ms)
+    snn = replace(snn, metadata={**snn.metadata, "simulation": own})
+    wanted = disturbances(content)
+    of_images = [p for p in wanted if isinstance(p, ImagePerturbation)]
+    of_network = [p for p in wanted if p not in of_images]
+    return perturb(snn, of_network, content["seed"], content["coding"]), of_images
+
+
+def _max_rate(content: Mapping[str, Any]) -> Any:
+    text = content["method"]["max_rate"]
+    return None if text is None else frequency(text, "max_rate")
+
+
+def plan_of(snn: SpikingNetwork, content: Mapping[str, Any]) -> Plan:
+    """How :func:`bionet.simulate` simulates a cell's network."""
+    duration, dt = own_times(snn, None, None)
+    return make_plan(
+        snn,
+        duration=duration,
+        dt=dt,
+        coding=content["coding"],
+        max_rate=_max_rate(content),
+        lanes=None,
+        threads=1,
+        dtype=content["settings"]["dtype"],
+        record=None,
+        final_potentials=(),
+    )
+
+
+def _simulated(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
+    from bionet.simulate import simulate
+
+    content = task["content"]
+    images, labels = _images(folder)
+    snn, of_images = prepared(_network(folder, task["network"]), content)
+    for change in of_images:
+        images = change.apply(images, content["seed"])
+    settings = content["settings"]
+    run = simulate(
+        snn,
+        images,
+        coding=content["coding"],
+        max_rate=_max_rate(content),
+        device=settings["device"],
+        dtype=settings["dtype"],
+        readout=settings["readout"],
+        seed=content["seed"],
+        processes=1,
+    )
+    return _row(task, snn, run, labels)
+
+
+def _row(
+    task: Mapping[str, Any], snn: SpikingNetwork, run: Recording, labels: np.ndarray
+) -> dict[str, Any]:
+    content, parameters = task["content"], run.parameters
+    network = content["converted"]["network"]
+    predicted = run.predictions()
+    correct = int((predicted == labels).sum())
+    low, high = metrics.wilson_interval(correct / run.n_images, run.n_images)
+    settled, decided = latencies(run, labels)
+    passing = relays(snn)
+    events = metrics.synaptic_events(snn, run)
+    # A relay's own input is no synapse of the network, and its spikes are its origin's.
+    inner = {q.name for q in snn.projections if q.target in passing}
+    spikes = {n: c for n, c in run.n_spikes.items() if n != "input" and n not in passing}
+    found = versions()
+    return {
+        "network": network["name"],
+        "weights": network["weights"],
+        "method": content["method"]["label"],
+        "coding": content["coding"],
+        "perturbation": content["perturbation"]["label"],
+        "level": content["level"],
+        "unit": unit_of(content),
+        "seed": content["seed"],
+        "images": run.n_images,
+        "correct": correct,
+        "accuracy": correct / run.n_images,
+        "accuracy_low": float(low),
+        "accuracy_high": float(high),
+        "accuracy_ann": task["accuracy_ann"],
+        "ties": int(run.ties().sum()),
+        "latency_ms": settled * parameters["dt_ms"],
+        "decision_ms": decided * parameters["dt_ms"],
+        "spikes_per_image": sum(spikes.values()),
+        "input_spikes_per_image": run.n_spikes.get("input", 0.0),
+        "synaptic_events_per_image": float(
+            sum(e.mean() for name, e in events.items() if name not in inner)
+        ),
+        "dt_ms": parameters["dt_ms"],
+        "steps": parameters["steps"],
+        "readout": parameters["readout"],
+        "device": parameters["device"],
+        "dtype": parameters["dtype"],
+        "lanes": parameters["lanes"],
+        "images_per_second": parameters["images_per_second"],
+        "run_seconds": parameters["run_seconds"],
+        "compile_seconds": parameters["compile_seconds"],
+        "network_hash": parameters["network"],
+        **{f"version_{name}": found.get(name) for name in ("bionet", "brian2", "numpy")},
+        "cell": task["key"],
+    }
+
+
+def unit_of(content: Mapping[str, Any]) -> str:
+    """The unit of a cell's level."""
+    from bionet import perturbations
+
+    name = content["perturbation"]["name"]
+    return "1" if name == "none" else perturbations.find(name).unit
+
+
+def latencies(run: Recording, labels: np.ndarray) -> tuple[int, float]:
+    """Steps until the accuracy has settled, and mean steps until an image's answer has.
+
+    The accuracy has settled when it stays within ``SETTLED`` of its final value, an answer when
+    it does not change any more.
+    """
+    classes, _ = answers(run.parameters["readout"], run.output_potential, run.output_spikes)
+    accuracy = (classes == labels[:, None]).mean(axis=0)
+    away = np.flatnonzero(np.abs(accuracy - accuracy[-1]) > SETTLED + 1e-12)
+    other = classes != classes[:, -1:]
+    last = np.where(other.any(axis=1), run.n_steps - other[:, ::-1].argmax(axis=1), 0)
+    return int(away[-1]) + 2 if away.size else 1, float((last + 1).mean())
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[None]:
+    """A folder of this worker's own for the files of its simulations."""
+    own = folder / "workers" / f"{socket.gethostname()}-{os.getpid()}"
+    own.mkdir(parents=True, exist_ok=True)
+    before, tempfile.tempdir = tempfile.tempdir, str(own)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+        shutil.rmtree(own, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _named(content: Mapping[str, Any]) -> Iterator[None]:
+    """Say which cell an error belongs to."""
+    try:
+        yield
+    except BioNetError as error:
+        kind = InputError if isinstance(error, InputError) else BioNetError
+        where = ", ".join(
+            [
+                content["converted"]["network"]["name"],
+                content["method"]["label"],
+                content["coding"],
+                f"{content['perturbation']['label']} {content['level']:g}",
+                f"seed {content['seed']}",
+            ]
+        )
+        raise kind(f"cell ({where}): {error}") from error
