@@ -25,6 +25,8 @@ from bionet.synapses import SharedSynapses
 __all__ = ["Built", "assemble", "build", "input_population"]
 
 Connect = Callable[[Projection, Any, Any, Mapping[str, Any]], Any]
+# State updates that add nothing where these parameters are 0.
+IDLE_RATES = {"I/dt": ("I",), "(leak + I)/dt": ("I", "leak")}
 SLOTS = ("integrate", "deliver", "update", "threshold", "reset", "record")
 
 
@@ -200,11 +202,11 @@ def _is_idle(population: Population, driven: bool) -> bool:
     rates = [
         str(e.expr) for e in population.model.brian().values() if e.type == DIFFERENTIAL_EQUATION
     ]
-    drive = population.parameters.get("I")
     # Brian2 keeps count of the refractory period in the state update.
-    if population.model.refractory is not None:
+    if population.model.refractory is not None or driven:
         return False
-    return rates == ["I/dt"] and not driven and drive is not None and not drive.any()
+    drives = IDLE_RATES.get(" ".join(rates), ())
+    return bool(drives) and not any(population.parameters[name].any() for name in drives)
 
 
 def _synapses(

@@ -26,7 +26,7 @@ from bionet.checkpoint import digest, load_checkpoint, save_checkpoint
 from bionet.errors import BioNetError
 from bionet.evaluation import device_of, mode
 from bionet.files import output_folder
-from bionet.recipes import Recipe, one_cycle, shift_randomly
+from bionet.recipes import Recipe, flip_randomly, one_cycle, shift_randomly
 
 __all__ = ["Epoch", "Job", "run_epochs"]
 
@@ -163,6 +163,8 @@ def _run_epoch(
         images, labels = job.images[batch], job.labels[batch].to(device)
         if recipe.augment:
             images = shift_randomly(images, recipe.augment, generator)
+        if recipe.flip:
+            images = flip_randomly(images, generator)
         outputs = net(images.to(device))
         loss = nn.functional.cross_entropy(outputs, labels)
         if not math.isfinite(loss.item()):

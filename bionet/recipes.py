@@ -31,7 +31,7 @@ from torch.nn.functional import pad
 
 from bionet.errors import InputError
 
-__all__ = ["RECIPES", "Recipe", "one_cycle", "recipe_for", "shift_randomly"]
+__all__ = ["RECIPES", "Recipe", "flip_randomly", "one_cycle", "recipe_for", "shift_randomly"]
 
 WARM_UP = 0.25
 
@@ -52,6 +52,8 @@ class Recipe:
         AdamW's decay of weights, a fraction per unit of learning rate.
     augment : int
         Largest random shift of a training image, pixels.
+    flip : bool
+        Mirror every training image left to right with probability 1/2.
 
     Raises
     ------
@@ -64,6 +66,7 @@ class Recipe:
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     augment: int = 0
+    flip: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("augment", 0)):
@@ -83,6 +86,7 @@ RECIPES: Mapping[tuple[str, str], Recipe] = MappingProxyType(
         ("lenet5", "digits"): Recipe(epochs=30, batch_size=50, augment=2),
         ("lenet5", "mnist"): Recipe(epochs=9, augment=1),
         ("lenet5", "fashion-mnist"): Recipe(epochs=10, augment=1),
+        ("shang", "cifar10"): Recipe(epochs=14, augment=2, flip=True),
     }
 )
 
@@ -131,3 +135,21 @@ def shift_randomly(
     windows = pad(images, [max_shift] * 4).unfold(2, height, 1).unfold(3, width, 1)
     down, right = torch.randint(2 * max_shift + 1, (2, n), generator=generator)
     return windows[torch.arange(n), :, down, right]
+
+
+def flip_randomly(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Mirror each image left to right with probability 1/2.
+
+    Parameters
+    ----------
+    images : tensor (n, channels, height, width)
+        They stay as they are.
+    generator : torch.Generator
+        On the CPU.
+
+    Returns
+    -------
+    tensor (n, channels, height, width)
+    """
+    flipped = torch.rand(len(images), generator=generator) < 0.5
+    return torch.where(flipped[:, None, None, None], images.flip(3), images)

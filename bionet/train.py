@@ -83,6 +83,7 @@ def train(
     progress: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
     weight_decay: float = 0.01,
+    flip: bool = False,
 ) -> TrainResult:
     """Train a network in place, from the weights it has; its mode and device stay as they are.
 
@@ -92,7 +93,7 @@ def train(
         From images to (n, classes).
     data_train, data_test : Dataset, or pair of images (n, ...) and labels (n,)
         The test data are looked at once, after the last epoch.
-    epochs, batch_size, learning_rate, augment, weight_decay
+    epochs, batch_size, learning_rate, augment, weight_decay, flip
         See `Recipe`.
     seed : int
         Of the order of the images, their shifts and dropout.
@@ -115,7 +116,7 @@ def train(
         If the loss stops being a number.
     """
     _check_seed(seed)
-    recipe = Recipe(epochs, batch_size, learning_rate, weight_decay, augment)
+    recipe = Recipe(epochs, batch_size, learning_rate, weight_decay, augment, flip)
     job = Job(*as_tensors(data_train, "data_train"), recipe, seed)
     test = as_tensors(data_test, "data_test")
     _check_trainable(net, job)
@@ -220,6 +221,7 @@ def train_zoo(
             progress=progress,
             checkpoint=checkpoint,
             weight_decay=recipe.weight_decay,
+            flip=recipe.flip,
         )
     metadata = {
         "network": network,

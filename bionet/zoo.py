@@ -10,6 +10,8 @@ References
    recognition. Proc. IEEE 86 (1998) 2278-2324.
 .. [2] Y. Jia et al.: Caffe: Convolutional architecture for fast feature embedding. ACM Multimedia
    (2014) 675-678.
+.. [3] Y. Shang, Y. Li, F. You: An SNN construction method based on CNN conversion and threshold
+   setting (2020).
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ __all__ = [
     "names",
     "provenance",
     "read_weights",
+    "shang",
     "shipped",
 ]
 
@@ -280,11 +283,54 @@ def _make_lenet5() -> nn.Sequential:
     )
 
 
+def shang(weights: str | os.PathLike[str] | None = None) -> nn.Module:
+    """The three-convolution network of Shang et al. [3]_, adjusted (64c5-p2-64c5-p2-64c5-512-10).
+
+    ReLU after every layer but the last, average pooling, no bias. The paper's figure of the
+    network is not legible and its text gives the kinds of layers (conv1, pool1, conv2, pool2,
+    conv3, ip1, ip2) and the number of synapses, about 14,200,000. Convolutions of 64 channels and
+    5 x 5 kernels without padding give 14.17 to 14.20 million for any ip1 of 64 to 512 units, and
+    14,200,064 (poolings included) for 512; Caffe's 32-32-64 with padding gives 12.7 million.
+
+    Parameters
+    ----------
+    weights : str or path, optional
+        ``"cifar10"`` or a safetensors file; see `load`.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        From images (n, 3, 32, 32) in [0, 1] to (n, 10); in evaluation mode if weights were loaded.
+    """
+    return load("shang", weights)
+
+
+def _make_shang() -> nn.Sequential:
+    """The untrained network."""
+    return nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(3, 64, 5, bias=False),
+            relu1=nn.ReLU(),
+            pool1=nn.AvgPool2d(2),
+            conv2=nn.Conv2d(64, 64, 5, bias=False),
+            relu2=nn.ReLU(),
+            pool2=nn.AvgPool2d(2),
+            conv3=nn.Conv2d(64, 64, 5, bias=False),
+            relu3=nn.ReLU(),
+            flatten=nn.Flatten(),
+            ip1=nn.Linear(64, 512, bias=False),
+            relu4=nn.ReLU(),
+            ip2=nn.Linear(512, 10, bias=False),
+        )
+    )
+
+
 ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
     {
         found.name: found
         for found in (
             ZooEntry("lenet5", _make_lenet5, (1, 28, 28), ("digits", "mnist", "fashion-mnist")),
+            ZooEntry("shang", _make_shang, (3, 32, 32), ("cifar10",)),
         )
     }
 )

@@ -21,6 +21,7 @@ from bionet.conversion.pooling import to_average_pooling
 from bionet.conversion.rate import convert_rate
 from bionet.conversion.scales import activation_scales, normalise_weights
 from bionet.conversion.steps import fold_batchnorm, population_records
+from bionet.conversion.threshold_search import convert_threshold_search
 from bionet.conversion.trace import Trace, trace
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 METHODS: Mapping[str, Callable[..., SpikingNetwork]] = MappingProxyType(
-    {"rate": convert_rate, "dsnn": convert_dsnn}
+    {"rate": convert_rate, "dsnn": convert_dsnn, "threshold_search": convert_threshold_search}
 )
 
 

@@ -57,7 +57,7 @@ from bionet.equations import integrate_and_fire, leaky_integrate_and_fire, leaky
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 
-__all__ = ["convert_dsnn", "largest_input", "with_thresholds"]
+__all__ = ["convert_dsnn", "largest_input", "with_metadata", "with_thresholds"]
 
 SIGMAS = (1.0, 0.3, 0.1, 0.03, 0.01)
 
@@ -164,7 +164,7 @@ def convert_dsnn(
     objective = agreement_with(net, images, labels)
     names = [record.name for record in records]
     best, trials = search_thresholds(names, network, objective, sigmas, factors)
-    return _with_metadata(network(best), search=[_plain(trial) for trial in trials])
+    return with_metadata(network(best), search=[_plain(trial) for trial in trials])
 
 
 def largest_input(record: Record) -> float:
@@ -205,10 +205,11 @@ def with_thresholds(
     # What a rate of one spike a step stands for, in units of the activation: see the audit.
     scales = {r.name: 1.0 / (per_step * before[r.name]) for r in records}
     scales[READOUT] = 1.0 / (per_step * before[records[-1].inputs[0]])
-    return _with_metadata(snn, thresholds=thresholds, sigmas=dict(sigmas), scales=scales)
+    return with_metadata(snn, thresholds=thresholds, sigmas=dict(sigmas), scales=scales)
 
 
-def _with_metadata(snn: SpikingNetwork, **entries: Any) -> SpikingNetwork:
+def with_metadata(snn: SpikingNetwork, **entries: Any) -> SpikingNetwork:
+    """The network with further entries of its metadata."""
     return SpikingNetwork(
         snn.populations,
         snn.projections,
