@@ -23,6 +23,7 @@ from bionet.conversion.scales import activation_scales, normalise_weights
 from bionet.conversion.steps import fold_batchnorm, population_records
 from bionet.conversion.threshold_search import convert_threshold_search
 from bionet.conversion.trace import Trace, trace
+from bionet.conversion.winner_take_all import winner_take_all
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 
@@ -40,6 +41,7 @@ __all__ = [
     "population_records",
     "to_average_pooling",
     "trace",
+    "winner_take_all",
 ]
 
 METHODS: Mapping[str, Callable[..., SpikingNetwork]] = MappingProxyType(
