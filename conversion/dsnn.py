@@ -45,6 +45,7 @@ import numpy as np
 from brian2 import Hz, Quantity, ms, second
 from torch import nn
 
+from bionet.conversion import leak
 from bionet.conversion.activations import as_images
 from bionet.conversion.assemble import READOUT, assemble, drive
 from bionet.conversion.fold import fold as folded
@@ -72,6 +73,7 @@ def convert_dsnn(
     sigmas: Sequence[float] = SIGMAS,
     factors: Sequence[float] = (0.5, 0.7, 1.4, 2.0),
     tau: Quantity | None = None,
+    compensate_leak: bool = False,
     reset: Literal["subtract", "zero"] = "subtract",
     coding: Literal["uniform", "poisson"] = "uniform",
     max_rate: Quantity = 100 * Hz,
@@ -99,6 +101,9 @@ def convert_dsnn(
         Candidates for the common sigma, and for the greedy refinement (none: no refinement).
     tau : Quantity, optional
         Membrane time constant in units of time; None for integrate-and-fire.
+    compensate_leak : bool
+        Give leaky units the drive that makes up for the mean of their leak; see
+        :mod:`bionet.conversion.leak`.
     reset : {"subtract", "zero"}
     coding : {"uniform", "poisson"}
     max_rate, duration, dt : Quantity
@@ -132,6 +137,7 @@ def convert_dsnn(
     metadata = {
         "options": {
             "tau_ms": None if tau is None else float(tau / ms),
+            "compensate_leak": bool(compensate_leak),
             "reset": reset,
         },
         "scales": {record.name: 1.0 for record in records},
@@ -151,7 +157,8 @@ def convert_dsnn(
     per_step = rate * float(dt)
 
     def network(sigmas: Mapping[str, float]) -> SpikingNetwork:
-        return with_thresholds(bare, records, sigmas, per_step)
+        snn = with_thresholds(bare, records, sigmas, per_step)
+        return leak.compensate_leak(snn, dt) if compensate_leak else snn
 
     if sigma is not None:
         return network(_each_sigma(sigma, records))
