@@ -137,13 +137,16 @@ def feedback_search(
     thresholds = {name: float(value) for name, value in start.items()}
     first = best = objective(thresholds)
     moves: list[Move] = []
+    known = {_key(thresholds)}
 
     def improves(name: str, change: float) -> bool:
         nonlocal thresholds, best
         value = thresholds[name] + change
-        if value <= 0 or len(moves) + 1 >= budget:
-            return False
         candidate = {**thresholds, name: value}
+        # What was tried before, such as the way back of an accepted move, is not above the best.
+        if value <= 0 or _key(candidate) in known or len(moves) + 1 >= budget:
+            return False
+        known.add(_key(candidate))
         reached = objective(candidate)
         accepted = reached > best
         moves.append(Move(len(moves) + 1, name, value, step, reached, accepted))
@@ -200,6 +203,11 @@ def checked_labels(labels: Any, n_images: int, n_classes: int) -> np.ndarray:
             f" from {array.min()} to {array.max()}"
         )
     return array
+
+
+def _key(thresholds: Mapping[str, float]) -> tuple[float, ...]:
+    """Thresholds that differ by rounding are one point of the search."""
+    return tuple(round(value, 9) for value in thresholds.values())
 
 
 def _check(start: Mapping[str, float], step: float, least_step: float, budget: int) -> None:

@@ -35,7 +35,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-from brian2 import Quantity, ms
+from brian2 import Quantity, ms, second
 from torch import nn
 
 from bionet.conversion.activations import as_images
@@ -124,6 +124,11 @@ def convert_threshold_search(
     """
     if not 0 < c <= 1:
         raise InputError(f"c must lie in (0, 1], the spikes a step of a white pixel, but is {c}")
+    for name, value in (("duration", duration), ("dt", dt)):
+        if not isinstance(value, Quantity) or not value.has_same_dimensions(second):
+            raise InputError(f"{name} must be a quantity such as 200*ms, but got {value!r}")
+        if not value > 0 * second:
+            raise InputError(f"{name} must be positive, but is {value}")
     traced = trace(net, input_shape)
     records = population_records(traced.records)
     _check_biases(records)
