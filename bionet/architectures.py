@@ -12,6 +12,7 @@ References
    networks. High Technology Letters 26 (2019) (adjusted networks).
 .. [3] B. Rueckauer et al.: Theory and tools for the conversion of analog to spiking convolutional
    neural networks. arXiv:1612.04052 (2016), Section 4 (the network for CIFAR-10).
+.. [4] Shang et al. (2020): three convolutions and two fully connected layers for CIFAR-10.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ __all__ = [
     "lenet5",
     "lenet5_original",
     "rueckauer",
+    "shang",
 ]
 
 
@@ -134,3 +136,23 @@ def rueckauer() -> nn.Sequential:
         fc2=nn.Linear(512, 10),
     )
     return nn.Sequential(layers)
+
+
+def shang() -> nn.Sequential:
+    """64c5-p2-64c5-p2-64c5-512-10 [4]_, adjusted; see `bionet.zoo.shang` for the reading."""
+    return nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(3, 64, 5, bias=False),
+            relu1=nn.ReLU(),
+            pool1=nn.AvgPool2d(2),
+            conv2=nn.Conv2d(64, 64, 5, bias=False),
+            relu2=nn.ReLU(),
+            pool2=nn.AvgPool2d(2),
+            conv3=nn.Conv2d(64, 64, 5, bias=False),
+            relu3=nn.ReLU(),
+            flatten=nn.Flatten(),
+            ip1=nn.Linear(64, 512, bias=False),
+            relu4=nn.ReLU(),
+            ip2=nn.Linear(512, 10, bias=False),
+        )
+    )

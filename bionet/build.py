@@ -15,6 +15,7 @@ from brian2.equations.equations import DIFFERENTIAL_EQUATION, Equations, SingleE
 
 from bionet.equations.inputs import input_model
 from bionet.equations.model import NeuronModel
+from bionet.inhibition import LateralInhibition
 from bionet.layout import to_channel_last, torch_index
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.plan import Plan, check_images, make_plan, own_times
@@ -32,6 +33,8 @@ from bionet.synapses import SharedSynapses
 __all__ = ["Built", "assemble", "build", "input_population", "recorded"]
 
 Connect = Callable[[Projection, Any, Any, Mapping[str, Any]], Any]
+# State updates that add nothing where these parameters are 0.
+IDLE_RATES = {"I/dt": ("I",), "(leak + I)/dt": ("I", "leak")}
 SLOTS = ("integrate", "deliver", "update", "threshold", "reset", "record")
 
 
@@ -88,6 +91,10 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
     groups: dict[str, Any] = {}
     for population in populations:
         groups[population.name] = _group(population, plan, clock, population.name in driven)
+    for population in snn.populations:
+        if population.model.inhibition:
+            inhibition = _inhibition(population, groups[population.name], plan)
+            groups[inhibition.name] = inhibition
     for name, projection in zip(synapse_names(snn), snn.projections, strict=True):
         arguments = _synapses(projection, snn, groups, populations, plan) | {"name": name}
         ends = groups[projection.source], groups[projection.target]
@@ -203,6 +210,20 @@ def _group(population: Population, plan: Plan, clock: Any, driven: bool) -> Any:
     return group
 
 
+def _inhibition(population: Population, group: Any, plan: Plan) -> LateralInhibition:
+    """Winner-take-all within a population, between its threshold and its reset."""
+    model = population.model
+    return LateralInhibition(
+        group,
+        population.shape,
+        model.inhibition or "",
+        rest=model.initial.get("v", 0.0),
+        lanes=plan.lanes,
+        when=f"threshold_{population.name}",
+        name=f"{population.name}_inhibition",
+    )
+
+
 def _dtypes(model: NeuronModel, plan: Plan) -> dict[str, Any]:
     """Float type of each variable; a phase is a long sum of small steps, so always double."""
     dtypes: dict[str, Any] = {}
@@ -217,11 +238,11 @@ def _is_idle(population: Population, driven: bool) -> bool:
     rates = [
         str(e.expr) for e in population.model.brian().values() if e.type == DIFFERENTIAL_EQUATION
     ]
-    drive = population.parameters.get("I")
     # Brian2 keeps count of the refractory period in the state update.
-    if population.model.refractory is not None:
+    if population.model.refractory is not None or driven:
         return False
-    return rates == ["I/dt"] and not driven and drive is not None and not drive.any()
+    drives = IDLE_RATES.get(" ".join(rates), ())
+    return bool(drives) and not any(population.parameters[name].any() for name in drives)
 
 
 def _synapses(
@@ -310,6 +331,7 @@ def _presentation(
         for group in groups.values()
         if isinstance(group, SharedSynapses) and group.delay_steps
     ]
+    resets += [Reset(g, "until", 0.0) for g in groups.values() if isinstance(g, LateralInhibition)]
     streams = [groups[p.name] for p in populations if uses_rand(*_codes(p.model))]
     return Presentation(groups["input"], streams, resets, plan.lanes, plan.steps)
 

@@ -29,14 +29,23 @@ J. Am. Stat. Assoc. 22 (1927) 209-212.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 
 from bionet.errors import InputError
 from bionet.layout import fan_out
 from bionet.network import SpikingNetwork
 from bionet.recording import Recording
 
-__all__ = ["spikes_per_image", "spikes_per_neuron", "synaptic_events", "wilson_interval"]
+__all__ = [
+    "per_class",
+    "spikes_per_image",
+    "spikes_per_neuron",
+    "synaptic_events",
+    "wilson_interval",
+]
 
 BATCH = 256  # images whose counts are held as floats at a time
 
@@ -138,3 +147,66 @@ def spikes_per_neuron(run: Recording) -> float:
     """Mean number of spikes per image and unit, over all units that can fire but the input's."""
     n_units = sum(counts[0].size for name, counts in run.counts.items() if name != "input")
     return spikes_per_image(run) / n_units if n_units else 0.0
+
+
+def per_class(
+    run: Recording,
+    labels: np.ndarray,
+    readout: str | None = None,
+    reference: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Accuracy of a run for every class, and over all images.
+
+    Parameters
+    ----------
+    run : Recording
+    labels : int array (n_images,)
+        The true classes.
+    readout : {"MP", "MS", "FS"}, optional
+        The run's own where it is not given.
+    reference : int array (n_images,), optional
+        Another network's answers to the same images, such as the source network's.
+    names : sequence of str, optional
+        What classes 0, 1, ... are called.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each class that has images, then ``all``. Columns: ``images``; ``accuracy`` in
+        [0, 1] with ``lower`` and ``upper`` end of Wilson's 95 % interval; with a reference also
+        ``reference``, its accuracy, and ``ratio``, accuracy over it (NaN where it is 0).
+
+    Raises
+    ------
+    InputError
+        If labels, reference or names do not fit.
+    """
+    labels = np.asarray(labels)
+    answers = {"accuracy": run.predictions(readout)}
+    if reference is not None:
+        answers["reference"] = np.asarray(reference)
+    for what, given in (("labels", labels), ("reference", answers.get("reference", labels))):
+        if given.shape != (run.n_images,):
+            raise InputError(
+                f"{what} must be {run.n_images} classes, one for each image, but have the shape"
+                f" {given.shape}"
+            )
+    classes = np.unique(labels)
+    if names is not None and len(names) <= classes[-1]:
+        raise InputError(f"there are {len(names)} names, but class {classes[-1]} needs one too")
+    rows = {str(c) if names is None else names[c]: labels == c for c in classes}
+    rows["all"] = np.ones(len(labels), dtype=bool)
+    table = pd.DataFrame({"images": {name: int(chosen.sum()) for name, chosen in rows.items()}})
+    for column, given in answers.items():
+        shares = {name: (given == labels)[chosen].mean() for name, chosen in rows.items()}
+        table[column] = pd.Series(shares)
+    intervals = [
+        wilson_interval(share, int(n))
+        for share, n in zip(table["accuracy"], table["images"], strict=True)
+    ]
+    table.insert(2, "lower", [float(low) for low, _ in intervals])
+    table.insert(3, "upper", [float(high) for _, high in intervals])
+    if reference is not None:
+        table["ratio"] = table["accuracy"] / table["reference"].replace(0.0, np.nan)
+    return table

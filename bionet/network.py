@@ -216,7 +216,7 @@ class SpikingNetwork:
         if repeated := [n for n in names if names.count(n) > 1]:
             raise InputError(f"two populations are called {repeated[0]!r}")
         for name in names:
-            stem = re.sub(r"_(synapses.*|spikes|potentials|update)$", "", name)
+            stem = re.sub(r"_(synapses.*|spikes|potentials|update|inhibition)$", "", name)
             if name in ("presentation", "presentation_end") or (stem != name and stem in names):
                 raise InputError(
                     f"population {name!r} has the name of another object that bionet.build makes;"

@@ -155,7 +155,7 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
             "shape": p.shape,
             "model": {**p.model.to_dict(), "parameters": None},
             "per_unit": sorted(name for name, value in p.parameters.items() if value.ndim),
-            "driven": bool(p.parameters["I"].any()) if "I" in p.parameters else None,
+            "driven": [bool(p.parameters[n].any()) for n in ("I", "leak") if n in p.parameters],
         }
         for p in (input_population(snn, plan), *snn.populations)
     ]

@@ -112,6 +112,7 @@ RECIPES: Mapping[tuple[str, str], Recipe] = MappingProxyType(
         ("net4", "fashion-mnist"): Recipe(epochs=16, augment=1, flip=True),
         ("net5", "cifar10"): Recipe(epochs=120, learning_rate=1e-3, augment=4, flip=True),
         ("net6", "cifar10"): Recipe(epochs=160, learning_rate=1e-3, augment=4, flip=True),
+        ("shang", "cifar10"): Recipe(epochs=14, augment=2, flip=True),
     }
 )
 

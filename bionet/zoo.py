@@ -10,6 +10,8 @@ References
    recognition. Proc. IEEE 86 (1998) 2278-2324.
 .. [2] Y. Jia et al.: Caffe: Convolutional architecture for fast feature embedding. ACM Multimedia
    (2014) 675-678.
+.. [3] Y. Shang, Y. Li, F. You: An SNN construction method based on CNN conversion and threshold
+   setting (2020).
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ __all__ = [
     "provenance",
     "read_weights",
     "rueckauer",
+    "shang",
     "shipped",
     "start_from",
 ]
@@ -329,6 +332,28 @@ def rueckauer(weights: str | os.PathLike[str] | None = None) -> nn.Module:
     return load("rueckauer", weights)
 
 
+def shang(weights: str | os.PathLike[str] | None = None) -> nn.Module:
+    """The three-convolution network of Shang et al. [3]_, adjusted (64c5-p2-64c5-p2-64c5-512-10).
+
+    ReLU after every layer but the last, average pooling, no bias. The paper's figure of the
+    network is not legible and its text gives the kinds of layers (conv1, pool1, conv2, pool2,
+    conv3, ip1, ip2) and the number of synapses, about 14,200,000. Convolutions of 64 channels and
+    5 x 5 kernels without padding give 14.17 to 14.20 million for any ip1 of 64 to 512 units, and
+    14,200,064 (poolings included) for 512; Caffe's 32-32-64 with padding gives 12.7 million.
+
+    Parameters
+    ----------
+    weights : str or path, optional
+        ``"cifar10"`` or a safetensors file; see `load`.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        From images (n, 3, 32, 32) in [0, 1] to (n, 10); in evaluation mode if weights were loaded.
+    """
+    return load("shang", weights)
+
+
 ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
     {
         found.name: found
@@ -346,6 +371,7 @@ ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
                 ZooEntry(name, maker(name), (channels, height, height), ())
                 for name, (_, (channels, height), _) in TOPOLOGIES.items()
             ),
+            ZooEntry("shang", architectures.shang, (3, 32, 32), ()),
         )
     }
 )

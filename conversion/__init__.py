@@ -28,7 +28,9 @@ from bionet.conversion.steps import fold_batchnorm, population_records
 from bionet.conversion.tdsnn import convert_tdsnn
 from bionet.conversion.temporal_activation import TemporalActivation, temporal_network
 from bionet.conversion.termapping import convert_termapping
+from bionet.conversion.threshold_search import convert_threshold_search
 from bionet.conversion.trace import Trace, trace
+from bionet.conversion.winner_take_all import winner_take_all
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 
@@ -51,6 +53,7 @@ __all__ = [
     "temporal_network",
     "to_average_pooling",
     "trace",
+    "winner_take_all",
     "with_softmax",
 ]
 
@@ -61,6 +64,7 @@ METHODS: Mapping[str, Callable[..., SpikingNetwork]] = MappingProxyType(
         "augmapping": convert_augmapping,
         "termapping": convert_termapping,
         "tdsnn": convert_tdsnn,
+        "threshold_search": convert_threshold_search,
     }
 )
 

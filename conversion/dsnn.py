@@ -45,6 +45,7 @@ import numpy as np
 from brian2 import Hz, Quantity, ms, second
 from torch import nn
 
+from bionet.conversion import leak
 from bionet.conversion.activations import as_images
 from bionet.conversion.assemble import READOUT, assemble, drive
 from bionet.conversion.fold import fold as folded
@@ -57,7 +58,7 @@ from bionet.equations import integrate_and_fire, leaky_integrate_and_fire, leaky
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 
-__all__ = ["convert_dsnn", "largest_input", "with_thresholds"]
+__all__ = ["convert_dsnn", "largest_input", "with_metadata", "with_thresholds"]
 
 SIGMAS = (1.0, 0.3, 0.1, 0.03, 0.01)
 
@@ -72,6 +73,7 @@ def convert_dsnn(
     sigmas: Sequence[float] = SIGMAS,
     factors: Sequence[float] = (0.5, 0.7, 1.4, 2.0),
     tau: Quantity | None = None,
+    compensate_leak: bool = False,
     reset: Literal["subtract", "zero"] = "subtract",
     coding: Literal["uniform", "poisson"] = "uniform",
     max_rate: Quantity = 100 * Hz,
@@ -99,6 +101,9 @@ def convert_dsnn(
         Candidates for the common sigma, and for the greedy refinement (none: no refinement).
     tau : Quantity, optional
         Membrane time constant in units of time; None for integrate-and-fire.
+    compensate_leak : bool
+        Give leaky units the drive that makes up for the mean of their leak; see
+        :mod:`bionet.conversion.leak`.
     reset : {"subtract", "zero"}
     coding : {"uniform", "poisson"}
     max_rate, duration, dt : Quantity
@@ -134,6 +139,7 @@ def convert_dsnn(
     metadata = {
         "options": {
             "tau_ms": None if tau is None else float(tau / ms),
+            "compensate_leak": bool(compensate_leak),
             "reset": reset,
         },
         "scales": {record.name: 1.0 for record in records},
@@ -153,7 +159,8 @@ def convert_dsnn(
     per_step = rate * float(dt)
 
     def network(sigmas: Mapping[str, float]) -> SpikingNetwork:
-        return with_thresholds(bare, records, sigmas, per_step)
+        snn = with_thresholds(bare, records, sigmas, per_step)
+        return leak.compensate_leak(snn, dt) if compensate_leak else snn
 
     if sigma is not None:
         return network(_each_sigma(sigma, records))
@@ -166,7 +173,7 @@ def convert_dsnn(
     objective = agreement_with(net, images, labels)
     names = searched(records)
     best, trials = search_thresholds(names, network, objective, sigmas, factors)
-    return _with_metadata(network(best), search=[_plain(trial) for trial in trials])
+    return with_metadata(network(best), search=[_plain(trial) for trial in trials])
 
 
 def largest_input(record: Record) -> float:
@@ -215,10 +222,11 @@ def with_thresholds(
     # What a rate of one spike a step stands for, in units of the activation: see the audit.
     scales = {r.name: 1.0 / (per_step * before[r.name]) for r in records}
     scales[READOUT] = 1.0 / (per_step * before[records[-1].inputs[0]])
-    return _with_metadata(snn, thresholds=thresholds, sigmas=dict(sigmas), scales=scales)
+    return with_metadata(snn, thresholds=thresholds, sigmas=dict(sigmas), scales=scales)
 
 
-def _with_metadata(snn: SpikingNetwork, **entries: Any) -> SpikingNetwork:
+def with_metadata(snn: SpikingNetwork, **entries: Any) -> SpikingNetwork:
+    """The network with further entries of its metadata."""
     return SpikingNetwork(
         snn.populations,
         snn.projections,

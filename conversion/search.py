@@ -23,7 +23,7 @@ from bionet.errors import InputError
 from bionet.evaluation import mode
 from bionet.network import SpikingNetwork
 
-__all__ = ["Trial", "agreement_with", "search_thresholds"]
+__all__ = ["Trial", "agreement_with", "answers_of", "search_thresholds"]
 
 Objective = Callable[[SpikingNetwork], float]
 
@@ -114,12 +114,7 @@ def agreement_with(net: nn.Module, images: torch.Tensor, labels: Any = None) -> 
     """
     from bionet.simulate import simulate
 
-    if labels is None:
-        with mode(net, training=False), torch.no_grad():
-            scores = [net(part.to(precision(net))) for part in images.split(BATCH_SIZE)]
-        target = torch.cat(scores).flatten(1).argmax(1).numpy()
-    else:
-        target = np.asarray(labels)
+    target = answers_of(net, images) if labels is None else np.asarray(labels)
     if target.shape != (len(images),):
         raise InputError(f"labels must be {len(images)} classes, but have shape {target.shape}")
     pixels = images.numpy().astype(np.float32)
@@ -128,3 +123,10 @@ def agreement_with(net: nn.Module, images: torch.Tensor, labels: Any = None) -> 
         return simulate(snn, pixels).accuracy(target)
 
     return objective
+
+
+def answers_of(net: nn.Module, images: torch.Tensor) -> np.ndarray:
+    """The class that a network gives each image, int array (n,)."""
+    with mode(net, training=False), torch.no_grad():
+        scores = [net(part.to(precision(net))) for part in images.split(BATCH_SIZE)]
+    return torch.cat(scores).flatten(1).argmax(1).numpy()

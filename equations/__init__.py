@@ -1,6 +1,7 @@
 """Neuron models, input codings and circuits: each a differential equation in its own file."""
 
 from bionet.equations.augmented import augmented, ternary
+from bionet.equations.constant_leak import constant_leak
 from bionet.equations.inputs import CODINGS, analog, input_model, poisson, reverse, uniform
 from bionet.equations.integrate_and_fire import integrate_and_fire, integrator
 from bionet.equations.leaky_integrate_and_fire import leaky_integrate_and_fire, leaky_integrator
@@ -20,6 +21,7 @@ __all__ = [
     "analog",
     "augmented",
     "bias_neuron",
+    "constant_leak",
     "input_model",
     "integrate_and_fire",
     "integrator",

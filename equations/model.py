@@ -35,6 +35,7 @@ from brian2.devices.device import reset_device, set_device
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, Equations
 from brian2.parsing.sympytools import str_to_sympy
 from brian2.stateupdaters.base import StateUpdateMethod
+from brian2.units.allunits import second
 from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity, get_dimensions
 
 from bionet.errors import InputError
@@ -75,6 +76,9 @@ class NeuronModel:
         The variable that holds the signed size of an emitted spike; without it a spike is 1.
     final : tuple of str
         State variables whose values at the end of every presentation a recording keeps.
+    inhibition : str, optional
+        Name of a parameter in seconds, shared by all units: when a unit fires, all others of its
+        population are reset, and for this time none fires (:mod:`bionet.inhibition`).
     source : str
         Paper and equation number.
 
@@ -97,6 +101,7 @@ class NeuronModel:
     input: str = "v"
     amplitude: str | None = None
     final: tuple[str, ...] = ()
+    inhibition: str | None = None
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -197,6 +202,8 @@ class NeuronModel:
         for event, condition in self.events.items():
             lines.append(rf"\text{{{event} if }} & {_latex(condition)}")
         lines += [_latex_statement(s, "reset") for s in _statements(self.reset)]
+        if self.inhibition:
+            lines.append(rf"\text{{winner takes all for }} & {_symbol(self.inhibition)}")
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -264,6 +271,7 @@ def _check(model: NeuronModel) -> None:
             raise InputError(f"model {model.name!r}: {role} variable {used!r} is not declared")
     for name, value in model.parameters.items():
         model.value(name, value)
+    _check_inhibition(model, declared)
     if model.method not in StateUpdateMethod.stateupdaters:
         known = ", ".join(sorted(StateUpdateMethod.stateupdaters))
         raise InputError(f"model {model.name!r}: unknown method {model.method!r}; known: {known}")
@@ -281,6 +289,22 @@ def _check(model: NeuronModel) -> None:
     problem = _brian_refuses(*key)
     if problem is not None:
         raise InputError(f"model {model.name!r}: {problem}")
+
+
+def _check_inhibition(model: NeuronModel, declared: Equations) -> None:
+    """Lateral inhibition needs a period in seconds, spikes and a potential."""
+    period = model.inhibition
+    if period is None:
+        return
+    if period not in declared or declared[period].dim is not second.dim:
+        raise InputError(
+            f"model {model.name!r}: its inhibition {period!r} must be a parameter in seconds; add"
+            f" the line '{period} : second (constant)'"
+        )
+    if model.threshold is None or "v" not in declared:
+        raise InputError(
+            f"model {model.name!r} inhibits its population, but has no threshold or no potential v"
+        )
 
 
 def _check_targets(model: NeuronModel, role: str, code: list[str], declared: set[str]) -> None:
