@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bionet.audit import Audit, audit
     from bionet.build import build
     from bionet.conversion import convert
+    from bionet.eject import eject
     from bionet.equations import NeuronModel
     from bionet.network import (
         AveragePool2d,
@@ -67,6 +68,7 @@ __all__ = [
     "conversion",
     "convert",
     "datasets",
+    "eject",
     "equations",
     "figures",
     "simulate",
@@ -94,6 +96,7 @@ _HOME = dict.fromkeys(_NETWORK, "bionet.network") | {
     "audit": "bionet.audit",
     "build": "bionet.build",
     "convert": "bionet.conversion",
+    "eject": "bionet.eject",
     "simulate": "bionet.simulate",
 }
 _MODULES = ("conversion", "datasets", "equations", "figures", "train", "zoo")

@@ -16,6 +16,7 @@ import typer
 from bionet.commands.audit import audit
 from bionet.commands.convert import convert
 from bionet.commands.demo import demo
+from bionet.commands.eject import eject
 from bionet.commands.figure import figure
 from bionet.commands.info import info
 from bionet.commands.simulate import simulate
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, convert, simulate, audit, figure, info):
+for command in (demo, train, convert, simulate, audit, figure, eject, info):
     app.command()(command)
 
 
