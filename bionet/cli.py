@@ -19,6 +19,7 @@ from bionet.commands.demo import demo
 from bionet.commands.eject import eject
 from bionet.commands.figure import figure
 from bionet.commands.info import info
+from bionet.commands.report import report
 from bionet.commands.simulate import simulate
 from bionet.commands.train import train
 from bionet.errors import BioNetError, InputError
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, convert, simulate, audit, figure, eject, info):
+for command in (demo, train, convert, simulate, audit, figure, report, eject, info):
     app.command()(command)
 
 

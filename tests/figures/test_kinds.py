@@ -216,8 +216,11 @@ def test_f_i_curve():
     rate = line(ax, "IF")
     drive = rate.get_xdata()
     assert drive[-1] == 1.2 and rate.get_ydata()[-1] == 1000
-    period = np.ceil(1 / drive[1:] - 1e-9)
-    np.testing.assert_array_equal(rate.get_ydata()[1:], np.floor(100 / period) * 10)
+    # Ten times 0.1 is a little less than 1, so drives that divide the threshold are left out.
+    drive, hertz = drive[1:], rate.get_ydata()[1:]
+    clear = np.abs(1 / drive - np.rint(1 / drive)) > 1e-6
+    assert clear.sum() > 30
+    np.testing.assert_array_equal(hertz[clear], np.floor(100 / np.ceil(1 / drive[clear])) * 10)
     assert len(ax.lines) == 3  # one closed form
     assert ax.get_xlabel() == "drive I (thresholds per step)"
     assert ax.get_ylabel() == "firing rate (Hz)"
