@@ -41,6 +41,7 @@ def browser_data(
     readouts = {
         name: answers(name, run.output_potential, run.output_spikes)[0] for name in READOUTS
     }
+    same_units = run.output_spikes.shape[2] == run.output_potential.shape[2]
     shown = chosen_images(run, labels)
     entries = []
     for number in shown:
@@ -55,7 +56,8 @@ def browser_data(
                 "picture": None if images is None else picture(images[number]),
                 "classes": [int(k) for k in classes],
                 "potential": [[_short(v) for v in row] for row in potential],
-                "spikes": spikes[steps - 1][:, classes].T.tolist(),
+                # Units that fire may be others than those whose potential is read.
+                "spikes": spikes[steps - 1][:, classes].T.tolist() if same_units else [],
                 "answers": {n: a[number][steps - 1].tolist() for n, a in readouts.items()},
             }
         )

@@ -281,7 +281,11 @@ def _provenance(material: Material) -> list[tuple[str, str]]:
     }
     skip = {"versions", "thresholds", "readout", "method", "coding", "dt_ms", "steps", "images"}
     shown |= {name: value for name, value in parameters.items() if name not in skip}
-    return [(name.replace("_", " "), _text(value)) for name, value in shown.items() if value]
+    return [
+        (name.replace("_", " "), _text(value))
+        for name, value in shown.items()
+        if value not in (None, "")
+    ]
 
 
 def _text(value: Any) -> str:
