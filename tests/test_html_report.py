@@ -354,8 +354,10 @@ def test_a_narrow_window_needs_no_sideways_scrolling(opened):
     size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
-        wide = """return [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll")
-            && e.getBoundingClientRect().right > 391).map((e) => e.outerHTML.slice(0, 60))"""
+        wide = """
+            const outside = (e) => !e.closest(".scroll") && e.getBoundingClientRect().right > 391;
+            return [...document.querySelectorAll("body *")].filter(outside).map((e) => e.id);
+        """
         assert opened.execute_script(wide) == []
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

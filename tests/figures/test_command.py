@@ -2,6 +2,7 @@
 
 import shlex
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -42,11 +43,14 @@ def runs(tmp_path_factory):
         f"audit {net} small.snn --data eight.npz --images 8 --duration 20ms --device numpy"
         " --no-progress --out runs/audit",
     ]
+    before = mpl.get_backend()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for line in lines:
             assert cli.main(shlex.split(line)) == 0, line
+        mpl.use("Agg")  # the command's own choice
         yield folder
+    mpl.use(before)
 
 
 COMMANDS = {
