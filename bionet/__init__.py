@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bionet.audit import Audit, audit
     from bionet.build import build
     from bionet.conversion import convert
+    from bionet.eject import eject
     from bionet.equations import NeuronModel
     from bionet.network import (
         AveragePool2d,
@@ -72,6 +73,7 @@ __all__ = [
     "conversion",
     "convert",
     "datasets",
+    "eject",
     "equations",
     "figures",
     "perturb",
@@ -105,6 +107,7 @@ _HOME = dict.fromkeys(_NETWORK, "bionet.network") | {
     "build": "bionet.build",
     "convert": "bionet.conversion",
     "perturb": "bionet.perturbations",
+    "eject": "bionet.eject",
     "simulate": "bionet.simulate",
 }
 _MODULES = (

@@ -16,8 +16,10 @@ import typer
 from bionet.commands.audit import audit
 from bionet.commands.convert import convert
 from bionet.commands.demo import demo
+from bionet.commands.eject import eject
 from bionet.commands.figure import figure
 from bionet.commands.info import info
+from bionet.commands.report import report
 from bionet.commands.simulate import simulate
 from bionet.commands.study import study
 from bionet.commands.train import train
@@ -34,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, convert, simulate, audit, figure, study, info):
+for command in (demo, train, convert, simulate, audit, figure, study, report, eject, info):
     app.command()(command)
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "describe",
     "measure",
     "read_run",
+    "result_rows",
     "result_table",
     "versions",
     "write_run",
@@ -128,12 +129,13 @@ def result_table(description: Mapping[str, Any], title: str) -> Table:
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
-    for label, text in _rows(description):
+    for label, text in result_rows(description):
         table.add_row(label, text)
     return table
 
 
-def _rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+def result_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Label and text of the numbers of a ``run.json`` that apply."""
     n = found.get("images")
     rows = [
         ("network", found.get("network")),

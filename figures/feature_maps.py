@@ -1,24 +1,23 @@
-"""Feature maps: what every layer's spikes show of an image, beside the network's own activations.
-
-One row for each layer, one column for each channel. The upper half of a row is the source network,
-the lower half the spiking one; each map is scaled to its own largest value, so that shapes are
-compared, as the threshold search of Shang et al. 2020 does (Fig. 4).
-"""
+"""Feature maps: the activations of every ANN layer for one image, beside the rates of the SNN."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from bionet.errors import InputError
+from bionet.figures.panels import choose
 from bionet.figures.style import COLUMN, new_figure, style
 from bionet.recording import Recording
 
-__all__ = ["feature_maps"]
+__all__ = ["feature_maps", "mosaic"]
 
-COLORS = "magma"
+MAX_CHANNELS = 16
+GAP = 1
+"""Pixels between two maps of a mosaic."""
 
 
 @style()
@@ -27,75 +26,130 @@ def feature_maps(
     activations: Mapping[str, np.ndarray],
     image: int = 0,
     populations: Sequence[str] | None = None,
-    channels: int = 8,
+    max_channels: int = MAX_CHANNELS,
+    axes: Sequence[Axes] | np.ndarray | None = None,
 ) -> np.ndarray:
-    """Draw activations and spike counts of one image, layer by layer.
+    """Draw the feature maps of the ANN (left) and of the SNN (right), one row for each layer.
 
     Parameters
     ----------
     run : Recording
-    activations : mapping of str to array (n_images, channels, height, width)
-        Of the source network, for the images of the run: :func:`bionet.conversion.activations`.
+    activations : mapping of str to array (n_images, *shape)
+        ANN activation over lambda of every population, as
+        :meth:`bionet.comparison.Comparison.ideal` gives it.
     image : int
+        Any image of the run: counts are kept for all of them.
     populations : sequence of str, optional
-        Those with feature maps, in the network's order, by default.
-    channels : int
-        Channels of a layer to draw at most: those with the largest activations.
+        All that the activations name and that fire, in the network's order, by default.
+    max_channels : int
+        Channels shown of a layer: the most active ones of the ANN, in their own order.
+    axes : sequence of Axes, optional
+        Two for each population; a new figure's where they are not given.
 
     Returns
     -------
-    array of Axes (2 * n_populations, channels)
-        Rows in pairs: the network's maps, then the spikes'. Unused panels are None.
+    array of Axes (n_populations, 2)
+        Both sides of a row share one colour scale, told by the bar. Units of a layer without a
+        height and width stand in rows from left to right.
 
     Raises
     ------
     InputError
-        If there is nothing to draw, or activations are missing or do not fit.
+        If the image or a population is unknown, or shapes do not fit.
     """
-    maps = [n for n, shape in run.shapes.items() if len(shape) == 3 and n in activations]
-    populations = maps if populations is None else list(populations)
-    if not populations or channels < 1:
-        raise InputError("there are no feature maps to draw; name populations with maps")
+    known = [name for name in run.shapes if name in activations and name in run.counts]
+    names = choose(known, populations)
     if not 0 <= image < run.n_images:
         raise InputError(f"image must lie between 0 and {run.n_images - 1}, but is {image}")
-    pairs = [_pair(run, activations, name, image) for name in populations]
-    panel = (COLUMN - 0.85) / channels
-    figure = new_figure(COLUMN, 0.1 + len(pairs) * (2 * panel + 0.12))
-    grid = figure.subplots(
-        2 * len(pairs), channels, squeeze=False, gridspec_kw={"hspace": 0.1, "wspace": 0.06}
-    )
-    drawn = np.full(grid.shape, None, dtype=object)
-    for row, (name, (activation, count)) in enumerate(zip(populations, pairs, strict=True)):
-        order = np.argsort(-activation.max(axis=(1, 2)), kind="stable")[:channels]
-        for half, values in enumerate((activation, count)):
-            for column, ax in enumerate(grid[2 * row + half]):
-                ax.set_axis_off()
-                if column < len(order):
-                    _map(ax, values[order[column]])
-                    drawn[2 * row + half, column] = ax
-            label = (f"{name}  ANN", "SNN")[half]
-            grid[2 * row + half, 0].text(
-                -0.15, 0.5, label, transform=grid[2 * row + half, 0].transAxes,
-                ha="right", va="center", fontsize=6,
-            )  # fmt: skip
-    return drawn
+    if max_channels < 1:
+        raise InputError(f"max_channels must be at least 1, but is {max_channels}")
+    pairs = [_pair(run, name, activations[name], image) for name in names]
+    if axes is None:
+        figure = new_figure(COLUMN, 0.25 + 0.85 * len(names))
+        grid = figure.subplots(len(names), 2, squeeze=False)
+    else:
+        grid = np.array(axes).reshape(-1, 2)
+        if len(grid) < len(names):
+            raise InputError(f"{len(names)} populations need {2 * len(names)} axes")
+    for row, name, pair in zip(grid, names, pairs, strict=False):
+        _draw(row, name, pair, max_channels)
+    grid[0, 0].set_title("ANN activation / \N{GREEK SMALL LETTER LAMDA}")
+    grid[0, 1].set_title("SNN rate")
+    return np.asarray(grid[: len(names)])
 
 
-def _pair(
-    run: Recording, activations: Mapping[str, np.ndarray], name: str, image: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Activation and spike count of an image, arrays (channels, height, width)."""
-    if name not in activations or name not in run.counts:
-        raise InputError(f"there are no activations and spike counts of {name!r}")
-    count = np.asarray(run.counts[name][image], dtype=np.float64)
-    activation = np.asarray(activations[name][image], dtype=np.float64)
-    if count.ndim != 3 or activation.shape != count.shape:
+def _pair(run: Recording, name: str, activation: Any, image: int) -> tuple[np.ndarray, np.ndarray]:
+    """Activation and rate of one image, float arrays of the population's shape."""
+    activation, shape = np.asarray(activation), tuple(run.shapes[name])
+    if activation.shape != (run.n_images, *shape):
         raise InputError(
-            f"the activations of {name!r} must be maps of the shape {count.shape}, one for each"
-            f" image of the run, but are {activation.shape}"
+            f"activations of {name!r} must have the shape {(run.n_images, *shape)}, one for each"
+            f" image of the run, but have {activation.shape}"
         )
-    return activation, count
+    rate = run.counts[name][image].reshape(shape) / run.n_steps
+    return activation[image].astype(np.float64), rate
 
 
-def _map(ax: Axes, values: np.ndarray) -> None:
-    ax.imshow(values, cmap=COLORS, vmin=0, vmax=max(values.max(), 1e-12), interpolation="nearest")
+def _draw(
+    row: np.ndarray, name: str, pair: tuple[np.ndarray, np.ndarray], max_channels: int
+) -> None:
+    shown = _channels(pair[0], max_channels)
+    high = max(float(values.max()) for values in pair) or 1.0
+    low = min(0.0, *(float(values.min()) for values in pair))
+    for ax, values in zip(row, pair, strict=True):
+        picture = ax.imshow(
+            mosaic(values if shown is None else values[shown]),
+            cmap="viridis",
+            vmin=low,
+            vmax=high,
+            interpolation="nearest",
+        )
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.spines[:].set_visible(False)
+    shape = pair[0].shape
+    size = " x ".join(map(str, shape))
+    some = f"\n{len(shown)} of {shape[0]} channels" if shown is not None and len(shape) == 3 else ""
+    some = "" if shown is None or len(shown) == shape[0] else some
+    row[0].set_ylabel(f"{name}\n{size}{some}")
+    bar = row[0].figure.colorbar(picture, ax=list(row), shrink=0.85, pad=0.02, aspect=12)
+    bar.set_label("spikes per step")
+    bar.outline.set_visible(False)
+
+
+def _channels(activation: np.ndarray, most: int) -> np.ndarray | None:
+    """The channels with the largest activations, ascending; None for a layer without maps."""
+    if activation.ndim != 3:
+        return None
+    order = np.argsort(-np.abs(activation).sum(axis=(1, 2)), kind="stable")
+    return np.sort(order[:most])
+
+
+def mosaic(values: np.ndarray) -> np.ndarray:
+    """Feature maps side by side as one picture, NaN between them.
+
+    Parameters
+    ----------
+    values : array (channels, height, width) or (n_units,)
+        Units without maps fill rows from left to right.
+
+    Returns
+    -------
+    float array (height, width) of the picture
+    """
+    if values.ndim != 3:
+        flat = values.ravel()
+        columns = flat.size if flat.size <= 20 else int(np.ceil(np.sqrt(2 * flat.size)))
+        rows = -(-flat.size // columns)
+        filled = np.full(rows * columns, np.nan)
+        filled[: flat.size] = flat
+        return filled.reshape(rows, columns)
+    channels, height, width = values.shape
+    columns = int(np.ceil(np.sqrt(channels * 1.6)))
+    rows = -(-channels // columns)
+    picture = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), np.nan)
+    for number, part in enumerate(values):
+        row, column = divmod(number, columns)
+        top, left = row * (height + GAP), column * (width + GAP)
+        picture[top : top + height, left : left + width] = part
+    return picture

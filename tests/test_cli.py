@@ -22,7 +22,7 @@ from bionet.report import KEYS
 # `bionet.simulate` is the function; its module is reached by name only.
 SIMULATION = importlib.import_module("bionet.simulate")
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("demo", "train", "convert", "simulate", "audit", "figure", "info")
+COMMANDS = ("demo", "train", "convert", "simulate", "audit", "figure", "report", "eject", "info")
 QUICK = "--device numpy --no-progress"
 
 NETWORKS = """

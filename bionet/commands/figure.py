@@ -8,30 +8,57 @@ from typing import Annotated, Any, Literal
 import typer
 
 from bionet.commands.inputs import numbers
-from bionet.commands.options import NoSeed
-from bionet.commands.outputs import check_writable, load_audit, load_labels
-from bionet.errors import InputError
+from bionet.commands.options import NoSeed, Readout
+from bionet.commands.outputs import check_writable
 from bionet.report import describe, read_run, write_run
 
 __all__ = ["draw", "figure"]
 
+Kind = Literal[
+    "raster",
+    "potentials",
+    "accuracy",
+    "rates",
+    "feature-maps",
+    "latency",
+    "events",
+    "confusion",
+    "histograms",
+    "spike-times",
+    "codings",
+    "f-i",
+    "thresholds",
+    "robustness",
+]
+
 
 def figure(
     context: typer.Context,
-    kind: Annotated[
-        Literal["raster", "potentials", "accuracy", "rates"],
-        typer.Argument(help="Spikes, potentials, accuracy over time, or rate against activation."),
+    kind: Annotated[Kind, typer.Argument(help="What is drawn; see docs/figures.md.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a run (rates, histograms: of an audit; robustness: a table or a"
+            " study's folder; f-i, thresholds: an .snn file too)."
+        ),
     ],
-    run: Annotated[Path, typer.Argument(help="Folder of a run (rates: of an audit).")],
     image: Annotated[int, typer.Option(help="Image, one of those recorded.")] = 0,
     population: Annotated[
         list[str] | None,
-        typer.Option(help="Population to draw; may be repeated.  [default: all recorded]"),
+        typer.Option(
+            help="Population (robustness: perturbation) to draw; may be repeated."
+            "  [default: all recorded]"
+        ),
     ] = None,
     units: Annotated[
         str | None,
         typer.Option(help="Units to draw the potentials of, such as 0,7.  [default: four]"),
     ] = None,
+    other: Annotated[
+        list[Path] | None,
+        typer.Option("--with", help="Another run in the same axis (latency, events)."),
+    ] = None,
+    readout: Readout = None,
     seed: NoSeed = 0,
     out: Annotated[
         Path | None,
@@ -39,10 +66,11 @@ def figure(
     ] = None,
 ) -> None:
     """Draw one figure of a saved run."""
-    out = out or run / f"{kind}.png"
+    # Beside a file, inside a folder.
+    out = out or (run.with_suffix(f".{kind}.png") if run.is_file() else run / f"{kind}.png")
     check_writable(out.parent)
     chosen = None if units is None else numbers(units, "--units")
-    axes = draw(kind, run, image, population, chosen)
+    axes = draw(kind, run, image, population, chosen, tuple(other or ()), readout)
     from bionet.figures import save
 
     files = save(axes, out)
@@ -56,28 +84,18 @@ def figure(
 
 
 def draw(
-    kind: str, folder: Path, image: int, populations: list[str] | None, units: list[int] | None
+    kind: str,
+    folder: Path,
+    image: int,
+    populations: list[str] | None,
+    units: list[int] | None,
+    others: tuple[Path, ...] = (),
+    readout: str | None = None,
 ) -> Any:
     """The Axes of a figure of a run's folder."""
     import matplotlib
 
     matplotlib.use("Agg")  # to files only: no display is needed
-    from bionet import figures
-    from bionet.recording import Recording
+    from bionet.commands.drawings import KINDS, Request
 
-    if kind == "rates":
-        return figures.rate_against_activation(load_audit(folder), populations)
-    run = Recording.load(folder)
-    if kind == "raster":
-        return figures.raster(run, image, populations=populations)
-    if kind == "accuracy":
-        ann = read_run(folder).get("accuracy_ann")
-        return figures.accuracy_over_time(run, load_labels(folder), ann_accuracy=ann)
-    if populations is None:
-        populations = list(run.recorded_potentials)[:1]
-    if len(populations) != 1:
-        raise InputError(
-            "--population: a figure of potentials shows one population whose v was recorded,"
-            f" got {', '.join(populations) or 'none: simulate with --record conv1:spikes,v'}"
-        )
-    return figures.potentials(run, populations[0], image, units=units)
+    return KINDS[kind](Request(folder, image, populations, units, others, readout))

@@ -1,0 +1,101 @@
+"""``bionet report``: everything about a saved run on one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bionet.commands.options import NoSeed
+from bionet.commands.outputs import AUDIT, LABELS, check_writable, load_audit, load_labels
+from bionet.errors import BioNetError
+from bionet.report import describe, read_run, write_run
+
+if TYPE_CHECKING:
+    from bionet.html_report import Material
+
+__all__ = ["material", "report"]
+
+
+def report(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    audit: Annotated[
+        bool,
+        typer.Option(
+            help="Audit the layers where the folder holds no audit but its network is there."
+        ),
+    ] = True,
+    seed: NoSeed = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="File ending in .html.  [default: RUN/report.html]")
+    ] = None,
+) -> None:
+    """Write one HTML page about a run: figures, audit, and a browser of its images."""
+    out = out or run / "report.html"
+    check_writable(out.parent)
+    from bionet.html_report import html_report
+
+    found = material(run, audit)
+    file = html_report(found, out)
+    before = read_run(run)
+    same = ("network", "method", "coding", "device", "dt_ms", "steps", "images")
+    inherited = {name: before.get(name) for name in same}
+    described = describe("report", context.params, **inherited, files=[file], notes=found.notes)
+    write_run(out.with_suffix(".run.json"), described)
+    for note in found.notes:
+        typer.echo(note)
+    typer.echo(f"written to {file} ({file.stat().st_size / 1e6:.1f} MB)")
+
+
+def material(folder: Path, with_audit: bool = True) -> Material:
+    """What the folder of a run, and the network and images it notes, give for a report."""
+    from bionet.commands.sources import run_sources
+    from bionet.html_report import Material
+    from bionet.recording import Recording
+
+    run, description = Recording.load(folder), read_run(folder)
+    notes: list[str] = []
+    parts: dict[str, Any] = {}
+    if (folder / LABELS).is_file():
+        parts["labels"] = load_labels(folder)
+    else:
+        notes.append("The folder holds no labels, so the report states no accuracy.")
+    if (folder / AUDIT).is_file():
+        parts["audit"] = load_audit(folder)
+    try:
+        sources = run_sources(folder, run)
+    except BioNetError as error:
+        notes.append(f"Without pictures of the images: {error}.")
+    else:
+        parts["images"] = sources.images.images
+        if with_audit and "audit" not in parts and sources.source is not None:
+            from bionet.audit import audit
+
+            parts["audit"] = audit(sources.source.net, sources.snn, run, sources.images.images)
+    title = " on ".join(
+        str(text)
+        for text in (description.get("network"), (description.get("arguments") or {}).get("data"))
+        if text
+    )
+    return Material(
+        run,
+        description=description,
+        command=_command(description),
+        title=title or folder.resolve().name,
+        notes=tuple(notes),
+        **parts,
+    )
+
+
+def _command(description: dict[str, Any]) -> str | None:
+    """The command line of a run, where its command is known."""
+    import typer.main
+
+    from bionet import cli
+    from bionet.html_report import command_line
+
+    commands: dict[str, Any] = getattr(typer.main.get_command(cli.app), "commands", {})
+    name = str(description.get("command"))
+    return command_line(description, commands[name].params) if name in commands else None

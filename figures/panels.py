@@ -1,0 +1,70 @@
+"""Grids of panels and curves with bands, shared by several kinds of figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from bionet.errors import InputError
+from bionet.figures.style import COLUMN, PAGE, new_figure
+
+__all__ = ["LINES", "MARKERS", "check_runs", "choose", "panels"]
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", (0, (5, 1.2)), (0, (1.2, 0.8)), (0, (5, 1, 1, 1)), "-", (0, (3, 1.5)), (0, (1, 2)))
+
+
+def panels(
+    n: int, axes: Sequence[Axes] | np.ndarray | None, columns: int, height: float
+) -> np.ndarray:
+    """The first n of the given axes, or n panels of a new figure.
+
+    Parameters
+    ----------
+    n : int
+    axes : sequence of Axes, optional
+    columns : int
+        Panels side by side in a new figure; more than two need a page's width.
+    height : float
+        Height of a panel in inches.
+
+    Returns
+    -------
+    array of Axes (n,)
+
+    Raises
+    ------
+    InputError
+        If there are too few axes.
+    """
+    if axes is not None:
+        given = np.array(axes).ravel()
+        if len(given) < n:
+            raise InputError(f"{n} panels need as many axes, but got {len(given)}")
+        return given[:n]
+    columns = max(1, min(n, columns))
+    rows = -(-n // columns)
+    figure = new_figure(COLUMN if columns <= 2 else PAGE, 0.2 + rows * height)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for empty in grid[n:]:
+        empty.remove()
+    return np.asarray(grid[:n])
+
+
+def choose(known: Any, wanted: Sequence[str] | None, what: str = "population") -> list[str]:
+    """The wanted names, all known ones by default; an InputError for an unknown one or none."""
+    names = list(known) if wanted is None else list(wanted)
+    if unknown := [name for name in names if name not in known]:
+        raise InputError(f"there is no {what} {unknown[0]!r}; there are {', '.join(known)}")
+    if not names:
+        raise InputError(f"there is no {what} to draw")
+    return names
+
+
+def check_runs(runs: Any, parts: str) -> None:
+    """Refuse what is no mapping of names to runs with what belongs to them."""
+    if not isinstance(runs, Mapping) or not runs:
+        raise InputError(f'runs must map names to {parts}, such as {{"LeNet-5": ...}}')
