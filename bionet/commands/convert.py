@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bionet.commands.inputs import Images, Source, load_images, source_network
+from bionet.commands.inputs import Images, Source, load_images, method_option, source_network
 from bionet.commands.inputs import time as time_of
 from bionet.commands.options import Data, DataDir, InputShape, Seed, Weights
 from bionet.commands.outputs import check_writable
@@ -30,7 +30,9 @@ def convert(
     ],
     weights: Weights = None,
     data: Data = "digits",
-    method: Annotated[str, typer.Option(help="Conversion method: rate, dsnn, tdsnn.")] = "rate",
+    method: Annotated[
+        str, typer.Option(help="rate, dsnn, tdsnn, termapping, augmapping or threshold_search.")
+    ] = "rate",
     normalisation: Annotated[
         Literal["percentile", "max", "none"] | None,
         typer.Option(help="What of a layer's activations fires in every step.  [rate: percentile]"),
@@ -58,6 +60,14 @@ def convert(
         Literal["static", "dynamic"] | None,
         typer.Option(help="Constant windows, or up to the last spike.  [tdsnn: static]"),
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option",
+            "-O",
+            help="Any option of the method: -O sigma=0.3 -O tau=20ms -O fold=true (repeatable).",
+        ),
+    ] = None,
     calibration_images: Annotated[
         int, typer.Option(help="Training images, drawn by the seed, to measure activations on.")
     ] = CALIBRATION_IMAGES,
@@ -82,6 +92,7 @@ def convert(
         "window": window,
     }
     options = {name: value for name, value in given.items() if value is not None}
+    options |= dict(method_option(text) for text in option or [])
     started = time.perf_counter()
     source = source_network(network, weights, input_shape)
     images = load_images(data, "train", data_dir)
@@ -108,8 +119,11 @@ def converted(
 ) -> SpikingNetwork:
     """Convert a network, and note in the result where it comes from."""
     from bionet.conversion import convert as convert_network
+    from bionet.conversion import options as options_of
 
     options = dict(options or {})
+    if "labels" in options_of(method):  # a search that knows the answers needs no network's
+        options.setdefault("labels", calibration.labels)
     if options.get("normalisation") == "none":
         options["normalisation"] = None
     snn = convert_network(
