@@ -20,6 +20,7 @@ from bionet.commands.eject import eject
 from bionet.commands.figure import figure
 from bionet.commands.info import info
 from bionet.commands.report import report
+from bionet.commands.reproduce import reproduce
 from bionet.commands.simulate import simulate
 from bionet.commands.study import study
 from bionet.commands.train import train
@@ -36,7 +37,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, convert, simulate, audit, figure, study, report, eject, info):
+for command in (
+    demo,
+    train,
+    convert,
+    simulate,
+    audit,
+    figure,
+    study,
+    reproduce,
+    report,
+    eject,
+    info,
+):
     app.command()(command)
 
 

@@ -1,0 +1,93 @@
+"""``bionet reproduce``: the papers' tables and figures from our own runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bionet.commands.options import DataDir, ProgressBar, Seed
+from bionet.commands.outputs import check_writable, staged
+from bionet.errors import InputError
+
+__all__ = ["reproduce"]
+
+
+def reproduce(
+    paper: Annotated[
+        str | None, typer.Argument(help="A paper of --list: dsnn, rate, tdsnn, augmapping.")
+    ] = None,
+    item: Annotated[str | None, typer.Argument(help="One of its items.  [default: all]")] = None,
+    listed: Annotated[bool, typer.Option("--list", help="Say what can be reproduced.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Few images, in minutes.")] = False,
+    images: Annotated[
+        int | None, typer.Option(help="Test images.  [default: the item's]", min=1)
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="NETWORK=FILE: weights that do not ship with BioNet (repeatable)."),
+    ] = None,
+    data_dir: DataDir = None,
+    seed: Seed = 0,
+    progress: ProgressBar = True,
+    out: Annotated[Path, typer.Option(help="Folder for tables and figures.")] = Path(
+        "runs/reproduce"
+    ),
+) -> None:
+    """Reproduce a table or figure of a paper: a Markdown table beside the paper's values."""
+    from bionet.reproduce import ITEMS, Settings, chosen, markdown
+
+    if listed or paper is None:
+        for known in ITEMS:
+            typer.echo(f"{known.paper:11} {known.name:15} {known.title} ({known.source})")
+        if not listed:
+            raise InputError("paper: name one of these papers, and an item if you like")
+        return
+    items = chosen(paper, item)
+    settings = Settings(quick, images, _weights(weights or []), data_dir, seed, progress)
+    check_writable(out)
+    for found in items:
+        result = found.run(settings)
+        command = _command(found.paper, found.name, quick, images, weights or [], seed)
+        text = markdown(found, result, command)
+        with staged(out / f"{found.paper}-{found.name}") as folder:
+            (folder / "result.md").write_text(text)
+            rows = [dataclasses.asdict(row) for row in result.rows]
+            told = {"command": command, "rows": rows, "notes": result.notes}
+            (folder / "result.json").write_text(json.dumps(told, indent=1) + "\n")
+            if result.draw is not None:
+                from bionet import figures
+
+                for suffix in ("png", "svg", "pdf"):
+                    figures.save(result.draw(), folder / f"figure.{suffix}")
+        typer.echo(text)
+        typer.echo(f"written to {out / f'{found.paper}-{found.name}'}\n")
+
+
+def _weights(texts: list[str]) -> dict[str, Path]:
+    """``NETWORK=FILE`` of each option."""
+    found = {}
+    for text in texts:
+        name, separator, path = text.partition("=")
+        if not separator or not name or not Path(path).is_file():
+            raise InputError(f"--weights: expected NETWORK=FILE with a file, but got {text!r}")
+        found[name] = Path(path)
+    return found
+
+
+def _command(
+    paper: str, item: str, quick: bool, images: int | None, weights: list[str], seed: int
+) -> str:
+    """The command that gives this result again."""
+    words = ["bionet", "reproduce", paper, item]
+    words += ["--quick"] if quick else []
+    words += ["--images", str(images)] if images is not None else []
+    for text in weights:
+        name, _, path = text.partition("=")
+        words += ["--weights", f"{name}={Path(path).name}"]
+    words += ["--seed", str(seed)] if seed else []
+    return shlex.join(words)

@@ -1,0 +1,34 @@
+"""The papers' tables and figures from our own runs: ``bionet reproduce PAPER [ITEM]``.
+
+An item is a function ``(settings) -> Result`` in the file of its paper, with one entry in its
+``ITEMS``. It simulates, counts, and returns rows beside the paper's values; nothing is typed in but
+the paper's numbers.
+"""
+
+from __future__ import annotations
+
+from bionet.errors import InputError
+from bionet.reproduce import augmented, dsnn, rate, tdsnn
+from bionet.reproduce.item import Item, Result, Row, Settings, markdown
+
+__all__ = ["ITEMS", "Item", "Result", "Row", "Settings", "chosen", "markdown"]
+
+ITEMS: tuple[Item, ...] = (*dsnn.ITEMS, *rate.ITEMS, *tdsnn.ITEMS, *augmented.ITEMS)
+
+
+def chosen(paper: str, name: str | None = None) -> tuple[Item, ...]:
+    """The items of a paper, or one of them.
+
+    Raises
+    ------
+    InputError
+        If the paper or the item is unknown.
+    """
+    papers = tuple(dict.fromkeys(item.paper for item in ITEMS))
+    if paper not in papers:
+        raise InputError(f"paper: expected one of {', '.join(papers)}, got {paper!r}")
+    found = tuple(item for item in ITEMS if item.paper == paper and name in (None, item.name))
+    if not found:
+        known = ", ".join(item.name for item in ITEMS if item.paper == paper)
+        raise InputError(f"item of {paper}: expected one of {known}, got {name!r}")
+    return found

@@ -1,0 +1,161 @@
+"""Zhang et al. 2019 (DSNN): Table 1, Figs. 8 and 9, for LeNet-5 and cifar10_quick.
+
+All thresholds come from Algorithm 1 on training images: one common sigma, then the greedy
+refinement. Uniform input of 100 Hz at most for 500 ms unless an item says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from brian2 import ms
+from torch import nn
+
+import bionet
+from bionet.conversion import fold_report
+from bionet.network import SpikingNetwork
+from bionet.recording import Recording
+from bionet.reproduce.item import Item, Result, Settings, accuracy, count
+
+__all__ = ["ITEMS"]
+
+# Network: data, test images in full and quick, and the paper's accuracies.
+NETWORKS = {
+    "lenet5": ("mnist", 10_000, 200),
+    "cifar10_quick": ("cifar10", 2_000, 100),
+}
+PAPER = {
+    "lenet5": {"original": 99.05, "adjusted": 99.04, "dsnn": 98.94, "fold": 99.02},
+    "cifar10_quick": {"original": 75.00, "adjusted": 74.04, "dsnn": 73.40, "fold": 73.56},
+}
+SEARCH_IMAGES = 200
+DRAIN = 50 * ms
+
+
+def converted(net: nn.Module, network: str, settings: Settings, **options: Any) -> SpikingNetwork:
+    """A DSNN by Algorithm 1, searched on training images."""
+    data = NETWORKS[network][0]
+    images, labels = settings.calibration(data, 50 if settings.quick else SEARCH_IMAGES)
+    return bionet.convert(net, "dsnn", images, labels=labels, **options)
+
+
+def simulated(
+    snn: SpikingNetwork, images: np.ndarray, settings: Settings, **options: Any
+) -> Recording:
+    """A run with the settings' seed and progress."""
+    return bionet.simulate(snn, images, seed=settings.seed, progress=settings.progress, **options)
+
+
+def table(network: str) -> Callable[[Settings], Result]:
+    """Table 1 for one network: original, adjusted, DSNN and fold."""
+
+    def run(settings: Settings) -> Result:
+        data, full, quick = NETWORKS[network]
+        images, labels = settings.test(data, settings.number(full, quick))
+        n, paper = len(labels), PAPER[network]
+        net = settings.network(network, data)
+        rows = []
+        original = f"{network}_original"
+        if original in settings.weights or data in bionet.zoo.entry(original).data:
+            right = count(settings.network(original, data), images, labels)
+            rows.append(accuracy("original network", right, n, paper["original"]))
+        adjusted = count(net, images, labels)
+        rows.append(accuracy("adjusted network", adjusted, n, paper["adjusted"]))
+        snn = converted(net, network, settings)
+        plain = simulated(snn, images, settings)
+        rows.append(accuracy("DSNN", plain.predictions("MP") == labels, None, paper["dsnn"]))
+        folded_net = bionet.convert(
+            net, "dsnn", None, images.shape[1:], sigma=snn.metadata["sigmas"], fold=True,
+            drain=DRAIN,
+        )  # fmt: skip
+        folded = simulated(folded_net, images, settings)
+        rows.append(accuracy("DSNN-fold", folded.predictions("MP") == labels, None, paper["fold"]))
+        few = images[:100]
+        report = fold_report(
+            folded_net, simulated(folded_net, few, settings, final_potentials=True), few
+        )
+        losses = [
+            f"loss of {row.label}: {rows[-3].value - row.value:.2f} points (paper:"
+            f" {paper['adjusted'] - (row.paper or 0):.2f})"
+            for row in rows[-2:]
+        ]
+        sigmas = ", ".join(f"{name} {s:g}" for name, s in snn.metadata["sigmas"].items())
+        saturated = ", ".join(f"{row.population} {row.saturated}" for row in report)
+        notes = [
+            *losses,
+            f"sigma found by Algorithm 1 on training images: {sigmas}",
+            f"fold: units still above threshold at the end of {len(few)} images: {saturated}",
+        ]
+        return Result(tuple(rows), tuple(notes))
+
+    return run
+
+
+def readouts(settings: Settings) -> Result:
+    """Fig. 8: maximal potential against most spikes, with the ties of the latter."""
+    return _compared(settings, _readout_rows)
+
+
+def _readout_rows(network: str, run: Recording, labels: np.ndarray) -> tuple[list[Any], list[str]]:
+    rows = [
+        accuracy(f"{network}, {readout}", run.predictions(readout) == labels)
+        for readout in ("MP", "MS", "FS")
+    ]
+    ties = [f"{readout} {int(run.ties(readout).sum())}" for readout in ("MP", "MS", "FS")]
+    return rows, [f"{network}: ties that the readout cannot break: {', '.join(ties)}"]
+
+
+def codings(settings: Settings) -> Result:
+    """Fig. 9: Poisson against uniform input of the same rates."""
+    rows: list[Any] = []
+    notes: list[str] = []
+    for network in available(settings):
+        data, full, quick = NETWORKS[network]
+        images, labels = settings.test(data, settings.number(full, quick))
+        net = settings.network(network, data)
+        rows.append(accuracy(f"{network}, ANN", count(net, images, labels), len(labels)))
+        snn = converted(net, network, settings)
+        for coding in ("uniform", "poisson"):
+            run = simulated(snn, images, settings, coding=coding)
+            rows.append(accuracy(f"{network}, {coding}", run.predictions("MP") == labels))
+    return Result(tuple(rows), tuple(notes))
+
+
+def available(settings: Settings) -> list[str]:
+    """The networks of this paper that there are weights for."""
+    return [
+        name
+        for name, (data, *_) in NETWORKS.items()
+        if name in settings.weights or data in bionet.zoo.entry(name).data
+    ]
+
+
+def _compared(
+    settings: Settings,
+    rows_of: Callable[[str, Recording, np.ndarray], tuple[list[Any], list[str]]],
+) -> Result:
+    rows: list[Any] = []
+    notes: list[str] = []
+    for network in available(settings):
+        data, full, quick = NETWORKS[network]
+        images, labels = settings.test(data, settings.number(full, quick))
+        net = settings.network(network, data)
+        rows.append(accuracy(f"{network}, ANN", count(net, images, labels), len(labels)))
+        run = simulated(converted(net, network, settings), images, settings)
+        more, said = rows_of(network, run, labels)
+        rows += more
+        notes += said
+    return Result(tuple(rows), tuple(notes))
+
+
+ITEMS = (
+    Item("dsnn", "table1-mnist", "LeNet-5 on MNIST, four ways", "Table 1", table("lenet5")),
+    Item(
+        "dsnn", "table1-cifar10", "cifar10_quick on CIFAR-10, four ways", "Table 1",
+        table("cifar10_quick"),
+    ),
+    Item("dsnn", "fig8", "readout by potential against readout by spikes", "Fig. 8", readouts),
+    Item("dsnn", "fig9", "Poisson against uniform input", "Fig. 9", codings),
+)  # fmt: skip

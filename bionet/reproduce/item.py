@@ -1,0 +1,204 @@
+r"""What a reproduction is made of: settings, rows beside the paper's values, a figure.
+
+Accuracies are shares of n images, given in percent with Wilson's 95 % interval
+(:func:`bionet.metrics.wilson_interval`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from bionet import datasets, zoo
+from bionet.errors import InputError
+from bionet.metrics import wilson_interval
+
+__all__ = ["Item", "Result", "Row", "Settings", "accuracy", "count", "markdown"]
+
+CALIBRATION_IMAGES = 500
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How items are run.
+
+    Parameters
+    ----------
+    quick : bool
+        Few images, in minutes; the result says so.
+    images : int, optional
+        Test images, instead of the item's own number.
+    weights : mapping of str to path
+        Weights of a network by its name, where others than the shipped ones are meant.
+    data_dir : path, optional
+        See :func:`bionet.datasets.load`.
+    seed : int
+        Of calibration images, Poisson trains and searches.
+    progress : bool
+    """
+
+    quick: bool = False
+    images: int | None = None
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    data_dir: Path | None = None
+    seed: int = 0
+    progress: bool = False
+
+    def number(self, full: int, quick: int) -> int:
+        """Test images of an item: its own number in full or quick, or the one asked for."""
+        return self.images if self.images is not None else quick if self.quick else full
+
+    def test(self, data: str, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """The first n test images and labels of a data set."""
+        loaded = datasets.load(data, "test", self.data_dir)
+        return loaded.images[:n], loaded.labels[:n]
+
+    def calibration(self, data: str, n: int = CALIBRATION_IMAGES) -> tuple[np.ndarray, np.ndarray]:
+        """Training images and labels, drawn by the seed."""
+        loaded = datasets.load(data, "train", self.data_dir)
+        some = np.random.default_rng(self.seed).permutation(len(loaded.labels))[:n]
+        return loaded.images[some], loaded.labels[some]
+
+    def network(self, name: str, data: str) -> nn.Module:
+        """A network of the zoo with its weights for a data set.
+
+        Raises
+        ------
+        InputError
+            If no weights are there, with the command that trains them.
+        """
+        if name in self.weights:
+            return zoo.load(name, self.weights[name])
+        if data not in zoo.entry(name).data:
+            raise InputError(
+                f"no weights of {name} for {data} come with the package; train some (bionet train"
+                f" {name} --data {data} --out {name}.safetensors) and pass"
+                f" --weights {name}={name}.safetensors"
+            )
+        return zoo.load(name, data)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One value beside the paper's.
+
+    Parameters
+    ----------
+    label : str
+    value : float
+        Ours, in the unit.
+    paper : float, optional
+        The paper's, in the unit.
+    low, high : float, optional
+        95 % interval of ours.
+    n : int, optional
+        Images.
+    unit : str
+    """
+
+    label: str
+    value: float
+    paper: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    unit: str = "%"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an item gave.
+
+    Parameters
+    ----------
+    rows : tuple of Row
+    notes : tuple of str
+        One line each: settings, causes of differences.
+    draw : callable, optional
+        Draws the figure and returns it or its axes.
+    """
+
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    draw: Callable[[], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """A table or figure of a paper.
+
+    Parameters
+    ----------
+    paper, name : str
+        As on the command line.
+    title : str
+        What it shows.
+    source : str
+        The paper's own name of it.
+    run : callable
+        Settings to Result.
+    """
+
+    paper: str
+    name: str
+    title: str
+    source: str
+    run: Callable[[Settings], Result]
+
+
+def accuracy(
+    label: str, right: np.ndarray | int, n: int | None = None, paper: float | None = None
+) -> Row:
+    """A row of correct answers: a boolean for each image, or their number and n."""
+    if n is None:
+        right, n = int(np.sum(right)), len(np.atleast_1d(right))
+    share = int(right) / n
+    low, high = wilson_interval(share, n)
+    return Row(label, 100 * share, paper, 100 * float(low), 100 * float(high), n)
+
+
+def count(net: nn.Module, images: np.ndarray, labels: np.ndarray) -> int:
+    """How many images a network classifies right."""
+    import torch
+
+    from bionet.evaluation import evaluate
+
+    return round(evaluate(net, torch.from_numpy(images), torch.from_numpy(labels)) * len(labels))
+
+
+def markdown(item: Item, result: Result, command: str) -> str:
+    """An item's result as a Markdown section.
+
+    Parameters
+    ----------
+    item : Item
+    result : Result
+    command : str
+        The command that gives it again.
+    """
+    lines = [
+        f"## {item.paper} {item.name}: {item.title}",
+        "",
+        f"{item.source}. `{command}`",
+        "",
+        "| | ours | 95 % interval | paper | difference | images |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result.rows:
+        unit = f" {row.unit}" if row.unit else ""
+        digits = 2 if row.unit == "%" else 3 if abs(row.value) < 10 else 0
+        interval = "" if row.low is None else f"{row.low:.{digits}f} to {row.high:.{digits}f}"
+        paper = "" if row.paper is None else f"{row.paper:g}{unit}"
+        difference = "" if row.paper is None else f"{row.value - row.paper:+.{digits}f}"
+        number = "" if row.n is None else f"{row.n:,}"
+        lines.append(
+            f"| {row.label} | {row.value:.{digits}f}{unit} | {interval} | {paper}"
+            f" | {difference} | {number} |"
+        )
+    lines += ["", *(f"- {note}" for note in result.notes)]
+    return "\n".join(lines).rstrip() + "\n"
