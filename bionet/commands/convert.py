@@ -58,6 +58,10 @@ def convert(
         Literal["static", "dynamic"] | None,
         typer.Option(help="Constant windows, or up to the last spike.  [tdsnn: static]"),
     ] = None,
+    rounding: Annotated[
+        Literal["up", "nearest"] | None,
+        typer.Option(help="Of values to steps of the temporal code.  [tdsnn: up]"),
+    ] = None,
     calibration_images: Annotated[
         int, typer.Option(help="Training images, drawn by the seed, to measure activations on.")
     ] = CALIBRATION_IMAGES,
@@ -80,6 +84,7 @@ def convert(
         "dt": None if dt is None else time_of(dt, "--dt"),
         "mode": mode,
         "window": window,
+        "rounding": rounding,
     }
     options = {name: value for name, value in given.items() if value is not None}
     started = time.perf_counter()
