@@ -1,5 +1,7 @@
 """TDSNN: every spike step against the closed form, made from the source network's own layers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch.nn import functional as F
 
 import bionet
 from bionet.conversion import TemporalActivation, temporal_network
+from bionet.early_exit import early_exit
 from bionet.temporal import decoded, output_values
 
 SHAPE = (2, 9, 8)
@@ -211,6 +214,30 @@ def test_the_latest_spike_is_the_largest_score(net, images):
     assert clear.any()
     np.testing.assert_array_equal(run.predictions()[clear], steps.argmax(axis=1)[clear])
     np.testing.assert_array_equal(run.predictions(), scores.argmax(axis=1))
+    exits = early_exit(run)
+    np.testing.assert_array_equal(exits.classes, run.predictions())
+    second = np.sort(steps, axis=1)[:, -2]
+    np.testing.assert_array_equal(exits.steps, run.releases["linear9"] + second + 1)
+    answered = exits.accuracy_over_time(exits.classes, run.n_steps)
+    assert answered[0] == 0 and answered[-1] == 1
+    assert answered[exits.steps.min() - 1] > 0
+
+
+def test_an_exit_needs_the_spikes_of_the_output_layer(simulated):
+    _, run = simulated(20)
+    with pytest.raises(bionet.InputError, match="convert with readout='LS'"):
+        early_exit(run)
+
+
+def test_the_raster_shows_windows_and_ticks(simulated):
+    snn, run = simulated(20)
+    first = snn.metadata["temporal"]["layers"][0]["window"]
+    run = replace(run, recorded_spikes={**run.recorded_spikes, "conv0": np.array([[0, 40, 3]])})
+    ax = bionet.figures.raster(run, image=0, populations=["conv0_tick", "conv0"])
+    windows = [patch for patch in ax.patches if patch.get_label() == "window of conv0"]
+    assert [patch.get_bbox().bounds for patch in windows] == [(0, 1, first, 1)]
+    ticks = next(c for c in ax.collections if c.get_label() == "conv0_tick").get_segments()
+    assert ticks[0][0][0] == first + 1
 
 
 def test_the_order_of_units_does_not_matter(images):
