@@ -53,6 +53,7 @@ from bionet.conversion.temporal import (
     effective_tolerance,
     linear,
 )
+from bionet.conversion.temporal_pooling import ticking_pool
 from bionet.conversion.trace import trace
 from bionet.equations import (
     bias_neuron,
@@ -74,6 +75,7 @@ CHOICES = {
     "mode": ("compensate", "finetune"),
     "window": ("static", "dynamic"),
     "rounding": ("up", "nearest"),
+    "max_pooling": ("last-spike", "ticking"),
     "readout": ("MP", "LS"),
     "dtype": tuple(TOLERANCE),
 }
@@ -91,6 +93,7 @@ def convert_tdsnn(
     window: Literal["static", "dynamic"] = "static",
     margin: float = 1.5,
     rounding: Rounding = "up",
+    max_pooling: Literal["last-spike", "ticking"] = "last-spike",
     readout: Literal["MP", "LS"] = "MP",
     dtype: Literal["float32", "float64"] = "float64",
 ) -> SpikingNetwork:
@@ -117,6 +120,9 @@ def convert_tdsnn(
     rounding : {"up", "nearest"}
         To which step values are rounded: up, as in the paper, or to the nearest one, by thresholds
         that lie half a step lower. Rounding up shifts every value to larger ones.
+    max_pooling : {"last-spike", "ticking"}
+        ``ticking`` makes it a layer with weights, where they exist; they rarely do, see
+        :mod:`bionet.conversion.temporal_pooling`.
     readout : {"MP", "LS"}
         Potential at the end of the output layer's window, or latest spike (one window longer).
     dtype : {"float32", "float64"}
@@ -137,7 +143,15 @@ def convert_tdsnn(
     Zhang et al. 2019 (TDSNN), Sections 3 and 4.
     """
     _check_options(
-        leak, dt, margin, mode=mode, window=window, rounding=rounding, readout=readout, dtype=dtype
+        leak,
+        dt,
+        margin,
+        mode=mode,
+        window=window,
+        rounding=rounding,
+        max_pooling=max_pooling,
+        readout=readout,
+        dtype=dtype,
     )
     traced = trace(net, input_shape)
     records = temporal_records(traced.records)
@@ -149,6 +163,8 @@ def convert_tdsnn(
     images = as_images(calibration, traced.input_shape)
     steps = float(leak / dt)
     largest = _largest_values(records, images, steps, mode, TOLERANCE[dtype], rounding)
+    if max_pooling == "ticking":
+        records = tuple(_ticking(record, largest, margin, steps, mode) for record in records)
     builder = Builder(records, traced.input_shape, leak, steps, mode, window, dtype, rounding)
     for record in records:
         builder.add(record, largest, margin)
@@ -163,6 +179,21 @@ def temporal_records(records: Records) -> Records:
     if not isinstance(records[-1], Weighted):
         raise InputError(f"the network ends with {records[-1].place}; end it with a Linear")
     return records
+
+
+def _ticking(
+    record: Record, largest: dict[str, float], margin: float, leak: float, mode: Mode
+) -> Record:
+    """A max pooling as a layer with weights; any other record as it is."""
+    if not isinstance(record, MaxPool):
+        return record
+    if mode == "finetune":
+        raise InputError(
+            f"{record.place}: a ticking max pooling needs the bias neurons of mode='compensate';"
+            " use max_pooling='last-spike'"
+        )
+    largest_value = 1.0 if record.source == "input" else margin * largest[record.source]
+    return ticking_pool(record, leak, math.ceil(leak * math.log1p(largest_value)))
 
 
 class Builder:
