@@ -1,9 +1,9 @@
 r"""Max pooling with a ticking neuron: where it exists, and with which weight.
 
 Let the N inputs of a pool have the same weight w, and the pool's units be temporal-coding neurons
-with a ticking neuron and a bias neuron that cancels the offset, :math:`A = w \sum_j (e^{t_j/L} - 1)`.
-They spike at the last of their inputs' steps, T, whatever the others are, if they do so where all N
-spike at T, and where one does and the others spike at 0:
+with a ticking neuron and a bias neuron that cancels the offset:
+:math:`A = w \sum_j (e^{t_j/L} - 1)`. They spike at the last of their inputs' steps, T, whatever the
+others are, if they do so where all N spike at T, and where one does and the others spike at 0:
 
 .. math::
 
@@ -14,8 +14,8 @@ for every T of the window, so that
 .. math:: \frac{e^{(T-1)/L} - 1}{e^{T/L} - 1} < w \le \frac1N
 
 The left side grows with T towards :math:`e^{-1/L}`: for long windows w exists only where
-:math:`L < 1/\ln N`, a leak of less than one step for N = 3 and more. Without the bias neuron, as in the
-paper, T = 0 has no solution at all, and the T > 0 together need
+:math:`L < 1/\ln N`, a leak of less than one step for N = 3 and more. Without the bias neuron, as in
+the paper, T = 0 has no solution at all, and the T > 0 together need
 
 .. math:: \frac{N}{e^{T/L} - 1} < \frac{1 + (N - 1) e^{-T/L}}{e^{(T-1)/L} - 1}
 
