@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--leaks", type=float, nargs="*", default=LEAKS)
     parser.add_argument("--dtype", default="float64")
     parser.add_argument("--window", default="static")
+    parser.add_argument("--rounding", default="up")
     parser.add_argument("--out", type=Path, help="JSON file for the rows.")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -58,14 +59,14 @@ def main() -> None:
         answers = torch.cat([net(part) for part in torch.from_numpy(images).split(500)])
     accuracy = float((answers.argmax(1).numpy() == labels).mean())
     print(f"network: {100 * accuracy:.2f} % of {len(labels):,} images", flush=True)
-    table = Table(title=f"MNIST, {len(labels):,} test images, {options.dtype}")
+    table = Table(title=f"MNIST, {len(labels):,} test images, {options.dtype}, {options.rounding}")
     for heading in HEADINGS:
         table.add_column(heading, justify="right")
     rows = []
     for leak in options.leaks:
         snn = bionet.convert(
             net, "tdsnn", train.images[:2000], leak=leak * ms, dtype=options.dtype,
-            window=options.window,
+            window=options.window, rounding=options.rounding,
         )  # fmt: skip
         bionet.simulate(snn, images[:1])  # compile
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -113,7 +114,13 @@ def exceptions(
     unlike = checked = 0
     for first in range(0, len(images), 50):
         part = torch.from_numpy(images[first : first + 50])
-        _, steps = closed_form(records, part, found["leak"], tolerance=found["tolerance"])
+        _, steps = closed_form(
+            records,
+            part,
+            found["leak"],
+            tolerance=found["tolerance"],
+            rounding=snn.metadata["options"]["rounding"],
+        )
         for record in records[:-1]:
             shown = run.spike_steps[record.name][first : first + 50]
             unlike += int((shown != steps[record.name].numpy()).sum())

@@ -53,9 +53,6 @@ __all__ = [
 ]
 
 
-TEMPORAL_EPOCHS = 2
-
-
 @dataclass(frozen=True)
 class TrainResult:
     """What a training reached.
@@ -211,8 +208,8 @@ def train_zoo(
     threads : int
         For PyTorch on the CPU. Another number gives slightly other weights.
     leak : float, optional
-        Fine-tune the shipped weights with the temporal code of method ``tdsnn`` in place, for a
-        leak of so many steps: a tenth of the recipe's learning rate, 2 epochs by default.
+        Train on, from the shipped weights, with the temporal code of method ``tdsnn`` in place, for
+        a leak of so many steps.
 
     Returns
     -------
@@ -226,9 +223,6 @@ def train_zoo(
     """
     make = zoo.entry(network).make
     recipe = recipe_for(network, data)
-    if leak is not None:
-        slow = recipe.learning_rate / 10
-        recipe = dataclasses.replace(recipe, epochs=TEMPORAL_EPOCHS, learning_rate=slow)
     if epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=epochs)
     if learning_rate is not None:

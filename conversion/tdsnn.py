@@ -44,7 +44,16 @@ from bionet.conversion.steps import (
     relu_before_max,
     remove_flatten,
 )
-from bionet.conversion.temporal import Mode, bias_contribution, bias_value, closed_form, linear
+from bionet.conversion.temporal import (
+    Mode,
+    Rounding,
+    bias_contribution,
+    bias_value,
+    closed_form,
+    effective_tolerance,
+    linear,
+)
+from bionet.conversion.temporal_pooling import ticking_pool
 from bionet.conversion.trace import trace
 from bionet.equations import (
     bias_neuron,
@@ -62,6 +71,14 @@ __all__ = ["convert_tdsnn", "temporal_records"]
 READOUT, ONSET = "readout", "onset"
 # Of A + 1: more than the rounding of its sum, far less than what one step stands for.
 TOLERANCE = {"float64": 1e-9, "float32": 1e-5}
+CHOICES = {
+    "mode": ("compensate", "finetune"),
+    "window": ("static", "dynamic"),
+    "rounding": ("up", "nearest"),
+    "max_pooling": ("last-spike", "ticking"),
+    "readout": ("MP", "LS"),
+    "dtype": tuple(TOLERANCE),
+}
 BATCH = 100
 
 
@@ -75,6 +92,8 @@ def convert_tdsnn(
     mode: Mode = "compensate",
     window: Literal["static", "dynamic"] = "static",
     margin: float = 1.5,
+    rounding: Rounding = "up",
+    max_pooling: Literal["last-spike", "ticking"] = "last-spike",
     readout: Literal["MP", "LS"] = "MP",
     dtype: Literal["float32", "float64"] = "float64",
 ) -> SpikingNetwork:
@@ -98,6 +117,12 @@ def convert_tdsnn(
         A constant T_il for every layer, or one that ends with the last presynaptic spike.
     margin : float
         Windows have room for activations this many times the largest of the calibration.
+    rounding : {"up", "nearest"}
+        To which step values are rounded: up, as in the paper, or to the nearest one, by thresholds
+        that lie half a step lower. Rounding up shifts every value to larger ones.
+    max_pooling : {"last-spike", "ticking"}
+        ``ticking`` makes it a layer with weights, where they exist; they rarely do, see
+        :mod:`bionet.conversion.temporal_pooling`.
     readout : {"MP", "LS"}
         Potential at the end of the output layer's window, or latest spike (one window longer).
     dtype : {"float32", "float64"}
@@ -117,7 +142,17 @@ def convert_tdsnn(
     ----------
     Zhang et al. 2019 (TDSNN), Sections 3 and 4.
     """
-    _check_options(leak, dt, mode, window, margin, readout, dtype)
+    _check_options(
+        leak,
+        dt,
+        margin,
+        mode=mode,
+        window=window,
+        rounding=rounding,
+        max_pooling=max_pooling,
+        readout=readout,
+        dtype=dtype,
+    )
     traced = trace(net, input_shape)
     records = temporal_records(traced.records)
     if calibration is None:
@@ -127,8 +162,10 @@ def convert_tdsnn(
         )
     images = as_images(calibration, traced.input_shape)
     steps = float(leak / dt)
-    largest = _largest_values(records, images, steps, mode, TOLERANCE[dtype])
-    builder = Builder(records, traced.input_shape, leak, steps, mode, window, dtype)
+    largest = _largest_values(records, images, steps, mode, TOLERANCE[dtype], rounding)
+    if max_pooling == "ticking":
+        records = tuple(_ticking(record, largest, margin, steps, mode) for record in records)
+    builder = Builder(records, traced.input_shape, leak, steps, mode, window, dtype, rounding)
     for record in records:
         builder.add(record, largest, margin)
     return builder.network(dt, readout, largest, margin)
@@ -144,6 +181,21 @@ def temporal_records(records: Records) -> Records:
     return records
 
 
+def _ticking(
+    record: Record, largest: dict[str, float], margin: float, leak: float, mode: Mode
+) -> Record:
+    """A max pooling as a layer with weights; any other record as it is."""
+    if not isinstance(record, MaxPool):
+        return record
+    if mode == "finetune":
+        raise InputError(
+            f"{record.place}: a ticking max pooling needs the bias neurons of mode='compensate';"
+            " use max_pooling='last-spike'"
+        )
+    largest_value = 1.0 if record.source == "input" else margin * largest[record.source]
+    return ticking_pool(record, leak, math.ceil(leak * math.log1p(largest_value)))
+
+
 class Builder:
     """Populations and projections of a network, collected layer by layer."""
 
@@ -156,10 +208,12 @@ class Builder:
         mode: Mode,
         window: str,
         dtype: str,
+        rounding: Rounding,
     ) -> None:
         self.records, self.input_shape, self.mode = records, input_shape, mode
         self.leak, self.steps, self.dynamic = leak, steps, window == "dynamic"
-        self.dtype, self.tolerance = dtype, TOLERANCE[dtype]
+        self.dtype, self.rounding = dtype, rounding
+        self.tolerance = effective_tolerance(steps, rounding, TOLERANCE[dtype])
         self.populations = [Population(ONSET, (1,), bias_neuron(onset=True))]
         self.projections: list[Projection] = []
         self.clocks = {"input": ONSET}
@@ -265,6 +319,7 @@ class Builder:
                 "mode": self.mode,
                 "window": "dynamic" if self.dynamic else "static",
                 "margin": margin,
+                "rounding": self.rounding,
             },
             "activations": {r.name: r.node for r in self.records} | {READOUT: last.node},
             "largest": largest,
@@ -273,6 +328,7 @@ class Builder:
                 "duration_ms": float(dt / ms) * (least + (more if readout == "LS" else 0)),
                 "leak_ms": float(self.leak / ms),
                 "dtype": self.dtype,
+                "gain": 1.0 + self.tolerance if self.rounding == "nearest" else 1.0,
             },
             "temporal": {
                 "leak": self.steps,
@@ -304,7 +360,12 @@ def negated(record: Record) -> Kernel:
 
 
 def _largest_values(
-    records: Records, images: torch.Tensor, leak: float, mode: Mode, tolerance: float
+    records: Records,
+    images: torch.Tensor,
+    leak: float,
+    mode: Mode,
+    tolerance: float,
+    rounding: Rounding,
 ) -> dict[str, float]:
     """Largest value of every population over the calibration images."""
     if bool((images < 0).any()) or bool((images > 1).any()):
@@ -315,7 +376,7 @@ def _largest_values(
         )
     largest: dict[str, float] = {"input": float(images.max())}
     for batch in torch.split(images, BATCH):
-        values, _ = closed_form(records, batch, leak, mode, tolerance)
+        values, _ = closed_form(records, batch, leak, mode, tolerance, rounding)
         for record in records:
             # A max pooling passes on what it gets.
             found = largest[record.source] if isinstance(record, MaxPool) else 0.0
@@ -325,9 +386,7 @@ def _largest_values(
     return largest
 
 
-def _check_options(
-    leak: Quantity, dt: Quantity, mode: str, window: str, margin: float, readout: str, dtype: str
-) -> None:
+def _check_options(leak: Quantity, dt: Quantity, margin: float, **chosen: str) -> None:
     for name, value in (("leak", leak), ("dt", dt)):
         if not isinstance(value, Quantity) or not value.has_same_dimensions(second):
             raise InputError(f"{name} must be a quantity such as 10*ms, but got {value!r}")
@@ -338,13 +397,9 @@ def _check_options(
             f"the leak ({leak}) must last at least one step of {dt}: with L = {float(leak / dt):g}"
             " steps one step would more than double the decoded value; use a smaller dt"
         )
-    for name, value, known in (
-        ("mode", mode, ("compensate", "finetune")),
-        ("window", window, ("static", "dynamic")),
-        ("readout", readout, ("MP", "LS")),
-        ("dtype", dtype, tuple(TOLERANCE)),
-    ):
-        if value not in known:
+    for name, value in chosen.items():
+        if value not in CHOICES[name]:
+            known = ", ".join(repr(choice) for choice in CHOICES[name])
             raise InputError(f"{name} of method 'tdsnn' is one of {known}, but got {value!r}")
     if not (math.isfinite(margin) and margin >= 1):
         raise InputError(f"margin must be a number >= 1, but is {margin}")

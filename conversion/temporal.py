@@ -13,7 +13,9 @@ there) or :math:`b\,G(1)` (``finetune``: the network was trained with G).
 
 Weights often cancel exactly, and a value that comes from one input alone lies on the code's grid:
 there a ceiling would depend on the last bit of a sum. So in the layers
-:math:`T = \lceil L \ln((A + 1)/(1 + \eta)) \rceil`, with a tolerance eta.
+:math:`T = \lceil L \ln((A + 1)/(1 + \eta)) \rceil`, with a tolerance eta. With
+:math:`1 + \eta = e^{1/2L}`, and the same in the input, values are rounded to the nearest step, not
+up.
 
 ========  =====  =========================================================
 symbol    unit   meaning
@@ -49,15 +51,30 @@ from bionet.conversion.records import (
 )
 from bionet.errors import InputError
 
-__all__ = ["Mode", "bias_contribution", "bias_value", "closed_form", "linear", "spike_times"]
+__all__ = [
+    "Mode",
+    "Rounding",
+    "bias_contribution",
+    "bias_value",
+    "closed_form",
+    "effective_tolerance",
+    "linear",
+    "spike_times",
+]
 
 Mode = Literal["compensate", "finetune"]
+Rounding = Literal["up", "nearest"]
 
 
 def spike_times(values: torch.Tensor, leak: float, tolerance: float = 0.0) -> torch.Tensor:
     """T(x) = ceil(L ln((x + 1)/(1 + tolerance))) as floats; 0 for x <= tolerance."""
     times = leak * (torch.log1p(values.clamp(min=0)) - math.log1p(tolerance))
     return torch.ceil(times.clamp(min=0))
+
+
+def effective_tolerance(leak: float, rounding: Rounding, tolerance: float) -> float:
+    """eta: the tolerance, or half a step."""
+    return tolerance if rounding == "up" else math.expm1(0.5 / leak)
 
 
 def linear(record: Record, x: torch.Tensor) -> torch.Tensor:
@@ -107,6 +124,7 @@ def closed_form(
     leak: float,
     mode: Mode = "compensate",
     tolerance: float = 1e-9,
+    rounding: Rounding = "up",
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Activations and spike steps of every layer.
 
@@ -119,7 +137,8 @@ def closed_form(
         L in steps.
     mode : {"compensate", "finetune"}
     tolerance : float
-        eta; of A + 1, in the layers but not in the input.
+        eta where spikes are rounded up; of A + 1, in the layers but not in the input.
+    rounding : {"up", "nearest"}
 
     Returns
     -------
@@ -129,7 +148,8 @@ def closed_form(
         T of every population, the input included.
     """
     activations: dict[str, torch.Tensor] = {}
-    steps = {"input": spike_times(images.double(), leak)}
+    eta = effective_tolerance(leak, rounding, tolerance)
+    steps = {"input": spike_times(images.double(), leak, eta if rounding == "nearest" else 0.0)}
     for record in records:
         before = steps[record.source]
         if isinstance(record, MaxPool):
@@ -140,5 +160,5 @@ def closed_form(
         constant = torch.tensor(bias_contribution(record, shape, leak, mode))
         total = linear(record, torch.exp(before / leak)) + constant
         activations[record.name] = total
-        steps[record.name] = spike_times(total, leak, tolerance)
+        steps[record.name] = spike_times(total, leak, eta)
     return activations, steps

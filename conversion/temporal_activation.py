@@ -129,5 +129,6 @@ def temporal_network(net: nn.Module, leak: float) -> nn.Module:
                 f"the function {node.name!r} pools without a module; use nn.AvgPool2d or"
                 " nn.MaxPool2d, so that the temporal code can be put before it"
             )
+    graph.delete_all_unused_submodules()
     graph.recompile()
     return graph

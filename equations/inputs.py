@@ -1,13 +1,13 @@
 r"""Input codings: how a pixel x becomes a constant current or a spike train.
 
-==========  ==================================================================  ============
-coding      equation                                                            threshold
-==========  ==================================================================  ============
-analog      x drives the first layer as a constant current: I = W x + b         (none)
-poisson     rate = abs(x) max_rate                                              rand() < rate dt
-uniform     d(phase)/dt = abs(x) max_rate, phase back by 1 at a spike           phase >= 1
-reverse     one spike, the later the larger x: T(x) = ceil(L ln(x + 1))         exp(t/tau) >= 1 + x
-==========  ==================================================================  ============
+==========  ==============================================================  ========================
+coding      equation                                                        threshold
+==========  ==============================================================  ========================
+analog      x drives the first layer as a constant current: I = W x + b     (none)
+poisson     rate = abs(x) max_rate                                          rand() < rate dt
+uniform     d(phase)/dt = abs(x) max_rate, phase back by 1 at a spike       phase >= 1
+reverse     one spike, the later the larger x: T(x) = ceil(L ln(x + 1))     gain exp(t/tau) >= 1 + x
+==========  ==============================================================  ========================
 
 A negative pixel emits *negative spikes* at the rate of its absolute value: the same train,
 of amplitude o = -1. ``gain`` scales the amplitude: with ``gain = 1/(max_rate dt)`` the mean
@@ -145,13 +145,15 @@ def uniform(max_rate: Quantity, gain: float = 1.0, stop: float = FOREVER) -> Neu
 
 
 @check_units(tau=second)
-def reverse(tau: Quantity) -> NeuronModel:
-    """Reverse coding: one spike, ceil(L ln(x + 1)) steps after the onset, for x >= 0.
+def reverse(tau: Quantity, gain: float = 1.0) -> NeuronModel:
+    """Reverse coding: one spike, ceil(L ln((x + 1)/gain)) steps after the onset, for x >= 0.
 
     Parameters
     ----------
     tau : Quantity
         Leak of the network that the spikes enter, in units of time; L = tau/dt.
+    gain : float
+        1 rounds up to a step; exp(1/2L) rounds to the nearest step.
 
     References
     ----------
@@ -160,10 +162,10 @@ def reverse(tau: Quantity) -> NeuronModel:
     check_time_constant(tau)
     return NeuronModel(
         name="reverse",
-        equations="x : 1 (constant)\nspiked : 1\ntau : second (constant)",
-        threshold="spiked < 0 and exp(step*dt/tau) >= 1 + x",
+        equations="x : 1 (constant)\nspiked : 1\ntau : second (constant)\ngain : 1 (constant)",
+        threshold="spiked < 0 and gain*exp(step*dt/tau) >= 1 + x",
         reset="spiked = step",
-        parameters={"x": 0.0, "tau": tau},
+        parameters={"x": 0.0, "tau": tau, "gain": gain},
         initial={"spiked": -1.0},
         input="x",
         source="Zhang et al. 2019 (TDSNN), Eq. 3",
@@ -194,7 +196,7 @@ def input_model(
             raise InputError(
                 "the reverse coding is for networks of method 'tdsnn', whose leak it shares"
             )
-        return reverse(tau)
+        return reverse(tau, gain)
     models = {"poisson": poisson, "uniform": uniform}
     if coding not in models:
         raise InputError(f"unknown input coding {coding!r}; known are {', '.join(CODINGS)}")

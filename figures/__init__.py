@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bionet.figures.feature_maps import feature_maps
     from bionet.figures.frequency_current import f_i_curve
     from bionet.figures.histograms import activation_histograms
+    from bionet.figures.leak import loss_and_operations
     from bionet.figures.potentials import potentials
     from bionet.figures.raster import raster
     from bionet.figures.rates import rate_against_activation
@@ -33,6 +34,7 @@ __all__ = [
     "f_i_curve",
     "feature_maps",
     "input_recordings",
+    "loss_and_operations",
     "potentials",
     "raster",
     "rate_against_activation",
@@ -56,6 +58,7 @@ _HOME = {
     "f_i_curve": "frequency_current",
     "feature_maps": "feature_maps",
     "input_recordings": "codings",
+    "loss_and_operations": "leak",
     "potentials": "potentials",
     "raster": "raster",
     "rate_against_activation": "rates",

@@ -24,12 +24,11 @@ from matplotlib.axes import Axes
 from bionet.errors import InputError
 from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
 from bionet.metrics import wilson_interval
-from bionet.readout import READOUTS
 from bionet.recording import Recording
 
 __all__ = ["accuracy_over_time", "wilson_interval"]
 
-DASHES = {"MP": "-", "MS": (0, (5, 1.2)), "FS": (0, (1.2, 0.8))}
+DASHES = {"MP": "-", "MS": (0, (5, 1.2)), "FS": (0, (1.2, 0.8)), "LS": (0, (3, 1))}
 
 
 @style()
@@ -47,8 +46,8 @@ def accuracy_over_time(
     ----------
     run : Recording
     labels : int array (n_images,)
-    readouts : sequence of {"MP", "MS", "FS"}, optional
-        All three by default.
+    readouts : sequence of {"MP", "MS", "FS", "LS"}, optional
+        The first three by default; MP and LS for a temporal code.
     ann_accuracy : float, optional
         Accuracy of the ANN on the same images, in [0, 1]: a dashed line.
     ax : Axes, optional
@@ -70,7 +69,7 @@ def accuracy_over_time(
     name_of_unit = unit_name(time_unit)
     curves = {
         readout: run.accuracy_over_time(labels, readout)
-        for readout in (list(READOUTS) if readouts is None else readouts)
+        for readout in (_readouts(run) if readouts is None else readouts)
     }
     ax = new_axes(ax, COLUMN, 2.3)
     time = times(np.arange(1, run.n_steps + 1), run.dt, time_unit)
@@ -93,3 +92,8 @@ def accuracy_over_time(
     ax.set_ylabel(f"accuracy (%), {run.n_images:,} images")
     ax.legend(loc="lower right", title=f"after {time[-1]:g} {name_of_unit}", alignment="left")
     return ax
+
+
+def _readouts(run: Recording) -> tuple[str, ...]:
+    """The readouts that say something about a recording."""
+    return ("MP", "LS") if run.releases else ("MP", "MS", "FS")

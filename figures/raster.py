@@ -2,7 +2,8 @@
 
 Each population has a band of the same height, units from the bottom of the band upwards in
 PyTorch's order. A spike is a vertical tick, as high as one unit's share of the band where that
-is large enough to be seen.
+is large enough to be seen. Behind the layers of a temporal code their integration windows are
+shaded, up to the release (a line); the spikes of ``conv1_tick`` are the ticks that follow it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from matplotlib.collections import LineCollection
 
 from bionet.errors import InputError
 from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
+from bionet.figures.windows import draw_windows
 from bionet.recording import Recording
 
 __all__ = ["raster"]
@@ -82,6 +84,7 @@ def raster(
         ticks = _ticks(times(spikes.step, run.dt, time_unit), spikes.unit, shown, band)
         _draw(ax, ticks, run.n_steps, f"C{band % 7}", population)
         labels.append(_label(population, n_units, len(shown)))
+    draw_windows(run, image, ax, time_unit, populations)
     _finish(ax, labels, float(times(run.n_steps, run.dt, time_unit)), name_of_unit)
     return ax
 

@@ -68,6 +68,10 @@ def convert(
             help="Any option of the method: -O sigma=0.3 -O tau=20ms -O fold=true (repeatable).",
         ),
     ] = None,
+    rounding: Annotated[
+        Literal["up", "nearest"] | None,
+        typer.Option(help="Of values to steps of the temporal code.  [tdsnn: up]"),
+    ] = None,
     calibration_images: Annotated[
         int, typer.Option(help="Training images, drawn by the seed, to measure activations on.")
     ] = CALIBRATION_IMAGES,
@@ -90,6 +94,7 @@ def convert(
         "dt": None if dt is None else time_of(dt, "--dt"),
         "mode": mode,
         "window": window,
+        "rounding": rounding,
     }
     options = {name: value for name, value in given.items() if value is not None}
     options |= dict(method_option(text) for text in option or [])

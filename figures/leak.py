@@ -1,0 +1,75 @@
+"""Accuracy loss and operations of a temporal code against its leak L: what a finer code costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
+
+from bionet.errors import InputError
+from bionet.figures.style import COLUMN, new_figure, style
+
+__all__ = ["loss_and_operations"]
+
+PAPER_LOSS, PAPER_SAVED = 0.5, 42.0
+MARKERS = "osD^v"
+
+
+@style()
+def loss_and_operations(
+    curves: Mapping[str, Sequence[Mapping[str, Any]]], axes: np.ndarray | None = None
+) -> np.ndarray:
+    """Draw loss and saved operations against L, one curve for each way to convert.
+
+    Parameters
+    ----------
+    curves : mapping of str to sequence of mapping
+        Label -> rows as ``benchmarks/tdsnn.py --out`` writes them: ``L``, ``loss`` (points),
+        ``saved`` (percent of the network's operations).
+    axes : array of two Axes, optional
+        Loss above, operations below; a new figure's where they are not given.
+
+    Returns
+    -------
+    array of two Axes
+
+    Raises
+    ------
+    InputError
+        If there is nothing to draw.
+    """
+    if not curves or not all(len(rows) for rows in curves.values()):
+        raise InputError("curves holds no rows; give those of benchmarks/tdsnn.py --out")
+    if axes is None:
+        axes = np.asarray(new_figure(COLUMN, 3.6).subplots(2, 1, sharex=True))
+    above, below = axes
+    for number, (label, rows) in enumerate(curves.items()):
+        ordered = sorted(rows, key=lambda row: row["L"])
+        leak = [row["L"] for row in ordered]
+        look = {"color": f"C{number % 7}", "marker": MARKERS[number % len(MARKERS)], "ms": 3}
+        above.plot(leak, [row["loss"] for row in ordered], label=label, **look)
+        below.plot(leak, [row["saved"] for row in ordered], **look)
+    for ax, level, text in (
+        (above, PAPER_LOSS, f"paper: at most {PAPER_LOSS:g}"),
+        (below, PAPER_SAVED, f"paper: {PAPER_SAVED:g} %"),
+    ):
+        ax.axhline(level, color="black", lw=0.7, ls=(0, (4, 3)), zorder=1)
+        ax.annotate(
+            text, (1, level), (-2, 2), xycoords=("axes fraction", "data"),
+            textcoords="offset points", ha="right", va="bottom", fontsize="small",
+        )  # fmt: skip
+    _finish(above, below, sorted({row["L"] for rows in curves.values() for row in rows}))
+    return axes
+
+
+def _finish(above: Axes, below: Axes, leaks: Sequence[float]) -> None:
+    below.set_xscale("log")
+    below.set_xticks(leaks, [f"{leak:g}" for leak in leaks])
+    below.xaxis.set_minor_locator(NullLocator())
+    below.set_xlabel("leak L (steps)")
+    above.set_ylabel("accuracy loss\n(percentage points)")
+    below.set_ylabel("operations saved (%)")
+    above.legend()
