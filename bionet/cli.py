@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from bionet.commands.audit import audit
+from bionet.commands.compare import compare
 from bionet.commands.convert import convert
 from bionet.commands.demo import demo
 from bionet.commands.figure import figure
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, convert, simulate, audit, figure, info):
+for command in (demo, train, convert, simulate, audit, compare, figure, info):
     app.command()(command)
 
 
