@@ -117,6 +117,11 @@ class Comparison:
         spikes = name == "input" or fires(self.snn.population(name))
         return "rate" if spikes else "potential"
 
+    def limited(self, name: str) -> bool:
+        """Whether a rate above 1, or a small one, is out of reach: sizes have no such limits."""
+        sized = name != "input" and signed(self.snn.population(name))
+        return self.decoded(name) == "rate" and not sized
+
     def sources(self, name: str) -> list[str]:
         """Names of the populations that project to this one."""
         return [q.source for q in self.snn.projections if q.target == name]

@@ -29,7 +29,9 @@ def convert(
     ],
     weights: Weights = None,
     data: Data = "digits",
-    method: Annotated[str, typer.Option(help="Conversion method: rate.")] = "rate",
+    method: Annotated[
+        str, typer.Option(help="Conversion method: rate, dsnn, augmapping, termapping.")
+    ] = "rate",
     normalisation: Annotated[
         Literal["percentile", "max", "none"] | None,
         typer.Option(help="What of a layer's activations fires in every step.  [rate: percentile]"),
@@ -44,6 +46,12 @@ def convert(
     reset: Annotated[
         Literal["subtract", "zero"] | None,
         typer.Option(help="What a spike does to the potential.  [rate: subtract]"),
+    ] = None,
+    gain: Annotated[
+        float | None, typer.Option(help="Factor on all activations.  [augmapping: 1]")
+    ] = None,
+    bound: Annotated[
+        int | None, typer.Option(help="Largest size of a spike.  [augmapping: none]")
     ] = None,
     calibration_images: Annotated[
         int, typer.Option(help="Training images, drawn by the seed, to measure activations on.")
@@ -63,6 +71,8 @@ def convert(
         "percentile": percentile,
         "channelwise": channelwise or None,
         "reset": reset,
+        "gain": gain,
+        "bound": bound,
     }
     options = {name: value for name, value in given.items() if value is not None}
     started = time.perf_counter()
