@@ -271,7 +271,7 @@ def audit(
         shown = sides.shown(images[part], part)
         n_samples = -(-max_samples * (part.stop - start) // run.n_images)
         for name in sides.audited(ideal, shown):
-            tally = tallies.setdefault(name, Tally(run.n_steps, sides.decoded(name) == "rate"))
+            tally = tallies.setdefault(name, Tally(run.n_steps, sides.limited(name)))
             tally.add(ideal[name], shown[name], *sides.expected(name, ideal, shown), n_samples)
             tally.add_residual(sides.residual(name, shown, part))
     if not tallies:

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from bionet.commands.audit import audit
+from bionet.commands.compare import compare
 from bionet.commands.convert import convert
 from bionet.commands.demo import demo
 from bionet.commands.eject import eject
@@ -43,6 +44,7 @@ for command in (
     convert,
     simulate,
     audit,
+    compare,
     figure,
     study,
     reproduce,

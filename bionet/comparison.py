@@ -62,7 +62,8 @@ class Comparison:
                     f" {np.shape(activation)}, but the population needs {expected}"
                 )
             scaled = np.asarray(activation, dtype=np.float64) / _scale(scale, population)
-            values[population.name] = np.maximum(scaled, 0) if fires(population) else scaled
+            cut = fires(population) and not signed(population)
+            values[population.name] = np.maximum(scaled, 0) if cut else scaled
         return values
 
     def shown(self, images: np.ndarray, part: slice) -> dict[str, np.ndarray]:
@@ -71,7 +72,7 @@ class Comparison:
         for population in self.snn.populations:
             name = population.name
             if fires(population) and name in self.run.counts:
-                values[name] = self.run.counts[name][part] / self.run.n_steps
+                values[name] = self.run.rates(name, part)
             elif not fires(population):
                 final = self._final_potential(name, part)
                 if final is not None:
@@ -107,7 +108,7 @@ class Comparison:
         population = self.snn.population(name)
         if "dv/dt = I/dt : 1" not in population.model.equations:
             return "leak"
-        if fires(population) and not _subtracts(population.model.reset):
+        if fires(population) and not (signed(population) or _subtracts(population.model.reset)):
             return "reset"
         return "transient"
 
@@ -115,6 +116,11 @@ class Comparison:
         """What a population shows: its rate, or its potential where it never fires."""
         spikes = name == "input" or fires(self.snn.population(name))
         return "rate" if spikes else "potential"
+
+    def limited(self, name: str) -> bool:
+        """Whether a rate above 1, or a small one, is out of reach: sizes have no such limits."""
+        sized = name != "input" and signed(self.snn.population(name))
+        return self.decoded(name) == "rate" and not sized
 
     def sources(self, name: str) -> list[str]:
         """Names of the populations that project to this one."""
@@ -148,6 +154,9 @@ class Comparison:
         drive = self._drive(population, values)
         if drive is None or not fires(population):
             return drive
+        if "theta_n" in population.parameters:
+            negative = np.abs(population.parameters["theta_n"])
+            return np.where(drive > 0, drive / _threshold(population), drive / negative)
         return np.maximum(drive, 0) / _threshold(population)
 
     def _drive(self, population: Population, values: Values) -> np.ndarray | None:
@@ -170,6 +179,9 @@ class Comparison:
         incoming = [q for q in self.snn.projections if q.target == population.name]
         # Spikes that a delay still holds back at the end have been counted, but not delivered.
         prompt = all(q.delay == 0 for q in incoming)
+        if signed(population):  # theta r + v / T = W r + I where both thresholds are alike
+            opposite = -population.parameters.get("theta_n", np.nan)
+            return plain and prompt and bool(np.all(opposite == population.parameters["theta_p"]))
         return plain and unlimited and prompt and (not fires(population) or _subtracts(model.reset))
 
 
@@ -323,6 +335,11 @@ def apply_kernel(kernel: Kernel, values: np.ndarray) -> np.ndarray:
     raise TypeError(f"the kernel {type(kernel).__name__} is not a linear one")
 
 
+def signed(population: Population) -> bool:
+    """Whether the population's spikes have a size, whose sums are its rates."""
+    return "total" in population.model.final
+
+
 def fires(population: Population) -> bool:
     """Whether the population's model has a threshold."""
     return population.model.threshold is not None
@@ -343,7 +360,8 @@ def _subtracts(reset: str | None) -> bool:
 
 
 def _threshold(population: Population) -> np.ndarray:
-    return np.asarray(population.parameters.get("theta", 1.0), dtype=np.float64)
+    theta = population.parameters.get("theta", population.parameters.get("theta_p", 1.0))
+    return np.asarray(theta, dtype=np.float64)
 
 
 def _initial(population: Population) -> float:

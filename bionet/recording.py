@@ -166,10 +166,16 @@ class Recording:
         amplitude = np.ones(len(rows), dtype=np.int32) if sizes is None else sizes[chosen]
         return Spikes(rows[:, 1], rows[:, 2], rows[:, 1] * self.dt, amplitude)
 
-    def rates(self, population: str) -> np.ndarray:
+    def rates(self, population: str, part: slice = slice(None)) -> np.ndarray:
         """Firing rate of every unit in spikes a step, float64 array (n_images, *shape).
 
         Where spikes have a size, the rate is the signed sum of the sizes over the steps.
+
+        Parameters
+        ----------
+        population : str
+        part : slice
+            Images, all by default.
 
         Raises
         ------
@@ -178,11 +184,11 @@ class Recording:
         """
         signed = self.final_values.get((population, "total"))
         if signed is not None:
-            return signed.astype(np.float64) / self.n_steps
+            return signed[part].astype(np.float64) / self.n_steps
         if population not in self.counts:
             known = ", ".join(self.counts)
             raise InputError(f"population {population!r} has no rates; those that fire: {known}")
-        return self.counts[population] / self.n_steps
+        return self.counts[population][part] / self.n_steps
 
     def potential(self, population: str, image: int = 0) -> np.ndarray:
         """Potential of the recorded units of a population, float array (n_steps, n_units).

@@ -8,7 +8,8 @@ References
 ----------
 .. [1] Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document
    recognition. Proc. IEEE 86 (1998) 2278-2324.
-.. [2] Y. Jia et al.: Caffe: Convolutional architecture for fast feature embedding. ACM Multimedia
+.. [2] Q. Yu et al.: see :mod:`bionet.architectures`.
+.. [3] Y. Jia et al.: Caffe: Convolutional architecture for fast feature embedding. ACM Multimedia
    (2014) 675-678.
 .. [3] Y. Shang, Y. Li, F. You: An SNN construction method based on CNN conversion and threshold
    setting (2020).
@@ -51,6 +52,8 @@ __all__ = [
     "start_from",
 ]
 
+# Data sets that weights of the networks of bionet.architectures come with the package for.
+SHIPPED: Mapping[str, tuple[str, ...]] = MappingProxyType({"net1": ("mnist",)})
 PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
@@ -368,7 +371,7 @@ ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
             ),
             ZooEntry("rueckauer", architectures.rueckauer, (3, 32, 32), ()),
             *(
-                ZooEntry(name, maker(name), (channels, height, height), ())
+                ZooEntry(name, maker(name), (channels, height, height), SHIPPED.get(name, ()))
                 for name, (_, (channels, height), _) in TOPOLOGIES.items()
             ),
             ZooEntry("shang", architectures.shang, (3, 32, 32), ()),

@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from bionet.figures.accuracy_latency import accuracy_latency
     from bionet.figures.codings import coding_schemes, input_recordings
     from bionet.figures.confusion import confusion_matrix
+    from bionet.figures.conversion_loss import (
+        accuracy_against,
+        early_decision,
+        error_over_events,
+        error_over_steps,
+        similarity,
+    )
     from bionet.figures.feature_maps import feature_maps
     from bionet.figures.frequency_current import f_i_curve
     from bionet.figures.histograms import activation_histograms
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from bionet.figures.thresholds import search_table, threshold_sweep
 
 __all__ = [
+    "accuracy_against",
     "accuracy_against_perturbation",
     "accuracy_events",
     "accuracy_latency",
@@ -31,6 +39,9 @@ __all__ = [
     "activation_histograms",
     "coding_schemes",
     "confusion_matrix",
+    "early_decision",
+    "error_over_events",
+    "error_over_steps",
     "f_i_curve",
     "feature_maps",
     "input_recordings",
@@ -40,6 +51,7 @@ __all__ = [
     "rate_against_activation",
     "save",
     "search_table",
+    "similarity",
     "spike_time_histogram",
     "style",
     "threshold_sweep",
@@ -48,6 +60,7 @@ __all__ = [
 
 # A figure's module is loaded when it is first drawn: the models and pandas take a while.
 _HOME = {
+    "accuracy_against": "conversion_loss",
     "accuracy_against_perturbation": "robustness",
     "accuracy_events": "accuracy_events",
     "accuracy_latency": "accuracy_latency",
@@ -55,6 +68,9 @@ _HOME = {
     "activation_histograms": "histograms",
     "coding_schemes": "codings",
     "confusion_matrix": "confusion",
+    "early_decision": "conversion_loss",
+    "error_over_events": "conversion_loss",
+    "error_over_steps": "conversion_loss",
     "f_i_curve": "frequency_current",
     "feature_maps": "feature_maps",
     "input_recordings": "codings",
@@ -64,6 +80,7 @@ _HOME = {
     "rate_against_activation": "rates",
     "save": "style",
     "search_table": "thresholds",
+    "similarity": "conversion_loss",
     "spike_time_histogram": "spike_times",
     "style": "style",
     "threshold_sweep": "thresholds",

@@ -3,7 +3,9 @@
 Each population has a band of the same height, units from the bottom of the band upwards in
 PyTorch's order. A spike is a vertical tick, as high as one unit's share of the band where that
 is large enough to be seen. Behind the layers of a temporal code their integration windows are
-shaded, up to the release (a line); the spikes of ``conv1_tick`` are the ticks that follow it.
+shaded, up to the release (a line); the spikes of ``conv1_tick`` are the ticks that follow it. Where
+spikes have a signed size (ternary and augmented neurons), a negative one is grey, and a tick grows
+with the logarithm of the size, up to twice the height.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ BAND = 0.86
 TICK = 0.03
 """Height in bands at which a tick is well seen."""
 MAX_UNITS = 128
+NEGATIVE = "0.45"
+"""Colour of negative spikes."""
 
 
 @style()
@@ -81,8 +85,13 @@ def raster(
         n_units = int(np.prod(run.shapes[population])) if population in run.shapes else 0
         spikes = run.spikes(population, image)
         shown = _shown_units(n_units, max_units)
-        ticks = _ticks(times(spikes.step, run.dt, time_unit), spikes.unit, shown, band)
-        _draw(ax, ticks, run.n_steps, f"C{band % 7}", population)
+        ticks = _ticks(
+            times(spikes.step, run.dt, time_unit), spikes.unit, shown, band, spikes.amplitude
+        )
+        positive = spikes.amplitude[np.isin(spikes.unit, shown)] > 0
+        _draw(ax, ticks[positive], run.n_steps, f"C{band % 7}", population)
+        if not positive.all():
+            _draw(ax, ticks[~positive], run.n_steps, NEGATIVE, f"{population}, negative")
         labels.append(_label(population, n_units, len(shown)))
     draw_windows(run, image, ax, time_unit, populations)
     _finish(ax, labels, float(times(run.n_steps, run.dt, time_unit)), name_of_unit)
@@ -101,7 +110,9 @@ def _shown_units(n_units: int, max_units: int | None) -> np.ndarray:
     return np.random.default_rng(0).integers(edges[:-1], edges[1:])
 
 
-def _ticks(time: np.ndarray, unit: np.ndarray, shown: np.ndarray, band: int) -> np.ndarray:
+def _ticks(
+    time: np.ndarray, unit: np.ndarray, shown: np.ndarray, band: int, amplitude: np.ndarray
+) -> np.ndarray:
     """Line segments, array (n_ticks, 2 ends, 2 coordinates), row by row of a band."""
     row = np.searchsorted(shown, unit)
     drawn = np.isin(unit, shown)
@@ -110,7 +121,8 @@ def _ticks(time: np.ndarray, unit: np.ndarray, shown: np.ndarray, band: int) -> 
     middle = band + (1 - BAND) / 2 + BAND * (row + 0.5) / n_rows
     # Thinner where more rows than the default share the band, so that they do not merge.
     half = max(0.8 * BAND / n_rows, TICK * min(1, MAX_UNITS / n_rows), TICK / 4) / 2
-    ends = [np.stack([time, middle + side * half], axis=1) for side in (-1, 1)]
+    reach = half * np.minimum(1 + np.log2(np.abs(amplitude[drawn])) / 6, 2)
+    ends = [np.stack([time, middle + side * reach], axis=1) for side in (-1, 1)]
     return np.stack(ends, axis=1)
 
 

@@ -17,12 +17,17 @@ from brian2 import DimensionMismatchError, mV
 import bionet
 from bionet import cli
 from bionet.commands.inputs import converted_source
+from bionet.curves import Curves
+from bionet.network import SpikingNetwork
 from bionet.report import KEYS
 
 # `bionet.simulate` is the function; its module is reached by name only.
 SIMULATION = importlib.import_module("bionet.simulate")
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("demo", "train", "convert", "simulate", "audit", "figure", "report", "eject", "info")
+COMMANDS = (
+    *("demo", "train", "convert", "simulate", "audit", "compare", "figure", "study"),
+    *("reproduce", "report", "eject", "info"),
+)
 QUICK = "--device numpy --no-progress"
 
 NETWORKS = """
@@ -181,6 +186,27 @@ def test_a_network_of_the_zoo_is_known_again(here):
     assert run_json(here / "x/run.json", "simulate")["accuracy_ann"] == 1
 
 
+def test_methods_side_by_side(here, capsys):
+    for options in ("augmapping --gain 4 --bound 9", "termapping"):
+        method = options.split()[0]
+        line = f"convert lenet5 --weights digits --calibration-images 5 --method {options}"
+        assert run_line(f"{line} --out {method}.snn") == 0
+    assert SpikingNetwork.load("augmapping.snn").metadata["options"]["bound"] == 9
+    line = f"compare augmapping.snn termapping.snn --images 3 --duration 6ms {QUICK}"
+    assert run_line(f"{line} --out runs/c") == 0
+    rows = run_json(Path("runs/c/run.json"), "compare")["rows"]
+    assert [row["method"] for row in rows] == ["augmapping", "termapping"]
+    for row in rows:
+        found = Curves.load(f"runs/c/{row['name']}.curves.safetensors")
+        assert found.predictions.shape == (3, 6)
+        assert row["accuracy_snn"] == found.accuracy()[-1]
+        assert row["early_decision"] == [d._asdict() for d in found.early_decisions()]
+        assert row["events_per_image"] == pytest.approx(found.events_so_far()[-1])
+    assert "steps at <1 %" in " ".join(capsys.readouterr().out.split())
+    assert run_line(f"compare small.snn --data good.npz --duration 5ms {QUICK}") == 0
+    assert run_json(Path("runs/compare/run.json"), "compare")["accuracy_ann"] is None
+
+
 def test_options_reach_the_conversion(here):
     line = "convert cli_networks:small --data good.npz --out own.snn --normalisation max"
     assert run_line(f"{line} --channelwise --reset zero --input-shape 1,8,8") == 0
@@ -258,7 +284,7 @@ BAD = {
     "percentile 0": (f"{CONVERT} --percentile 0", "percentile must be above 0 and at most 100"),
     "percentile 101": (f"{CONVERT} --percentile 101", "percentile must be above 0"),
     "calibration": (f"{CONVERT} --calibration-images 0", "the calibration set is empty"),
-    "zoo": ("convert resnet --weights digits", "network: expected one of lenet5, got 'resnet'"),
+    "zoo": ("convert resnet --weights digits", "network: expected one of lenet5, .*got 'resnet'"),
     "untrained": ("convert lenet5", "lenet5 is untrained without --weights"),
     "weights": (f"{LENET} letters", "weights of 'lenet5': expected one of digits"),
     "damaged weights": (f"{LENET} damaged.safetensors", "is damaged or not a safetensors file"),
@@ -266,6 +292,7 @@ BAD = {
     "torch archive": (f"{LENET} archive.safetensors", "which bionet never loads"),
     "training data": ("train lenet5 --data cifar10", "training: expected one of lenet5 on digits"),
     "epochs": ("train lenet5 --epochs 0", "epochs: expected an integer >= 1"),
+    "twins": ("compare small.snn small.snn --data good.npz", "two networks are called 'small'"),
     "no run": ("figure raster none", "is not a recording"),
     "no audit": ("figure rates .", "holds no audit; make one with 'bionet audit"),
     "seed": (f"{SIMULATE} --seed -1", "Invalid value for '--seed'"),
@@ -277,6 +304,7 @@ UNWRITABLE = {
     "convert": "convert cli_networks:small --data good.npz",
     "simulate": "simulate small.snn --data good.npz",
     "audit": "audit cli_networks:small small.snn --data good.npz",
+    "compare": "compare small.snn --data good.npz",
     "figure": "figure accuracy runs",
     "info": "info",
 }

@@ -72,6 +72,12 @@ def convert(
         Literal["up", "nearest"] | None,
         typer.Option(help="Of values to steps of the temporal code.  [tdsnn: up]"),
     ] = None,
+    gain: Annotated[
+        float | None, typer.Option(help="Factor on all activations.  [augmapping: 1]")
+    ] = None,
+    bound: Annotated[
+        int | None, typer.Option(help="Largest size of a spike.  [augmapping: none]")
+    ] = None,
     calibration_images: Annotated[
         int, typer.Option(help="Training images, drawn by the seed, to measure activations on.")
     ] = CALIBRATION_IMAGES,
@@ -95,6 +101,8 @@ def convert(
         "mode": mode,
         "window": window,
         "rounding": rounding,
+        "gain": gain,
+        "bound": bound,
     }
     options = {name: value for name, value in given.items() if value is not None}
     options |= dict(method_option(text) for text in option or [])

@@ -1,0 +1,56 @@
+"""The networks of Yu et al. 2020 have the layers of the paper."""
+
+import pytest
+import torch
+from torch import nn
+
+from bionet import zoo
+from bionet.architectures import TOPOLOGIES, layers
+
+WEIGHTS = {
+    "net1": [(1200, 784), (1200, 1200), (10, 1200)],
+    "net2": [(12, 1, 5, 5), (64, 12, 5, 5), (10, 1024)],
+    "net3": [(6400, 784), (10, 6400)],
+    "net4": [(32, 1, 5, 5), (64, 32, 5, 5), (1024, 1024), (10, 1024)],
+    "net5": [
+        (128, 3, 3, 3), (128, 128, 3, 3), (256, 128, 3, 3), (256, 256, 3, 3), (512, 256, 3, 3),
+        (512, 512, 3, 3), (1024, 8192), (10, 1024),
+    ],
+    "net6": [
+        *((n_out, n_in, 3, 3) for n_in, n_out in (
+            (3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256),
+            (256, 512), *[(512, 512)] * 5,
+        )),
+        (512, 512), (512, 512), (10, 512),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_layers(name):
+    net = zoo.load(name)
+    assert [tuple(tensor.shape) for tensor in net.state_dict().values()] == WEIGHTS[name]
+    shape = zoo.entry(name).input_shape
+    assert net.eval()(torch.zeros(1, *shape)).shape == (1, 10)
+    modules = list(net)
+    for number, module in enumerate(modules):
+        weighted = isinstance(module, nn.Conv2d | nn.Linear)
+        if weighted and number + 1 < len(modules):
+            assert isinstance(modules[number + 1], nn.LeakyReLU)
+            assert modules[number + 1].negative_slope == 0.01
+        if isinstance(module, nn.LeakyReLU):
+            pooled = isinstance(modules[number + 1], nn.AvgPool2d)
+            dropped = isinstance(modules[number + 1], nn.Dropout)
+            assert dropped == (name in ("net5", "net6") and not pooled)
+
+
+def test_a_signal_keeps_its_size_in_a_deep_network():
+    torch.manual_seed(0)
+    net = layers("-".join(["64c3"] * 12 + ["10"]), 3, 8)
+    sizes = []
+    x = torch.randn(4, 3, 8, 8)
+    for module in net:
+        x = module(x)
+        if isinstance(module, nn.LeakyReLU):
+            sizes.append(float(x.detach().std()))
+    assert 0.1 < sizes[-1] / sizes[0] < 10
