@@ -246,7 +246,7 @@ def _on_dask(address: str) -> Iterator[Callable[..., Iterator[Any]]]:
             for task in tasks
         ]
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=client.loop):
                 try:
                     yield future.result()
                 except BioNetError:

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from bionet.perturbations import PERTURBATIONS
 from bionet.study.specification import KEYS
 
@@ -23,5 +21,5 @@ def test_every_column_and_key_is_explained(whole):
     text = (DOCS / "studies.md").read_text()
     for column in whole.columns:
         assert f"`{column}`" in text or column.startswith("version_"), column
-    for key in set(np.concatenate([list(keys) for keys in KEYS.values()])):
+    for key in sorted({key for keys in KEYS.values() for key in keys}):
         assert key in text, key
