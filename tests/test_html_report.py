@@ -7,6 +7,7 @@ import shlex
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import typer.main
 
@@ -20,6 +21,7 @@ from bionet.metrics import wilson_interval
 from bionet.readout import READOUTS
 from bionet.recording import Recording
 from bionet.report import read_run
+from bionet.study_report import study_report
 
 NETWORKS = """
 import torch
@@ -228,6 +230,31 @@ def test_a_long_run_of_many_classes_stays_small():
     assert all(len(image["classes"]) == 10 for image in found["images"])
     assert all(30 in image["classes"] for image in found["images"])
     assert 0 in chosen_classes(run, 0, 30)
+
+
+def test_a_study_has_a_report(tmp_path):
+    levels = {"jitter": (0.0, 2.0), "dead_units": (0.0, 0.5)}
+    rows = [
+        (coding, name, level, "ms" if name == "jitter" else "1", seed, 50, 40 - seed)
+        for coding in ("analog", "<poisson>")
+        for name, both in levels.items()
+        for level in both
+        for seed in range(2)
+    ]
+    columns = ["coding", "perturbation", "level", "unit", "seed", "images", "correct"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "results.csv", index=False)
+    assert cli.main(["report", str(tmp_path), "--out", str(tmp_path / "study.html")]) == 0
+    found = (tmp_path / "study.html").read_text()
+    low, high = (100 * float(end) for end in wilson_interval(0.79, 100))
+    cells = ["2 ms", "100", "79.0 %", f"{low:.1f} to {high:.1f} %"]
+    assert "".join(f'<td class="number">{cell}</td>' for cell in cells) in found
+    assert found.count("<tr><td>") == 8
+    assert "&lt;poisson&gt;" in found and "<poisson>" not in found
+    assert '<td class="number">0.5</td>' in found
+    links = re.findall(r'(?:src|href)\s*=\s*"([^"]*)"', found)
+    assert len(links) == 2 and all(link.startswith("data:") for link in links)
+    with pytest.raises(InputError, match="ends in .html"):
+        study_report(pd.read_csv(tmp_path / "results.csv"), tmp_path / "study.pdf")
 
 
 # ------------------------------------------------------------------- a real browser

@@ -301,6 +301,17 @@ def test_a_rows_own_interval_is_kept():
     assert (pooled(table)[["low", "high"]] == (0.1, 0.9)).all().all()
 
 
+def test_the_table_of_a_study_is_understood():
+    """It says images for n_images, and one coding may occur under two methods."""
+    both = pd.concat([study().assign(method="rate"), study().assign(method="dsnn", correct=7)])
+    table = pooled(both.rename(columns={"n_images": "images"}))
+    assert len(table) == 24
+    assert set(table["coding"]) == {
+        f"{coding} ({method})" for coding in ("analog", "poisson") for method in ("rate", "dsnn")
+    }
+    assert (table[table.coding == "analog (dsnn)"]["accuracy"] == 0.14).all()
+
+
 def test_robustness_panels():
     axes = figures.accuracy_against_perturbation(study())
     assert [ax.get_xlabel() for ax in axes] == ["jitter (ms)", "synaptic failure (%)"]
