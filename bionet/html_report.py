@@ -11,7 +11,7 @@ import base64
 import contextlib
 import io
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -229,7 +229,7 @@ def _readouts(material: Material) -> list[tuple[str, ...]]:
     run, labels = material.run, material.labels
     if labels is None:
         return []
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name in READOUTS:
         step = latency_step(run.accuracy_over_time(labels, name))
         rows.append(
@@ -316,9 +316,8 @@ def command_line(description: Mapping[str, Any], parameters: Any) -> str | None:
     words = ["bionet", str(description["command"])]
     for parameter in parameters:
         value = arguments.get(parameter.name)
-        default = parameter.default() if isinstance(parameter.default, Callable) else (
-            parameter.default
-        )  # fmt: skip
+        default = parameter.default
+        default = default() if callable(default) else default
         if value is None or value == [] or str(value) == str(default):
             continue
         if parameter.param_type_name == "argument":

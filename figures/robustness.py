@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -122,5 +123,5 @@ def _line(ax: Axes, rows: pd.DataFrame, coding: str, number: int) -> None:
     color, level = f"C{number % 7}", rows["level"]
     low, high = 100 * rows["low"], 100 * rows["high"]
     ax.fill_between(level, low, high, color=color, alpha=0.15, linewidth=0)
-    style = {"color": color, "ls": LINES[number % 7], "marker": MARKERS[number % 7]}
-    ax.plot(level, 100 * rows["accuracy"], label=coding, **style)
+    look: dict[str, Any] = {"color": color, "ls": LINES[number % 7], "marker": MARKERS[number % 7]}
+    ax.plot(level, 100 * rows["accuracy"], label=coding, **look)
