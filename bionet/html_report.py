@@ -11,7 +11,7 @@ import base64
 import contextlib
 import io
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from bionet.readout import READOUTS
 from bionet.recording import Recording
 from bionet.report import result_rows
 
-__all__ = ["Material", "html_report", "page"]
+__all__ = ["Material", "command_line", "drawing", "embedded", "html_report", "page"]
 
 MAX_RASTERS = 3
 """Recorded images whose raster and potentials are shown."""
@@ -115,7 +115,7 @@ def page(material: Material) -> str:
         lstrip_blocks=True,
     )
     run, audit = material.run, material.audit
-    with _drawing():
+    with drawing():
         return environment.get_template("report.html.jinja").render(
             title=material.title,
             version=__version__,
@@ -143,7 +143,7 @@ def page(material: Material) -> str:
 
 
 @contextlib.contextmanager
-def _drawing() -> Iterator[None]:
+def drawing() -> Iterator[None]:
     """Figures without a display, text as outlines: a page has no font of its own."""
     import matplotlib.pyplot as plt
 
@@ -159,8 +159,16 @@ def _drawing() -> Iterator[None]:
         matplotlib.use(backend)
 
 
-def _picture(drawn: Any, alt: str, form: str = "svg") -> dict[str, Any]:
-    """A figure as a data URI, with its size in CSS pixels."""
+def embedded(drawn: Any, alt: str, form: str = "svg") -> dict[str, Any]:
+    """A figure as a data URI, with its text and its size in CSS pixels.
+
+    Parameters
+    ----------
+    drawn : Axes or array of Axes
+    alt : str
+        What the picture shows, in words.
+    form : {"svg", "png"}
+    """
     ax = drawn.flat[0] if isinstance(drawn, np.ndarray) else drawn
     held = io.BytesIO()
     with figures.style(), matplotlib.rc_context({"svg.fonttype": "path"}):
@@ -221,7 +229,7 @@ def _readouts(material: Material) -> list[tuple[str, ...]]:
     run, labels = material.run, material.labels
     if labels is None:
         return []
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name in READOUTS:
         step = latency_step(run.accuracy_over_time(labels, name))
         rows.append(
@@ -241,10 +249,10 @@ def _accuracy_figures(material: Material) -> list[dict[str, Any]]:
         return []
     ann = material.description.get("accuracy_ann")
     curve = figures.accuracy_over_time(run, labels, ann_accuracy=ann)
-    found = [_picture(curve, "Accuracy over time for every readout")]
+    found = [embedded(curve, "Accuracy over time for every readout")]
     if int(np.max(labels)) < run.output_potential.shape[2] <= 100:
         matrix = figures.confusion_matrix(run, labels)
-        found.append(_picture(matrix, "Confusion matrix"))
+        found.append(embedded(matrix, "Confusion matrix"))
     return found
 
 
@@ -252,7 +260,7 @@ def _audit_figures(audit: Audit | None) -> list[dict[str, Any]]:
     if audit is None or not audit.samples:
         return []
     # Thousands of points: a bitmap is smaller than their outlines.
-    return [_picture(figures.rate_against_activation(audit), "Rate against activation", "png")]
+    return [embedded(figures.rate_against_activation(audit), "Rate against activation", "png")]
 
 
 def _activity_figures(run: Recording) -> list[dict[str, Any]]:
@@ -260,14 +268,14 @@ def _activity_figures(run: Recording) -> list[dict[str, Any]]:
     found = []
     if run.recorded_spikes:
         drawn = figures.spike_time_histogram(run)
-        found.append(_picture(drawn, "Firing rate of every population over time"))
+        found.append(embedded(drawn, "Firing rate of every population over time"))
     for image in run.recorded_images[:MAX_RASTERS]:
         if run.recorded_spikes:
             alt = f"Spikes of image {image}"
-            found.append(_picture(figures.raster(run, int(image)), alt, "png"))
+            found.append(embedded(figures.raster(run, int(image)), alt, "png"))
         for name in list(run.recorded_potentials)[:2]:
             drawn = figures.potentials(run, name, int(image))
-            found.append(_picture(drawn, f"Potentials of {name}, image {image}"))
+            found.append(embedded(drawn, f"Potentials of {name}, image {image}"))
     return found
 
 
@@ -308,9 +316,8 @@ def command_line(description: Mapping[str, Any], parameters: Any) -> str | None:
     words = ["bionet", str(description["command"])]
     for parameter in parameters:
         value = arguments.get(parameter.name)
-        default = parameter.default() if isinstance(parameter.default, Callable) else (
-            parameter.default
-        )  # fmt: skip
+        default = parameter.default
+        default = default() if callable(default) else default
         if value is None or value == [] or str(value) == str(default):
             continue
         if parameter.param_type_name == "argument":

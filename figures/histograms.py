@@ -77,8 +77,8 @@ def _panel(ax: Axes, name: str, sides: list[np.ndarray], legend: bool) -> None:
     labels = ("ANN activation / \N{GREEK SMALL LETTER LAMDA}", "SNN rate")
     for number, (side, label) in enumerate(zip(sides, labels, strict=False)):
         share = 100 * np.histogram(side, edges)[0] / side.size
-        style = {"fill": True, "alpha": 0.35} if number == 0 else {"linewidth": 0.9}
-        ax.stairs(share, edges, color=f"C{number}", label=label, baseline=1e-9, **style)
+        look: dict[str, Any] = {"fill": True, "alpha": 0.35} if number == 0 else {"linewidth": 0.9}
+        ax.stairs(share, edges, color=f"C{number}", label=label, baseline=1e-9, **look)
     ax.axvline(1, color="0.4", lw=0.6, ls=(0, (4, 3)), zorder=0)
     ax.set_yscale("log")
     smallest = 100 / max(side.size for side in sides)

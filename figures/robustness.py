@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,8 +25,10 @@ def pooled(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table : DataFrame
-        Columns coding, perturbation, level, n_images, and correct (images) or accuracy (share).
-        Rows that stand alone keep their own ``low`` and ``high`` where they have them.
+        Columns coding, perturbation, level, n_images (or images, as a study calls it), and
+        correct (images) or accuracy (share). Rows that stand alone keep their own ``low`` and
+        ``high`` where they have them; where there are several methods or networks, codings of
+        different ones are kept apart.
 
     Returns
     -------
@@ -37,12 +40,18 @@ def pooled(table: pd.DataFrame) -> pd.DataFrame:
     InputError
         If a column is missing or a value out of range.
     """
+    if "n_images" not in table:
+        table = table.rename(columns={"images": "n_images"})
     missing = [name for name in NEEDED if name not in table]
     if "correct" not in table and "accuracy" not in table:
         missing.append("accuracy' or 'correct")
     if missing or not len(table):
         raise InputError(f"the table has no {'column ' + repr(missing[0]) if missing else 'rows'}")
     table = table.copy()
+    several = [n for n in ("method", "network") if n in table and table[n].nunique() > 1]
+    if several:
+        origin = table[several].astype(str).agg(", ".join, axis=1)
+        table["coding"] = table["coding"].astype(str) + " (" + origin + ")"
     if "correct" not in table:
         table["correct"] = table["accuracy"] * table["n_images"]
     if not ((table["correct"] >= 0) & (table["correct"] <= table["n_images"])).all():
@@ -114,5 +123,5 @@ def _line(ax: Axes, rows: pd.DataFrame, coding: str, number: int) -> None:
     color, level = f"C{number % 7}", rows["level"]
     low, high = 100 * rows["low"], 100 * rows["high"]
     ax.fill_between(level, low, high, color=color, alpha=0.15, linewidth=0)
-    style = {"color": color, "ls": LINES[number % 7], "marker": MARKERS[number % 7]}
-    ax.plot(level, 100 * rows["accuracy"], label=coding, **style)
+    look: dict[str, Any] = {"color": color, "ls": LINES[number % 7], "marker": MARKERS[number % 7]}
+    ax.plot(level, 100 * rows["accuracy"], label=coding, **look)

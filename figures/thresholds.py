@@ -42,11 +42,12 @@ def search_table(snn: SpikingNetwork) -> pd.DataFrame:
         raise InputError(
             "the network holds no threshold search; convert with method='dsnn' and calibration="
         )
-    rows, best = [], None
+    rows: list[tuple[str, float, float, bool]] = []
+    best: dict[str, float] | None = None
     for trial in trials:
         sigmas: dict[str, float] = trial["sigmas"]
         changed = [] if best is None else [n for n, s in sigmas.items() if s != best[n]]
-        common = best is None or len(set(sigmas.values())) == 1 and len(changed) != 1
+        common = len(set(sigmas.values())) == 1 and len(changed) != 1
         name = TOGETHER if common or not changed else changed[0]
         sigma = sigmas[changed[0]] if name in changed else next(iter(sigmas.values()))
         rows.append((name, sigma, trial["score"], trial["accepted"]))

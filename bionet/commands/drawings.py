@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bionet.equations.model import NeuronModel
     from bionet.recording import Recording
 
-__all__ = ["KINDS", "Request"]
+__all__ = ["KINDS", "Request", "read_table"]
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _thresholds(asked: Request) -> Any:
     from bionet.network import SpikingNetwork
 
     if asked.path.suffix in (".csv", ".parquet"):
-        return figures.threshold_sweep(_table(asked.path))
+        return figures.threshold_sweep(read_table(asked.path))
     snn = SpikingNetwork.load(asked.path) if asked.path.is_file() else asked.sources(asked.run).snn
     return figures.threshold_sweep(figures.search_table(snn))
 
@@ -185,10 +185,10 @@ def _thresholds(asked: Request) -> Any:
 def _robustness(asked: Request) -> Any:
     from bionet import figures
 
-    return figures.accuracy_against_perturbation(_table(asked.path), asked.populations)
+    return figures.accuracy_against_perturbation(read_table(asked.path), asked.populations)
 
 
-def _table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
     """A table by its suffix; of a study's folder the one that it holds."""
     import pandas as pd
 

@@ -20,7 +20,7 @@ __all__ = ["material", "report"]
 
 def report(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run or of a study.")],
     audit: Annotated[
         bool,
         typer.Option(
@@ -32,21 +32,37 @@ def report(
         Path | None, typer.Option(help="File ending in .html.  [default: RUN/report.html]")
     ] = None,
 ) -> None:
-    """Write one HTML page about a run: figures, audit, and a browser of its images."""
+    """Write one HTML page about a run or a study: figures, audit, a browser of the images."""
     out = out or run / "report.html"
     check_writable(out.parent)
-    from bionet.html_report import html_report
-
-    found = material(run, audit)
-    file = html_report(found, out)
+    notes: tuple[str, ...] = ()
     before = read_run(run)
+    if _is_study(run):
+        from bionet.commands.drawings import read_table
+        from bionet.study_report import study_report
+
+        title = f"Study {run.resolve().name}"
+        file = study_report(read_table(run), out, title, before, _command(before))
+    else:
+        from bionet.html_report import html_report
+
+        found = material(run, audit)
+        file, notes = html_report(found, out), found.notes
     same = ("network", "method", "coding", "device", "dt_ms", "steps", "images")
     inherited = {name: before.get(name) for name in same}
-    described = describe("report", context.params, **inherited, files=[file], notes=found.notes)
+    described = describe("report", context.params, **inherited, files=[file], notes=notes)
     write_run(out.with_suffix(".run.json"), described)
-    for note in found.notes:
+    for note in notes:
         typer.echo(note)
     typer.echo(f"written to {file} ({file.stat().st_size / 1e6:.1f} MB)")
+
+
+def _is_study(folder: Path) -> bool:
+    """Whether a folder holds a table of cells, and no recording."""
+    from bionet.recording import DESCRIPTION
+
+    tables = [folder / "results.csv", folder / "results.parquet"]
+    return not (folder / DESCRIPTION).is_file() and any(table.is_file() for table in tables)
 
 
 def material(folder: Path, with_audit: bool = True) -> Material:

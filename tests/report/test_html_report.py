@@ -7,12 +7,12 @@ import shlex
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import typer.main
 
 from bionet import cli
 from bionet.browser_data import MAX_IMAGES, browser_data, chosen_classes, chosen_images
-from bionet.commands.outputs import load_labels
 from bionet.commands.report import material
 from bionet.errors import InputError
 from bionet.html_report import Material, command_line, html_report, page
@@ -20,45 +20,7 @@ from bionet.metrics import wilson_interval
 from bionet.readout import READOUTS
 from bionet.recording import Recording
 from bionet.report import read_run
-
-NETWORKS = """
-import torch
-from torch import nn
-
-def small():
-    torch.manual_seed(1)
-    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 3))
-"""
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """A folder with a simulation, an audit and their reports, made by the command line."""
-    folder = tmp_path_factory.mktemp("report")
-    (folder / "report_networks.py").write_text(NETWORKS)
-    rng = np.random.default_rng(0)
-    images = rng.uniform(size=(8, 1, 8, 8)).astype(np.float32)
-    np.savez(folder / "eight.npz", images=images, labels=np.arange(8) % 3)
-    net = "report_networks:small"
-    lines = [
-        f"convert {net} --data eight.npz --out small.snn",
-        "simulate small.snn --data eight.npz --duration 30ms --device numpy --no-progress"
-        " --record all:spikes --record conv0:v --record-images 0,3 --seed 2 --out runs/plain",
-        f"audit {net} small.snn --data eight.npz --images 8 --duration 30ms --device numpy"
-        " --no-progress --out runs/audit",
-        "report runs/plain",
-        "report runs/audit --out runs/audit.html",
-    ]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for line in lines:
-            assert cli.main(shlex.split(line)) == 0, line
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def plain(runs):
-    return Recording.load(runs / "runs/plain"), load_labels(runs / "runs/plain")
+from bionet.study_report import study_report
 
 
 @pytest.fixture(scope="module")
@@ -230,134 +192,26 @@ def test_a_long_run_of_many_classes_stays_small():
     assert 0 in chosen_classes(run, 0, 30)
 
 
-# ------------------------------------------------------------------- a real browser
-
-ARGUMENTS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--window-size=1100,900",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    pytest.importorskip("selenium", reason="needs the extra 'browser'")
-    programs = (
-        shutil.which("chromium") or shutil.which("google-chrome"),
-        shutil.which("chromedriver"),
-    )
-    if not all(programs):
-        pytest.skip("needs Chromium and its driver: apt-get install chromium chromium-driver")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = programs[0]
-    for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(programs[1]))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def opened(browser, runs):
-    browser.get((runs / "runs/plain/report.html").as_uri())
-    return browser
-
-
-def slide(browser, index):
-    script = """
-        const slider = document.getElementById("time");
-        slider.value = arguments[0];
-        slider.dispatchEvent(new Event("input"));
-    """
-    browser.execute_script(script, index)
-
-
-def shown(browser, name):
-    return browser.find_element("id", name).text
-
-
-def test_it_loads_without_errors_and_without_requests(opened):
-    assert opened.get_log("browser") == []
-    script = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
-    assert all(name.startswith("data:") for name in opened.execute_script(script))
-    broken = "return [...document.images].filter((i) => i.complete && !i.naturalWidth).length"
-    assert opened.execute_script(broken) == 0
-    wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert opened.execute_script(wide) <= 0
-
-
-def test_the_slider_shows_the_answer_at_its_time(opened, plain):
-    run, labels = plain
-    positions = []
-    for index in (0, 11, 29):
-        slide(opened, index)
-        answer = run.predictions("MP", index + 1)[0]
-        verdict = "right" if answer == labels[0] else f"wrong: it is {labels[0]}"
-        assert shown(opened, "answer") == f"MP answers {answer} ({verdict})"
-        assert shown(opened, "now") == f"{index + 1} ms"
-        positions.append(float(opened.find_element("id", "cursor").get_attribute("x1")))
-        value = float(run.output_potential[0, index, 2])
-        potential = opened.find_elements("css selector", "#bars .bar")[3].text.split()[1]
-        assert float(potential.replace("\u2212", "-")) == pytest.approx(value, rel=6e-3, abs=1e-6)
-    assert positions == sorted(positions) and positions[0] < positions[2]
-
-
-def test_keys_move_the_slider(opened):
-    from selenium.webdriver.common.keys import Keys
-
-    slide(opened, 10)
-    opened.find_element("id", "time").send_keys(Keys.ARROW_RIGHT)
-    assert shown(opened, "now") == "12 ms"
-
-
-def test_images_are_filtered_and_browsed(opened, plain):
-    run, labels = plain
-    right = run.predictions() == labels
-    assert 0 < right.sum() < 8  # else the filter would not be tested
-    for name, expected in (("wrong", ~right), ("right", right), ("all", right | True)):
-        opened.find_element("css selector", f"[data-filter={name}]").click()
-        thumbs = opened.find_elements("css selector", "#thumbs button")
-        assert [int(t.text) for t in thumbs] == np.flatnonzero(expected).tolist()
-    thumbs[0].click()
-    opened.find_element("id", "next").click()
-    assert shown(opened, "caption").startswith("image 1, class 1")
-    opened.find_element("id", "previous").click()
-    opened.find_element("id", "previous").click()
-    assert shown(opened, "caption").startswith("image 7")
-    assert shown(opened, "shown") == "8 of 8"
-
-
-def test_another_readout_answers(opened, plain):
-    run, _ = plain
-    opened.find_element("css selector", "#readout option[value=MS]").click()
-    slide(opened, 20)
-    assert shown(opened, "answer").startswith(f"MS answers {run.predictions('MS', 21)[0]} ")
-
-
-def test_it_prints_without_its_controls(opened):
-    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
-    try:
-        assert not opened.find_element("id", "controls").is_displayed()
-        assert opened.find_element("id", "plot").is_displayed()
-        assert opened.find_element("css selector", "#run table").is_displayed()
-    finally:
-        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
-    printed = base64.b64decode(opened.execute_cdp_cmd("Page.printToPDF", {})["data"])
-    assert printed.startswith(b"%PDF") and printed.count(b"/Type /Page\n") >= 2
-
-
-def test_a_narrow_window_needs_no_sideways_scrolling(opened):
-    size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
-        wide = """
-            const outside = (e) => !e.closest(".scroll") && e.getBoundingClientRect().right > 391;
-            return [...document.querySelectorAll("body *")].filter(outside).map((e) => e.id);
-        """
-        assert opened.execute_script(wide) == []
-    finally:
-        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+def test_a_study_has_a_report(tmp_path):
+    levels = {"jitter": (0.0, 2.0), "dead_units": (0.0, 0.5)}
+    rows = [
+        (coding, name, level, "ms" if name == "jitter" else "1", seed, 50, 40 - seed)
+        for coding in ("analog", "<poisson>")
+        for name, both in levels.items()
+        for level in both
+        for seed in range(2)
+    ]
+    columns = ["coding", "perturbation", "level", "unit", "seed", "images", "correct"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "results.csv", index=False)
+    assert cli.main(["report", str(tmp_path), "--out", str(tmp_path / "study.html")]) == 0
+    found = (tmp_path / "study.html").read_text()
+    low, high = (100 * float(end) for end in wilson_interval(0.79, 100))
+    cells = ["2 ms", "100", "79.0 %", f"{low:.1f} to {high:.1f} %"]
+    assert "".join(f'<td class="number">{cell}</td>' for cell in cells) in found
+    assert found.count("<tr><td>") == 8
+    assert "&lt;poisson&gt;" in found and "<poisson>" not in found
+    assert '<td class="number">0.5</td>' in found
+    links = re.findall(r'(?:src|href)\s*=\s*"([^"]*)"', found)
+    assert len(links) == 2 and all(link.startswith("data:") for link in links)
+    with pytest.raises(InputError, match="ends in .html"):
+        study_report(pd.read_csv(tmp_path / "results.csv"), tmp_path / "study.pdf")
