@@ -295,7 +295,7 @@ def shang(weights: str | os.PathLike[str] | None = None) -> nn.Module:
     Parameters
     ----------
     weights : str or path, optional
-        ``"cifar10"`` or a safetensors file; see `load`.
+        A safetensors file, such as ``bionet train shang --data cifar10`` writes; see `load`.
 
     Returns
     -------
@@ -330,7 +330,7 @@ ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
         found.name: found
         for found in (
             ZooEntry("lenet5", _make_lenet5, (1, 28, 28), ("digits", "mnist", "fashion-mnist")),
-            ZooEntry("shang", _make_shang, (3, 32, 32), ("cifar10",)),
+            ZooEntry("shang", _make_shang, (3, 32, 32), ()),
         )
     }
 )

@@ -258,7 +258,7 @@ BAD = {
     "percentile 0": (f"{CONVERT} --percentile 0", "percentile must be above 0 and at most 100"),
     "percentile 101": (f"{CONVERT} --percentile 101", "percentile must be above 0"),
     "calibration": (f"{CONVERT} --calibration-images 0", "the calibration set is empty"),
-    "zoo": ("convert resnet --weights digits", "network: expected one of lenet5, got 'resnet'"),
+    "zoo": ("convert resnet --weights digits", "got 'resnet'"),
     "untrained": ("convert lenet5", "lenet5 is untrained without --weights"),
     "weights": (f"{LENET} letters", "weights of 'lenet5': expected one of digits"),
     "damaged weights": (f"{LENET} damaged.safetensors", "is damaged or not a safetensors file"),

@@ -343,7 +343,7 @@ def test_train_zoo_refuses_what_it_has_no_recipe_for(tmp_path: Path) -> None:
         InputError, match="expected one of lenet5 on digits, .* got lenet5 on cifar10"
     ):
         train_zoo("lenet5", "cifar10", out=tmp_path)
-    with pytest.raises(InputError, match="network: expected one of lenet5, got 'vgg'"):
+    with pytest.raises(InputError, match="network: expected one of lenet5, .*got 'vgg'"):
         train_zoo("vgg", "digits", out=tmp_path)
     with pytest.raises(InputError, match="threads: expected an integer >= 1, got 0"):
         train_zoo("lenet5", "digits", out=tmp_path, threads=0)
