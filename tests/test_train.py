@@ -334,6 +334,7 @@ def test_train_zoo_writes_weights_with_their_provenance(tmp_path: Path) -> None:
         "learning_rate": 2e-3,
         "weight_decay": 0.01,
         "augment": 2,
+        "flip": False,
     }
     assert evaluate(zoo.lenet5(result.weights), *datasets.load("digits")) == result.accuracy_test
 
@@ -353,7 +354,7 @@ def test_train_zoo_refuses_what_it_has_no_recipe_for(tmp_path: Path) -> None:
 
 
 def test_every_shipped_network_has_a_recipe() -> None:
-    assert set(RECIPES) == {
+    assert set(RECIPES) >= {
         (entry.name, data) for entry in zoo.ENTRIES.values() for data in entry.data
     }
     assert all(isinstance(recipe, Recipe) for recipe in RECIPES.values())
