@@ -22,6 +22,7 @@ from bionet.energy import energy
 from bionet.metrics import per_class
 
 NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+FLAT = 0.1  # the paper's start, one threshold for all layers
 # CNN, adjusted CNN, SNN (%); Table 2.
 PAPER = {
     "airplane": (83.5, 82.3, 82.0),
@@ -48,6 +49,8 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=2, help="calibration images of each class")
     parser.add_argument("--duration", type=float, default=200.0, help="of a presentation, ms")
     parser.add_argument("--budget", type=int, default=100, help="runs of the search")
+    parser.add_argument("--start", default="activations", help="activations, or a number")
+    parser.add_argument("--step", type=float, default=0.8, help="first step of the search")
     parser.add_argument("--c", type=float, default=1.0, help="spikes a step of a white pixel")
     parser.add_argument("--out", type=Path, help="JSON file for thresholds, log and table")
     options = parser.parse_args()
@@ -65,6 +68,8 @@ def main() -> None:
         calibration=train.images[chosen],
         labels=train.labels[chosen],
         budget=options.budget,
+        start=options.start if options.start == "activations" else float(options.start),
+        step=options.step,
         **common,
     )
     search = snn.metadata["search"]
@@ -74,14 +79,20 @@ def main() -> None:
         if move["accepted"]:
             print(f"  run {move['run']:3d}  {move['population']:6s}", end="")
             print(f" -> {move['threshold']:.4g}  objective {move['objective']:.4f}", flush=True)
-    flat = bionet.convert(
-        net, "threshold_search", thresholds=search["start"], input_shape=images.shape[1:], **common
+    shape = images.shape[1:]
+    flat, start = (
+        bionet.convert(net, "threshold_search", thresholds=t, input_shape=shape, **common)
+        for t in (FLAT, search["start"])
     )
     names = NAMES if options.data == "cifar10" else [str(k) for k in range(10)]
     run = bionet.simulate(snn, images)
     found = per_class(run, labels, reference=answers, names=names)
     found["flat"] = per_class(bionet.simulate(flat, images), labels, names=names)["accuracy"]
     print_table(found, options.data == "cifar10", len(labels))
+    accuracy = bionet.simulate(start, images).accuracy(labels)
+    print(f"start of the search, {options.start}: {accuracy:.4f}; flat start: {FLAT}")
+    print(f"thresholds: { {k: round(v, 4) for k, v in search['thresholds'].items()} }")
+    print(f"images with the network's own answer: {(run.predictions() == answers).mean():.4f}")
     print(f"readout MP instead of MS: {run.accuracy(labels, 'MP'):.4f}")
     print(f"spikes per image: { {k: round(v) for k, v in run.n_spikes.items()} }")
     print(energy(snn, run))

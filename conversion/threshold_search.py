@@ -38,7 +38,7 @@ import numpy as np
 from brian2 import Quantity, ms, second
 from torch import nn
 
-from bionet.conversion.activations import as_images
+from bionet.conversion.activations import activations, as_images
 from bionet.conversion.assemble import READOUT, assemble
 from bionet.conversion.dsnn import with_metadata
 from bionet.conversion.feedback import (
@@ -57,6 +57,8 @@ from bionet.network import SpikingNetwork
 
 __all__ = ["convert_threshold_search"]
 
+PERCENTILE = 99.9
+
 
 def convert_threshold_search(
     net: nn.Module,
@@ -65,7 +67,7 @@ def convert_threshold_search(
     *,
     labels: Any = None,
     thresholds: float | Mapping[str, float] | None = None,
-    start: float | Mapping[str, float] = 0.1,
+    start: float | Mapping[str, float] | Literal["activations"] = 0.1,
     step: float = 0.8,
     least_step: float = 0.05,
     budget: int = 100,
@@ -91,8 +93,9 @@ def convert_threshold_search(
         Classes of the calibration images; the network's own answers where they are not given.
     thresholds : float or mapping of str to float, optional
         Skip the search: one threshold for all populations, or one for each.
-    start : float or mapping of str to float
-        Where the search starts: 0.1 in the paper.
+    start : float, mapping of str to float, or "activations"
+        Where the search starts: 0.1 in the paper. ``"activations"`` starts where the 99.9th
+        percentile of every layer's activations is one spike a step, without loss.
     step, least_step, budget
         See :func:`bionet.conversion.feedback.feedback_search`.
     c : float
@@ -169,6 +172,8 @@ def convert_threshold_search(
         run = simulate(network(chosen), pixels, device=device, seed=seed)
         return float(true_class_share(run, output, target).mean())
 
+    if isinstance(start, str):
+        start = _balanced(net, bare, images, records, c, start)
     first = each_threshold(start, names, "start")
     found = feedback_search(objective, first, step, least_step, budget)
     return with_metadata(network(found.thresholds), search=found.plain())
@@ -187,6 +192,18 @@ def _with_thresholds(
     scales = {record.name: 1.0 / gain[record.name] for record in records}
     scales[READOUT] = 1.0 / gain[records[-1].inputs[0]]
     return with_metadata(snn, thresholds=dict(thresholds), scales=scales)
+
+
+def _balanced(
+    net: nn.Module, bare: SpikingNetwork, images: Any, records: Records, c: float, start: str
+) -> dict[str, float]:
+    """Theta = lambda_l / lambda_(l-1), and c lambda_1: a rate of a / lambda in every layer."""
+    if start != "activations":
+        raise InputError(f"start is a number, a mapping or 'activations', but got {start!r}")
+    level = {"input": 1.0 / c}
+    for name, values in activations(net, images, bare).items():
+        level[name] = float(np.percentile(np.maximum(values, 0.0), PERCENTILE)) or 1.0
+    return {r.name: level[r.name] / level[r.inputs[0]] for r in records}
 
 
 def _check_biases(records: Records) -> None:

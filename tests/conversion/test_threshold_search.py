@@ -153,6 +153,19 @@ def test_the_network_carries_its_thresholds_and_the_log(net, images, searched):
     assert searched.readout.default == "MS" and searched.coding == "poisson"
 
 
+def test_a_start_from_activations_gives_every_layer_its_own_rate(net, images):
+    snn = bionet.convert(
+        net, "threshold_search", calibration=images, start="activations", budget=1, c=0.5, **OPTIONS
+    )
+    start = snn.metadata["search"]["start"]
+    maps = bionet.conversion.activations(net, images, snn)
+    product = 0.5  # spikes a step of an input of 1; divided by every threshold on the way
+    for population in snn.populations[:-1]:
+        product /= start[population.name]
+        level = np.percentile(np.maximum(maps[population.name], 0), 99.9)
+        assert level * product == pytest.approx(1, rel=1e-5)
+
+
 def test_only_weights_of_the_network_are_used(net, searched):
     kernels = {p.target: p.kernel for p in searched.projections}
     np.testing.assert_array_equal(
@@ -235,6 +248,7 @@ def test_shangs_network_has_the_papers_synapses():
         ({"thresholds": 1.0, "dt": 1}, "dt must be a quantity"),
         ({"thresholds": 1.0, "duration": 0 * ms}, "duration must be positive"),
         ({"calibration": 1, "start": 0.0}, "start of .* must be positive"),
+        ({"calibration": 1, "start": "high"}, "start is a number, a mapping or 'activations'"),
         ({"calibration": 1, "least_step": 2.0}, "0 < least_step <= step"),
         ({"calibration": 1, "budget": 0}, "budget must be a whole number"),
         ({"calibration": 1, "labels": [0, 1]}, "labels must be 6 whole numbers"),

@@ -11,6 +11,7 @@ import pytest
 from brian2 import Hz, ms
 
 from bionet.equations import (
+    constant_leak,
     integrate_and_fire,
     integrator,
     leaky_integrate_and_fire,
@@ -29,8 +30,11 @@ class Rule:
     reset: str | None = "subtract"
     floor: float | None = None
     refractory: int | None = None
+    leak: float | None = None  # a constant one
 
     def model(self):
+        if self.leak is not None:
+            return constant_leak(self.leak, THETA, self.floor)
         options = {"reset": self.reset, "threshold": THETA, "floor": self.floor}
         options["refractory"] = None if self.refractory is None else self.refractory * ms
         if self.reset is None:
@@ -42,7 +46,7 @@ class Rule:
     def step(self, v, last, t, drive, received):
         """Potentials after one step, and who fired; ``last`` is the step of the last spike."""
         ready = t - last >= (self.refractory or 0)
-        change = drive
+        change = drive + (self.leak or 0.0)
         if self.tau is not None:
             change = (drive * self.tau - v) * (1 - np.exp(-1 / self.tau))
         v = v + ready * (change + received)
@@ -55,6 +59,8 @@ class Rule:
 RULES = [
     Rule(reset=None),
     Rule(reset=None, tau=15),
+    Rule(reset="zero", floor=-0.25, leak=-0.06),
+    Rule(reset="zero", floor=0.0, leak=0.0),
     *(
         Rule(tau, reset, floor, refractory)
         for tau in (None, 6.5)
