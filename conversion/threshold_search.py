@@ -58,6 +58,7 @@ from bionet.network import SpikingNetwork
 __all__ = ["convert_threshold_search"]
 
 PERCENTILE = 99.9
+FIRST, LATER = 4.0, 0.6
 
 
 def convert_threshold_search(
@@ -94,8 +95,9 @@ def convert_threshold_search(
     thresholds : float or mapping of str to float, optional
         Skip the search: one threshold for all populations, or one for each.
     start : float, mapping of str to float, or "activations"
-        Where the search starts: 0.1 in the paper. ``"activations"`` starts where the 99.9th
-        percentile of every layer's activations is one spike a step, without loss.
+        Where the search starts: 0.1 in the paper. ``"activations"`` gives every layer a start of
+        its own, the ratio of its activations' 99.9th percentile to that of the layer before, times
+        4 in the first layer and 0.6 in later convolutions and fully connected layers but the last.
     step, least_step, budget
         See :func:`bionet.conversion.feedback.feedback_search`.
     c : float
@@ -203,7 +205,9 @@ def _balanced(
     level = {"input": 1.0 / c}
     for name, values in activations(net, images, bare).items():
         level[name] = float(np.percentile(np.maximum(values, 0.0), PERCENTILE)) or 1.0
-    return {r.name: level[r.name] / level[r.inputs[0]] for r in records}
+    factors = {r.name: LATER if isinstance(r, Weighted) else 1.0 for r in records[:-1]}
+    factors[records[0].name] = FIRST
+    return {r.name: factors.get(r.name, 1.0) * level[r.name] / level[r.inputs[0]] for r in records}
 
 
 def _check_biases(records: Records) -> None:
