@@ -123,7 +123,7 @@ class Recording:
 
         Parameters
         ----------
-        readout : {"MP", "MS", "FS"}, optional
+        readout : {"MP", "MS", "FS", "LS"}, optional
             The network's own where it is not given.
         step : int, optional
             After this many steps of the presentation; all of them by default.

@@ -85,7 +85,7 @@ def simulate(
         Images to record; all of them by default.
     final_potentials : bool
         Keep the potential of every unit at the end of its presentation (for the audit).
-    readout : {"MP", "MS", "FS"}, optional
+    readout : {"MP", "MS", "FS", "LS"}, optional
         Default readout of the recording; the network's own by default.
     progress : bool
         Show progress with rate and time left.
