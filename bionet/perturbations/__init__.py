@@ -118,7 +118,7 @@ def find(name: str) -> type[Perturbation]:
 
 def perturb(
     snn: SpikingNetwork,
-    perturbations: Sequence[NetworkPerturbation],
+    perturbations: Sequence[Perturbation],
     seed: int = 0,
     coding: str | None = None,
 ) -> SpikingNetwork:

@@ -112,7 +112,7 @@ def load(path: str | Path) -> Study:
 
 def _study(plain: Mapping[str, Any]) -> Study:
     _known(plain, "", "")
-    found = DEFAULTS | plain
+    found: dict[str, Any] = {**DEFAULTS, **plain}
     for key in ("name", "data", "images"):
         if key not in found:
             raise InputError(f"{key}: is missing")
