@@ -233,7 +233,7 @@ def test_the_most_active_channels_are_shown(run):
     values[:, 1] = 1.0
     axes = figures.feature_maps(run, {"conv1": values}, max_channels=1)
     assert (axes[0, 0].images[0].get_array() == 1).all()
-    assert axes[0, 0].get_ylabel() == "conv1\n2 x 3 x 2\n1 of 2 channels"
+    assert axes[0, 0].get_ylabel() == "conv1\n2 x 3 x 2\n1 shown"
 
 
 def test_a_mosaic_keeps_every_value():
