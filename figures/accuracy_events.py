@@ -95,7 +95,8 @@ def accuracy_events(
         ax.errorbar(
             total,
             100 * accuracy[-1],
-            yerr=100 * np.array([[accuracy[-1] - low], [high - accuracy[-1]]]),
+            # An interval that ends at 0 or 1 may miss it by rounding.
+            yerr=100 * np.maximum([[accuracy[-1] - low], [high - accuracy[-1]]], 0),
             color=color,
             marker=MARKERS[number % 7],
             capsize=2,

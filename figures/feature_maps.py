@@ -109,7 +109,7 @@ def _draw(
         ax.spines[:].set_visible(False)
     shape = pair[0].shape
     size = " x ".join(map(str, shape))
-    some = f"\n{len(shown)} of {shape[0]} channels" if shown is not None and len(shape) == 3 else ""
+    some = f"\n{len(shown)} shown" if shown is not None and len(shape) == 3 else ""
     some = "" if shown is None or len(shown) == shape[0] else some
     row[0].set_ylabel(f"{name}\n{size}{some}")
     bar = row[0].figure.colorbar(picture, ax=list(row), shrink=0.85, pad=0.02, aspect=12)

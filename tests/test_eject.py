@@ -14,7 +14,6 @@ from torch import nn
 
 import bionet
 from bionet import cli
-from bionet.eject import MAX_SYNAPSES
 from bionet.equations import integrate_and_fire, integrator, leaky_integrate_and_fire
 from bionet.errors import InputError
 from bionet.kernels import Dense, Kernel, OneToOne
@@ -175,19 +174,14 @@ def test_arrays_hold_every_synapse(four_layers, ejected):
     assert n == four_layers.n_synapses
 
 
-def test_large_networks_are_refused_unless_forced(tmp_path):
-    neuron = integrate_and_fire()
-    populations = (Population("a", (1001,), neuron), Population("b", (1,), integrator()))
-    projections = (
-        Projection("input", "a", Dense(np.ones((1001, 1000)))),
-        Projection("a", "b", Dense(np.ones((1, 1001)))),
-    )
-    snn = SpikingNetwork(populations, projections, (1000,), Readout("a", "b"))
-    assert snn.n_synapses > MAX_SYNAPSES
-    with pytest.raises(InputError, match="1,002,001 synapses.*--force"):
-        bionet.eject(snn, tmp_path / "large.py")
-    assert not list(tmp_path.iterdir())
-    assert bionet.eject(snn, tmp_path / "large.py", force=True)[1].stat().st_size > 0
+def test_large_networks_are_refused_unless_forced(four_layers, tmp_path, monkeypatch):
+    monkeypatch.setattr(bionet_eject(), "MAX_SYNAPSES", four_layers.n_synapses)
+    assert bionet.eject(four_layers, tmp_path / "small.py")
+    monkeypatch.setattr(bionet_eject(), "MAX_SYNAPSES", four_layers.n_synapses - 1)
+    with pytest.raises(InputError, match="has 4,680 synapses.*above 4,679 give --force"):
+        bionet.eject(four_layers, tmp_path / "large.py")
+    assert not (tmp_path / "large.py").exists()
+    assert bionet.eject(four_layers, tmp_path / "large.py", force=True)[0].is_file()
 
 
 def noisy():

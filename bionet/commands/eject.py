@@ -34,7 +34,7 @@ def eject(
     max_rate: o.MaxRate = None,
     dtype: o.Dtype = "float64",
     force: Annotated[
-        bool, typer.Option("--force", help="Write more than a million synapses, too.")
+        bool, typer.Option("--force", help="Write more than five million synapses, too.")
     ] = False,
     data_dir: o.DataDir = None,
     seed: o.Seed = 0,

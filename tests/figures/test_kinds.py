@@ -97,6 +97,20 @@ def test_events_curve_and_point(run, network):
     assert ax.get_xlabel() == "synaptic events per image"
 
 
+@pytest.mark.parametrize("n_images", range(1, 7))
+def test_all_right_and_all_wrong_have_intervals(n_images, run, network):
+    """The interval of 0 or 100 % misses it by rounding for some numbers of images."""
+    part = {name: counts[:n_images] for name, counts in run.counts.items()}
+    few = replace(run, counts=part, output_potential=run.output_potential[:n_images],
+                  output_spikes=run.output_spikes[:n_images], recorded_spikes={})  # fmt: skip
+    answers = few.predictions()
+    runs = {"right": (few, answers, network), "wrong": (few, (answers + 1) % 3, network)}
+    right, wrong = figures.accuracy_events(runs).containers
+    for container, share in ((right, 1.0), (wrong, 0.0)):
+        ends = container[2][0].get_segments()[0][:, 1]
+        np.testing.assert_allclose(ends / 100, wilson_interval(share, n_images), atol=1e-12)
+
+
 # ---------------------------------------------------------------- confusion
 
 
@@ -219,7 +233,7 @@ def test_the_most_active_channels_are_shown(run):
     values[:, 1] = 1.0
     axes = figures.feature_maps(run, {"conv1": values}, max_channels=1)
     assert (axes[0, 0].images[0].get_array() == 1).all()
-    assert axes[0, 0].get_ylabel() == "conv1\n2 x 3 x 2\n1 of 2 channels"
+    assert axes[0, 0].get_ylabel() == "conv1\n2 x 3 x 2\n1 shown"
 
 
 def test_a_mosaic_keeps_every_value():
