@@ -26,16 +26,14 @@ networks with temporal coding. AAAI 33 (2019) 1319-1326. The ``compensate`` way 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from brian2 import Quantity, ms, second
 from torch import nn
 
 from bionet.conversion.activations import as_images
-from bionet.conversion.records import AveragePool, MaxPool, Record, Records, Weighted
+from bionet.conversion.records import MaxPool, Record, Records, Weighted
 from bionet.conversion.steps import (
     absorb_relu,
     check_rectified,
@@ -44,33 +42,15 @@ from bionet.conversion.steps import (
     relu_before_max,
     remove_flatten,
 )
-from bionet.conversion.temporal import (
-    Mode,
-    Rounding,
-    bias_contribution,
-    bias_value,
-    closed_form,
-    effective_tolerance,
-    linear,
-)
+from bionet.conversion.temporal import Mode, Rounding, closed_form
+from bionet.conversion.temporal_layers import TOLERANCE, Builder
 from bionet.conversion.temporal_pooling import ticking_pool
 from bionet.conversion.trace import trace
-from bionet.equations import (
-    bias_neuron,
-    last_spike_neuron,
-    leaky_integrator,
-    temporal_neuron,
-    ticking_neuron,
-)
 from bionet.errors import InputError
-from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel
-from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network import SpikingNetwork
 
 __all__ = ["convert_tdsnn", "temporal_records"]
 
-READOUT, ONSET = "readout", "onset"
-# Of A + 1: more than the rounding of its sum, far less than what one step stands for.
-TOLERANCE = {"float64": 1e-9, "float32": 1e-5}
 CHOICES = {
     "mode": ("compensate", "finetune"),
     "window": ("static", "dynamic"),
@@ -194,169 +174,6 @@ def _ticking(
         )
     largest_value = 1.0 if record.source == "input" else margin * largest[record.source]
     return ticking_pool(record, leak, math.ceil(leak * math.log1p(largest_value)))
-
-
-class Builder:
-    """Populations and projections of a network, collected layer by layer."""
-
-    def __init__(
-        self,
-        records: Records,
-        input_shape: tuple[int, ...],
-        leak: Quantity,
-        steps: float,
-        mode: Mode,
-        window: str,
-        dtype: str,
-        rounding: Rounding,
-    ) -> None:
-        self.records, self.input_shape, self.mode = records, input_shape, mode
-        self.leak, self.steps, self.dynamic = leak, steps, window == "dynamic"
-        self.dtype, self.rounding = dtype, rounding
-        self.tolerance = effective_tolerance(steps, rounding, TOLERANCE[dtype])
-        self.populations = [Population(ONSET, (1,), bias_neuron(onset=True))]
-        self.projections: list[Projection] = []
-        self.clocks = {"input": ONSET}
-        self.layers: list[dict[str, Any]] = []
-        self.shapes = {"input": tuple(input_shape)}
-
-    def add(self, record: Record, largest: dict[str, float], margin: float) -> None:
-        """A population and what belongs to it."""
-        self.shapes[record.name] = record.shape
-        if isinstance(record, MaxPool):
-            self._add_pooling(record)
-            return
-        value = bias_value(self.mode)
-        longest = max(margin * largest[record.source], value)
-        if self.clocks[record.source] == ONSET:
-            longest = max(1.0, value)  # pixels lie between 0 and 1
-        length = math.ceil(self.steps * math.log1p(longest))
-        self._add_layer(record, length)
-
-    def _add_pooling(self, record: MaxPool) -> None:
-        kernel = AveragePool2d(
-            record.pool, record.stride, record.padding, record.ceil_mode, divisor_override=1
-        )
-        # Inputs that a pool really has: padding has no neurons.
-        ones = np.ones((1, *self.shapes[record.source]))
-        padded = AveragePool(
-            name="", inputs=(), shape=(), node="", place=record.place, pool=record.pool,
-            stride=record.stride, padding=record.padding, ceil_mode=record.ceil_mode,
-            divisor_override=1,
-        )  # fmt: skip
-        theta = linear(padded, torch.from_numpy(ones))[0].numpy()
-        self.populations.append(
-            Population(record.name, record.shape, last_spike_neuron(), {"theta": theta})
-        )
-        self.projections.append(Projection(record.source, record.name, kernel))
-        self.clocks[record.name] = self.clocks[record.source]
-
-    def _add_layer(self, record: Record, length: int) -> None:
-        name, source = record.name, record.source
-        bias, tick, before = f"{name}_bias", f"{name}_tick", self.clocks[record.source]
-        size, n_source = int(np.prod(record.shape)), int(np.prod(self.shapes[source]))
-        # The tolerance is one of A + 1, and v is smaller than A at the end of the window.
-        theta = -self.tolerance * math.exp(-length / self.steps)
-        limit = {"n_inputs": n_source + 1} if self.dynamic else {"window": length, "ticks": 0}
-        self.populations += [
-            Population(bias, (1,), bias_neuron()),
-            Population(tick, (1,), ticking_neuron(self.leak, self.dynamic), limit),
-            Population(name, record.shape, temporal_neuron(self.leak), {"theta": theta}),
-        ]
-        one, ones = Dense(np.ones((1, 1))), np.ones((size, 1))
-        link = self.projections.append
-        event = "spike" if before == ONSET else "release"
-        link(Projection(before, bias, one, self._bias_step(), event=event))
-        link(Projection(before, tick, one, variable="started", event=event))
-        if self.dynamic:
-            link(Projection(source, tick, Dense(np.ones((1, n_source)))))
-            link(Projection(bias, tick, one))
-            if before != ONSET:  # the ticks of a layer are over when the next one is released
-                link(Projection(tick, before, one, 1, variable="stopped", event="release"))
-        link(Projection(tick, name, Dense(-ones), variable="inhibition", event="release"))
-        link(Projection(tick, name, Dense(ones)))
-        link(Projection(source, name, negated(record)))
-        link(Projection(bias, name, Dense(-self._constant(record))))
-        self.clocks[name] = tick
-        self.layers.append({"name": name, "clock": tick, "source": source, "window": length})
-
-    def _bias_step(self) -> int:
-        """T of the value that the bias neurons code."""
-        return math.ceil(self.steps * math.log1p(bias_value(self.mode)))
-
-    def _constant(self, record: Record) -> np.ndarray:
-        """Weight of the bias neuron into every unit, array (n_units, 1)."""
-        shape = self.shapes[record.source]
-        total = bias_contribution(record, shape, self.steps, self.mode).reshape(-1, 1)
-        return total / math.exp(self._bias_step() / self.steps)
-
-    def _set_ticks(self, ticks: list[int]) -> None:
-        """A clock of a static window ticks as long as the next layer's window lasts."""
-        if self.dynamic:
-            return
-        for layer, number in zip(self.layers, ticks, strict=True):
-            clock = next(p for p in self.populations if p.name == layer["clock"])
-            position = self.populations.index(clock)
-            parameters = {"window": layer["window"], "ticks": number}
-            self.populations[position] = Population(clock.name, (1,), clock.model, parameters)
-
-    def network(
-        self, dt: Quantity, readout: str, largest: dict[str, float], margin: float
-    ) -> SpikingNetwork:
-        """The whole network."""
-        last = self.records[-1]
-        more = math.ceil(self.steps * math.log1p(margin * max(largest[last.name], 0.0)))
-        self._set_ticks([layer["window"] for layer in self.layers[1:]] + [more])
-        self.populations.append(Population(READOUT, last.shape, leaky_integrator(self.leak)))
-        self.projections += [
-            Projection(last.source, READOUT, last.kernel),
-            Projection(f"{last.name}_bias", READOUT, Dense(self._constant(last))),
-        ]
-        least = sum(layer["window"] for layer in self.layers) + 1
-        metadata = {
-            "options": {
-                "leak_ms": float(self.leak / ms),
-                "mode": self.mode,
-                "window": "dynamic" if self.dynamic else "static",
-                "margin": margin,
-                "rounding": self.rounding,
-            },
-            "activations": {r.name: r.node for r in self.records} | {READOUT: last.node},
-            "largest": largest,
-            "simulation": {
-                "dt_ms": float(dt / ms),
-                "duration_ms": float(dt / ms) * (least + (more if readout == "LS" else 0)),
-                "leak_ms": float(self.leak / ms),
-                "dtype": self.dtype,
-                "gain": 1.0 + self.tolerance if self.rounding == "nearest" else 1.0,
-            },
-            "temporal": {
-                "leak": self.steps,
-                "least_steps": 1 if self.dynamic else least,
-                "layers": self.layers,
-                "clocks": {n: c for n, c in self.clocks.items() if c != ONSET},
-                "tolerance": self.tolerance,
-            },
-        }
-        return SpikingNetwork(
-            tuple(self.populations),
-            tuple(self.projections),
-            self.input_shape,
-            Readout(last.name, READOUT, readout),
-            "tdsnn",
-            "reverse",
-            metadata,
-        )
-
-
-def negated(record: Record) -> Kernel:
-    """The kernel of a record with its weights negated."""
-    kernel = record.kernel
-    if isinstance(kernel, (Conv2d, Dense)):
-        return replace(kernel, weights=-kernel.weights)
-    if isinstance(kernel, AveragePool2d):
-        return replace(kernel, scale=-kernel.scale)
-    raise InputError(f"{record.place} ({record.kind}) has no form in a temporal code")
 
 
 def _largest_values(
