@@ -256,7 +256,7 @@ def absorb_relu(records: Records, rectified_input: bool = False) -> Records:
     InputError
         If a ReLU on the input may change the images.
     """
-    while relus := [*kind_of(records, ReLU), *kind_of(records, LeakyReLU)]:
+    while relus := [r for r in records if isinstance(r, ReLU | LeakyReLU)]:
         relu = relus[0]
         before = None if relu.source == "input" else find(records, relu.source)
         if before is None:

@@ -27,6 +27,8 @@ from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis, XAxis
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bionet.curves import LOSSES, Curves
 from bionet.errors import InputError
@@ -83,8 +85,10 @@ def _errors(
     accuracies = {round(100 * (1 - found.ann_accuracy), 6) for found in runs.values()}
     for error in accuracies:
         ax.axhline(error, color="black", lw=0.7, ls=(0, (1, 2)), label=f"ANN: {error:.2f} %")
-    ax.set_xscale("log")
-    ax.set_yscale("log")
+    _logarithmic(ax.xaxis)
+    low, high = ax.dataLim.intervaly
+    if low > 0 and high > 4 * low:  # below that, a logarithmic axis has too few ticks to read
+        _logarithmic(ax.yaxis)
     ax.set_xlabel(label)
     n_images = next(iter(runs.values())).n_images
     ax.set_ylabel(f"inference error (%), {n_images:,} images")
@@ -105,9 +109,10 @@ def similarity(runs: Mapping[str, Curves], ax: Axes | None = None) -> Axes:
         color = f"C{number % 7}"
         ax.fill_between(steps, lower, upper, color=color, alpha=0.2, linewidth=0)
         dashes = DASHES[number % len(DASHES)]
-        ax.plot(steps, found.similarity.mean(axis=0), color=color, ls=dashes, label=name)
+        mean = found.similarity.mean(axis=0, dtype=np.float64)
+        ax.plot(steps, mean, color=color, ls=dashes, label=name)
     ax.axhline(1, color="black", lw=0.7, ls=(0, (1, 2)), label="perfect match")
-    ax.set_xscale("log")
+    _logarithmic(ax.xaxis)
     ax.set_xlabel("time (steps)")
     ax.set_ylabel("cosine similarity to the ANN")
     ax.legend(loc="lower right")
@@ -153,7 +158,7 @@ def early_decision(
                 ax.annotate("never", (x, 0), xycoords=("data", "axes fraction"), fontsize=6,
                             rotation=90, ha="center", va="bottom", xytext=(0, 2),
                             textcoords="offset points")  # fmt: skip
-    ax.set_yscale("log")
+    _logarithmic(ax.yaxis)
     ax.margins(y=0.15)
     ax.set_xticks(np.arange(len(losses)), losses)
     ax.set_xlabel("allowed loss of accuracy")
@@ -199,6 +204,17 @@ def accuracy_against(
     ax.set_ylabel("accuracy, share of the unbounded")
     ax.legend(loc="lower right")
     return ax
+
+
+def _logarithmic(axis: Axis) -> None:
+    """A logarithmic axis whose ticks 1, 2, 5, 10, ... are written out."""
+    if isinstance(axis, XAxis):
+        axis.axes.set_xscale("log")
+    else:
+        axis.axes.set_yscale("log")
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _checked(runs: Mapping[str, object], ax: Axes | None) -> Axes | None:

@@ -102,11 +102,12 @@ def _outputs(source: Source, images: np.ndarray) -> np.ndarray:
 
 def _table(found: list[dict[str, Any]], title: str) -> Table:
     """One row a network."""
-    table = Table(title=title, title_justify="left")
+    caption = "T: steps from which the accuracy stays within the loss of the ANN's"
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     table.add_column("network", style="bold")
     table.add_column("method")
     losses = [decision["loss"] for decision in found[0]["early_decision"]]
-    for name in ("ANN", "SNN", *(f"steps at {loss}" for loss in losses), "events", "images/s"):
+    for name in ("ANN", "SNN", *(f"T at {loss}" for loss in losses), "events", "images/s"):
         table.add_column(name, justify="right")
     for row in found:
         steps = [str(decision.get("steps") or "-") for decision in row["early_decision"]]

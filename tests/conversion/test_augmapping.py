@@ -247,7 +247,8 @@ def test_the_audit_reads_signed_rates(randomised):
     snn = convert(net, method="augmapping", input_shape=SHAPE, gain=20)
     run = simulate(snn, IMAGES, 100 * ms, **HERE)
     found = audit(net, snn, run, IMAGES)
-    assert all(layer.correlation > 0.999 for layer in found.layers)
+    assert [row.population for row in found.rows][:3] == ["stem", "a1", "add"]
+    assert all(row.correlation > 0.999 for row in found.rows)
 
 
 def add(forward):
