@@ -364,10 +364,13 @@ ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
             ZooEntry(
                 "lenet5", architectures.lenet5, (1, 28, 28), ("digits", "mnist", "fashion-mnist")
             ),
-            ZooEntry("lenet5_original", architectures.lenet5_original, (1, 28, 28), ()),
+            ZooEntry("lenet5_original", architectures.lenet5_original, (1, 28, 28), ("mnist",)),
             ZooEntry("cifar10_quick", architectures.cifar10_quick, (3, 32, 32), ()),
             ZooEntry(
-                "cifar10_quick_original", architectures.cifar10_quick_original, (3, 32, 32), ()
+                "cifar10_quick_original",
+                architectures.cifar10_quick_original,
+                (3, 32, 32),
+                ("cifar10",),
             ),
             ZooEntry("rueckauer", architectures.rueckauer, (3, 32, 32), ()),
             *(
