@@ -266,7 +266,8 @@ def add(forward):
 @pytest.mark.parametrize(
     ("net", "options", "message"),
     [
-        (nn.Sequential(nn.Conv2d(2, 1, 1), nn.LeakyReLU()), {"method": "rate"},
+        (nn.Sequential(nn.Conv2d(2, 1, 1), nn.LeakyReLU()),
+         {"method": "rate", "normalisation": None},
          "LeakyReLU at layer '1'.*train with ReLU"),
         (nn.Sequential(nn.Conv2d(2, 1, 1), nn.LeakyReLU()), {"method": "dsnn", "sigma": 1.0},
          "LeakyReLU at layer '1'.*train with ReLU"),

@@ -117,8 +117,11 @@ def test_all_devices_agree_in_single_precision(cells_network, name, device):
     model = MODELS[name][0]
     one = simulated(cells_network, model, dtype="float32")
     other = simulated(cells_network, model, device, dtype="float32")
-    for what in ("recorded_spikes", "recorded_amplitudes", "recorded_potentials"):
+    for what in ("recorded_spikes", "recorded_amplitudes"):
         np.testing.assert_array_equal(getattr(one, what)["cells"], getattr(other, what)["cells"])
+    # NumPy and the compiled code round the product of size and threshold differently.
+    potentials = (run.recorded_potentials["cells"] for run in (one, other))
+    np.testing.assert_allclose(*potentials, rtol=0, atol=2e-5)
     for what in ("events", "output_spikes"):
         np.testing.assert_array_equal(getattr(one, what), getattr(other, what))
     total = ("cells", "total")
