@@ -11,7 +11,7 @@ demo: .venv/.installed  ## a trained network solves real digits in Brian2: table
 	$(BIN)/bionet demo --out runs/demo
 
 test: .venv/.installed  ## the tests, without the slow ones
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n 2 $(PYTEST_ARGS)
 
 test-all: .venv/.installed  ## all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

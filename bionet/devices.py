@@ -284,7 +284,7 @@ def _monitored(
         sorting = np.lexsort((table[:, 2], table[:, 1], table[:, 0]))
         spikes[name] = table[sorting].astype(np.int32)
         for sizes in (v for k, v in monitors[f"{name}.spikes"].items() if k not in ("i", "t")):
-            amplitudes[name] = np.rint(sizes[shown][sorting]).astype(np.int32)
+            amplitudes[name] = sizes[shown][sorting].astype(np.float32)
     for name, units in plan.potentials.items():
         chosen = np.arange(snn.population(name).size) if units is None else np.array(units)
         v = monitors[f"{name}.v"]["v"].reshape(-1, steps, lanes, len(chosen))

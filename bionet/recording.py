@@ -32,7 +32,7 @@ class Spikes(NamedTuple):
         Index of the unit in PyTorch's order (channels, height, width), flattened.
     time : Quantity array (n_spikes,)
         Time within the presentation.
-    amplitude : int array (n_spikes,)
+    amplitude : float32 array (n_spikes,)
         Signed size of each spike; 1 where the model's spikes are all alike.
     """
 
@@ -65,7 +65,7 @@ class Recording:
         The images for which spikes and potentials were recorded.
     recorded_spikes : mapping of str to int32 array (n_spikes, 3)
         Columns image, step, unit; sorted.
-    recorded_amplitudes : mapping of str to int32 array (n_spikes,)
+    recorded_amplitudes : mapping of str to float32 array (n_spikes,)
         Signed size of every recorded spike, for populations whose spikes have one.
     recorded_potentials : mapping of str to float array (n_recorded, n_steps, n_units)
         Potential after every step.
@@ -163,7 +163,7 @@ class Recording:
         chosen = table[:, 0] == image
         rows = table[chosen]
         sizes = self.recorded_amplitudes.get(population)
-        amplitude = np.ones(len(rows), dtype=np.int32) if sizes is None else sizes[chosen]
+        amplitude = np.ones(len(rows), dtype=np.float32) if sizes is None else sizes[chosen]
         return Spikes(rows[:, 1], rows[:, 2], rows[:, 1] * self.dt, amplitude)
 
     def rates(self, population: str, part: slice = slice(None)) -> np.ndarray:

@@ -365,7 +365,7 @@ ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
                 "lenet5", architectures.lenet5, (1, 28, 28), ("digits", "mnist", "fashion-mnist")
             ),
             ZooEntry("lenet5_original", architectures.lenet5_original, (1, 28, 28), ("mnist",)),
-            ZooEntry("cifar10_quick", architectures.cifar10_quick, (3, 32, 32), ()),
+            ZooEntry("cifar10_quick", architectures.cifar10_quick, (3, 32, 32), ("cifar10",)),
             ZooEntry(
                 "cifar10_quick_original",
                 architectures.cifar10_quick_original,

@@ -14,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from bionet.equations import integrate_and_fire
-from bionet.equations.inputs import CODINGS
 from bionet.errors import InputError
 from bionet.figures.panels import panels
 from bionet.figures.style import style, times, unit_name
@@ -25,12 +24,14 @@ from bionet.simulate import simulate
 __all__ = ["coding_schemes", "input_recordings"]
 
 MAX_PIXELS = 60
+# The reverse coding shares the leak of the network that it drives, so it has none without one.
+RATE_CODINGS = ("analog", "poisson", "uniform")
 
 
 @check_units(duration=second, dt=second, max_rate=hertz)
 def input_recordings(
     image: np.ndarray,
-    codings: Sequence[str] = CODINGS,
+    codings: Sequence[str] = RATE_CODINGS,
     duration: Quantity = 100 * ms,
     dt: Quantity = 1 * ms,
     max_rate: Quantity | None = None,

@@ -5,7 +5,7 @@ PyTorch's order. A spike is a vertical tick, as high as one unit's share of the 
 is large enough to be seen. Behind the layers of a temporal code their integration windows are
 shaded, up to the release (a line); the spikes of ``conv1_tick`` are the ticks that follow it. Where
 spikes have a signed size (ternary and augmented neurons), a negative one is grey, and a tick grows
-with the logarithm of the size, up to twice the height.
+with the logarithm of its size over the smallest of its population, up to twice the height.
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ def _ticks(
     middle = band + (1 - BAND) / 2 + BAND * (row + 0.5) / n_rows
     # Thinner where more rows than the default share the band, so that they do not merge.
     half = max(0.8 * BAND / n_rows, TICK * min(1, MAX_UNITS / n_rows), TICK / 4) / 2
-    reach = half * np.minimum(1 + np.log2(np.abs(amplitude[drawn])) / 6, 2)
+    size = np.abs(amplitude[drawn]).astype(np.float64)
+    smallest = size[size > 0].min(initial=np.inf)  # an input's spikes may all be of size 10
+    reach = half * np.minimum(1 + np.log2(np.maximum(size / smallest, 1)) / 6, 2)
     ends = [np.stack([time, middle + side * reach], axis=1) for side in (-1, 1)]
     return np.stack(ends, axis=1)
 

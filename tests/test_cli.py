@@ -214,7 +214,11 @@ def test_options_reach_the_conversion(here):
     options = bionet.SpikingNetwork.load(here / "own.snn").metadata["options"]
     assert options == {
         "normalisation": "max", "percentile": None, "channelwise": True, "reset": "zero",
+        "pool_tau_ms": None, "softmax_hz": None,
     }  # fmt: skip
+    assert run_line(f"{line} --channelwise -O pool_tau=20ms -O softmax=200Hz") == 0
+    options = bionet.SpikingNetwork.load(here / "own.snn").metadata["options"]
+    assert (options["pool_tau_ms"], options["softmax_hz"]) == (20, 200)
     assert run_line(f"{line} --normalisation none") == 0
     options = bionet.SpikingNetwork.load(here / "own.snn").metadata["options"]
     assert options["normalisation"] is None

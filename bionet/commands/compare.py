@@ -45,7 +45,6 @@ def compare(
 ) -> None:
     """Compare spiking networks: accuracy, latency at 0, <0.1 and <1 % loss, events, speed."""
     check_writable(out)
-    settings = simulated(context.params)
     stems = [Path(network).stem for network in networks]
     if repeated := [stem for stem in stems if stems.count(stem) > 1]:
         raise InputError(f"two networks are called {repeated[0]!r}; give files of different names")
@@ -58,7 +57,12 @@ def compare(
     found = []
     with staged(out) as folder:
         for stem, snn in zip(stems, spiking, strict=True):
-            found.append({"name": stem, **_measured(snn, chosen, settings, folder, stem)})
+            found.append(
+                {
+                    "name": stem,
+                    **_measured(snn, chosen, simulated(context.params, snn), folder, stem),
+                }
+            )
         save_labels(folder, chosen.labels)
         same = ("coding", "device", "dt_ms", "steps", "images")
         shared = {name: found[0][name] for name in same}

@@ -70,9 +70,17 @@ def images():
 
 
 @pytest.mark.parametrize(
-    "device", ["numpy", "cpp_standalone", pytest.param("cython", marks=pytest.mark.slow)]
+    ("device", "tau"),
+    [
+        ("numpy", None),
+        ("numpy", 10 * ms),
+        ("cpp_standalone", 10 * ms),
+        *(
+            pytest.param(device, tau, marks=pytest.mark.slow)
+            for device, tau in (("cpp_standalone", None), ("cython", None), ("cython", 10 * ms))
+        ),
+    ],
 )
-@pytest.mark.parametrize("tau", [None, 10 * ms])
 def test_every_spike_equals_a_plain_simulation(images, device, tau):
     snn = convert(pooled_network(), "rate", images, pool_tau=tau)
     run = simulate(snn, images, STEPS * ms, device=device, lanes=3, dtype="float64")
@@ -129,6 +137,7 @@ def test_softmax_spikes_are_drawn_from_the_softmax_of_the_potentials():
     assert abs(deviation).max() < 4
 
 
+@pytest.mark.slow
 def test_one_unit_answers_each_question_and_devices_agree(images):
     snn = convert(pooled_network(), "rate", images, softmax=300 * Hz)
     assert "linear7" not in snn.names
