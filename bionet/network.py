@@ -28,6 +28,8 @@ __all__ = [
     "Conv2d",
     "Dense",
     "Kernel",
+    "Largest",
+    "MaxPool2d",
     "OneToOne",
     "Population",
     "Projection",

@@ -153,13 +153,13 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
         {
             "name": p.name,
             "shape": p.shape,
-            "model": {**p.model.to_dict(), "parameters": None},
+            "model": p.model.to_dict() | {"parameters": None},
             "per_unit": sorted(name for name, value in p.parameters.items() if value.ndim),
             "driven": [bool(p.parameters[n].any()) for n in ("I", "leak") if n in p.parameters],
         }
         for p in (input_population(snn, plan), *snn.populations)
     ]
-    projections = [
+    projections: list[dict[str, Any]] = [
         {
             **{
                 name: getattr(q, name)

@@ -273,7 +273,7 @@ class Recording:
             output_spikes=arrays["output_spikes"],
             recorded_images=arrays["recorded_images"],
             final_values=values,
-            **({"events": arrays["events"]} if "events" in arrays else {}),
+            **({"events": arrays["events"]} if "events" in arrays else {}),  # type: ignore[arg-type]
             **grouped,  # type: ignore[arg-type]  # its keys are GROUPS
         )
 

@@ -22,7 +22,6 @@ from bionet.errors import InputError
 __all__ = ["adjust"]
 
 LAYERS = (nn.Conv2d, nn.Linear)
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 RELU_FUNCTIONS = (nn.functional.relu, torch.relu, torch.relu_, "relu", "relu_")
 
 
@@ -64,7 +63,7 @@ def adjust(net: nn.Module) -> fx.GraphModule:
             )
     for node in list(graph.graph.nodes):
         module = _module(graph, node)
-        if isinstance(module, NORMS):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             _fold(graph, node, module)
         elif module is not None and (average := average_of(module, f"layer {node.target!r}")):
             graph.set_submodule(str(node.target), average)
@@ -96,16 +95,21 @@ def _is_relu(graph: fx.GraphModule, node: fx.Node) -> bool:
     return node.op in ("call_function", "call_method") and node.target in RELU_FUNCTIONS
 
 
-def _fold(graph: fx.GraphModule, node: fx.Node, norm: nn.Module) -> None:
+def _fold(graph: fx.GraphModule, node: fx.Node, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
     """Put the scale of a batch normalisation into the layer before it, and take it out."""
     before = node.args[0]
     layer = _module(graph, before) if isinstance(before, fx.Node) else None
-    if not isinstance(layer, LAYERS) or len(before.users) > 1:
+    if (
+        not isinstance(before, fx.Node)
+        or not isinstance(layer, nn.Conv2d | nn.Linear)
+        or len(before.users) > 1
+        or norm.running_var is None
+    ):
         raise InputError(
             f"adjust: the batch normalisation at layer {node.target!r} does not follow a Conv2d or"
-            " Linear, so that it cannot be folded"
+            " Linear, or has no running statistics, so that it cannot be folded"
         )
-    gamma = norm.weight if norm.weight is not None else torch.ones_like(norm.running_var)
+    gamma = norm.weight if norm.affine else torch.ones_like(norm.running_var)
     scale = gamma / torch.sqrt(norm.running_var + norm.eps)
     with torch.no_grad():
         layer.weight.mul_(scale.reshape(-1, *[1] * (layer.weight.ndim - 1)))

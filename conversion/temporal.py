@@ -95,9 +95,16 @@ def linear(record: Record, x: torch.Tensor) -> torch.Tensor:
         weights = torch.as_tensor(record.weights, dtype=torch.float64)
         return F.linear(x.flatten(1), weights)
     if isinstance(record, AveragePool):
-        options = (record.pool, record.stride, record.padding, record.ceil_mode)
-        options += (record.count_include_pad, record.divisor_override)
-        return F.avg_pool2d(x, *options) * record.scale
+        pooled = F.avg_pool2d(
+            x,
+            record.pool,
+            record.stride,
+            record.padding,
+            record.ceil_mode,
+            record.count_include_pad,
+            record.divisor_override,
+        )
+        return pooled * record.scale
     raise InputError(f"{record.place} ({record.kind}) has no form in a temporal code")
 
 

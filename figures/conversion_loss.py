@@ -83,8 +83,8 @@ def _errors(
         dashes = DASHES[number % len(DASHES)]
         ax.plot(x(found)[shown], error[shown], color=f"C{number % 7}", ls=dashes, label=name)
     accuracies = {round(100 * (1 - found.ann_accuracy), 6) for found in runs.values()}
-    for error in accuracies:
-        ax.axhline(error, color="black", lw=0.7, ls=(0, (1, 2)), label=f"ANN: {error:.2f} %")
+    for level in accuracies:
+        ax.axhline(level, color="black", lw=0.7, ls=(0, (1, 2)), label=f"ANN: {level:.2f} %")
     _logarithmic(ax.xaxis)
     low, high = ax.dataLim.intervaly
     if low > 0 and high > 4 * low:  # below that, a logarithmic axis has too few ticks to read
