@@ -60,7 +60,8 @@ from bionet.network import SpikingNetwork
 
 __all__ = ["convert_dsnn", "largest_input", "with_metadata", "with_thresholds"]
 
-SIGMAS = (1.0, 0.3, 0.1, 0.03, 0.01)
+# Finer than the powers of ten of the paper: a deep network works only within a factor of two.
+SIGMAS = (1.0, 0.5, 0.3, 0.2, 0.1, 0.03, 0.01)
 
 
 def convert_dsnn(

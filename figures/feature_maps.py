@@ -27,6 +27,7 @@ def feature_maps(
     image: int = 0,
     populations: Sequence[str] | None = None,
     max_channels: int = MAX_CHANNELS,
+    shared_scale: bool = True,
     axes: Sequence[Axes] | np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw the feature maps of the ANN (left) and of the SNN (right), one row for each layer.
@@ -43,13 +44,16 @@ def feature_maps(
         All that the activations name and that fire, in the network's order, by default.
     max_channels : int
         Channels shown of a layer: the most active ones of the ANN, in their own order.
+    shared_scale : bool
+        One colour scale for both sides of a row. Where the activations are not in units of the
+        rates (a method without scales, as ``threshold_search``), False gives each side its own.
     axes : sequence of Axes, optional
         Two for each population; a new figure's where they are not given.
 
     Returns
     -------
     array of Axes (n_populations, 2)
-        Both sides of a row share one colour scale, told by the bar. Units of a layer without a
+        Where both sides of a row share a colour scale, a bar tells it. Units of a layer without a
         height and width stand in rows from left to right.
 
     Raises
@@ -72,8 +76,9 @@ def feature_maps(
         if len(grid) < len(names):
             raise InputError(f"{len(names)} populations need {2 * len(names)} axes")
     for row, name, pair in zip(grid, names, pairs, strict=False):
-        _draw(row, name, pair, max_channels)
-    grid[0, 0].set_title("ANN activation / \N{GREEK SMALL LETTER LAMDA}")
+        _draw(row, name, pair, max_channels, shared_scale)
+    lamda = " / \N{GREEK SMALL LETTER LAMDA}" if shared_scale else ""
+    grid[0, 0].set_title(f"ANN activation{lamda}")
     grid[0, 1].set_title("SNN rate")
     return np.asarray(grid[: len(names)])
 
@@ -91,12 +96,17 @@ def _pair(run: Recording, name: str, activation: Any, image: int) -> tuple[np.nd
 
 
 def _draw(
-    row: np.ndarray, name: str, pair: tuple[np.ndarray, np.ndarray], max_channels: int
+    row: np.ndarray,
+    name: str,
+    pair: tuple[np.ndarray, np.ndarray],
+    max_channels: int,
+    shared_scale: bool,
 ) -> None:
     shown = _channels(pair[0], max_channels)
-    high = max(float(values.max()) for values in pair) or 1.0
-    low = min(0.0, *(float(values.min()) for values in pair))
     for ax, values in zip(row, pair, strict=True):
+        sides = pair if shared_scale else (values,)
+        high = max(float(side.max()) for side in sides) or 1.0
+        low = min(0.0, *(float(side.min()) for side in sides))
         picture = ax.imshow(
             mosaic(values if shown is None else values[shown]),
             cmap="viridis",
@@ -112,6 +122,8 @@ def _draw(
     some = f"\n{len(shown)} shown" if shown is not None and len(shape) == 3 else ""
     some = "" if shown is None or len(shown) == shape[0] else some
     row[0].set_ylabel(f"{name}\n{size}{some}")
+    if not shared_scale:
+        return
     bar = row[0].figure.colorbar(picture, ax=list(row), shrink=0.85, pad=0.02, aspect=12)
     bar.set_label("spikes per step")
     bar.outline.set_visible(False)
