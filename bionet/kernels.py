@@ -211,16 +211,7 @@ class AveragePool2d(Kernel):
     kind: ClassVar[str] = "average_pool2d"
 
     def __post_init__(self) -> None:
-        kernel = pair(self.kernel, "AveragePool2d.kernel", 1)
-        stride = self.stride if self.stride is not None else kernel
-        object.__setattr__(self, "kernel", kernel)
-        object.__setattr__(self, "stride", pair(stride, "AveragePool2d.stride", 1))
-        object.__setattr__(self, "padding", pair(self.padding, "AveragePool2d.padding", 0))
-        if any(2 * p > k for p, k in zip(self.padding, kernel, strict=True)):
-            raise InputError(
-                f"AveragePool2d.padding must be at most half the kernel {kernel},"
-                f" but is {self.padding}"
-            )
+        check_pool(self, "AveragePool2d")
         if self.divisor_override == 0:
             raise InputError("AveragePool2d.divisor_override must not be 0")
         if not np.isfinite(self.scale):
@@ -284,15 +275,7 @@ class MaxPool2d(Kernel):
     kind: ClassVar[str] = "max_pool2d"
 
     def __post_init__(self) -> None:
-        kernel = pair(self.kernel, "MaxPool2d.kernel", 1)
-        stride = self.stride if self.stride is not None else kernel
-        object.__setattr__(self, "kernel", kernel)
-        object.__setattr__(self, "stride", pair(stride, "MaxPool2d.stride", 1))
-        object.__setattr__(self, "padding", pair(self.padding, "MaxPool2d.padding", 0))
-        if any(2 * p > k for p, k in zip(self.padding, kernel, strict=True)):
-            raise InputError(
-                f"MaxPool2d.padding must be at most half the kernel {kernel}, but is {self.padding}"
-            )
+        check_pool(self, "MaxPool2d")
         if not np.isfinite(self.weight):
             raise InputError(f"MaxPool2d.weight must be finite, but is {self.weight}")
 
@@ -361,6 +344,19 @@ class Largest(Kernel):
     def n_synapses(self, source: tuple[int, ...]) -> int:
         """Number of synapses; see :meth:`Kernel.n_synapses`."""
         return int(np.prod(source))
+
+
+def check_pool(pool: AveragePool2d | MaxPool2d, who: str) -> None:
+    """Make pairs of a pooling's geometry; refuse padding of more than half the kernel."""
+    kernel = pair(pool.kernel, f"{who}.kernel", 1)
+    stride = pool.stride if pool.stride is not None else kernel
+    object.__setattr__(pool, "kernel", kernel)
+    object.__setattr__(pool, "stride", pair(stride, f"{who}.stride", 1))
+    object.__setattr__(pool, "padding", pair(pool.padding, f"{who}.padding", 0))
+    if any(2 * p > k for p, k in zip(pool.padding, kernel, strict=True)):
+        raise InputError(
+            f"{who}.padding must be at most half the kernel {kernel}, but is {pool.padding}"
+        )
 
 
 def pooled_shape(

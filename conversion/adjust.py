@@ -16,13 +16,12 @@ import torch
 from torch import fx, nn
 
 from bionet.conversion.pooling import average_of
-from bionet.conversion.trace import symbolic
+from bionet.conversion.trace import MAX_POOLS, RELUS, is_call, symbolic
 from bionet.errors import InputError
 
 __all__ = ["adjust"]
 
 LAYERS = (nn.Conv2d, nn.Linear)
-RELU_FUNCTIONS = (nn.functional.relu, torch.relu, torch.relu_, "relu", "relu_")
 
 
 def adjust(net: nn.Module) -> fx.GraphModule:
@@ -51,12 +50,11 @@ def adjust(net: nn.Module) -> fx.GraphModule:
     >>> bionet.train.train(adjusted, data_train, data_test, epochs=5, seed=0)  # doctest: +SKIP
     """
     graph = symbolic(net)
-    nodes = list(graph.graph.nodes)
-    for node in nodes:
-        if _is_relu(graph, node):
+    for node in list(graph.graph.nodes):
+        if is_call(graph, node, RELUS):
             node.replace_all_uses_with(node.args[0])
             graph.graph.erase_node(node)
-        elif node.op == "call_function" and "max_pool" in str(node.target):
+        elif node.op == "call_function" and is_call(graph, node, MAX_POOLS):
             raise InputError(
                 f"adjust: the max pooling of node {node.name!r} is called as a function; make it a"
                 " module, nn.MaxPool2d, so that it can be replaced"
@@ -86,13 +84,6 @@ def adjust(net: nn.Module) -> fx.GraphModule:
 def _module(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
     """The module that a node calls, if it calls one."""
     return graph.get_submodule(str(node.target)) if node.op == "call_module" else None
-
-
-def _is_relu(graph: fx.GraphModule, node: fx.Node) -> bool:
-    """Whether a node rectifies, as module, function or method."""
-    if node.op == "call_module":
-        return isinstance(_module(graph, node), nn.ReLU)
-    return node.op in ("call_function", "call_method") and node.target in RELU_FUNCTIONS
 
 
 def _fold(graph: fx.GraphModule, node: fx.Node, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:

@@ -36,9 +36,8 @@ from bionet.conversion.records import (
     consumers,
     find,
 )
-from bionet.errors import InputError
 
-__all__ = ["is_nonnegative", "kind_of", "merge_sums", "own_population", "refuse_branches"]
+__all__ = ["is_nonnegative", "kind_of", "merge_sums", "own_population"]
 
 R = TypeVar("R", bound=Record)
 
@@ -46,22 +45,6 @@ R = TypeVar("R", bound=Record)
 def kind_of(records: Records, kind: type[R]) -> list[R]:
     """The records of one kind, in order."""
     return [r for r in records if isinstance(r, kind)]
-
-
-def refuse_branches(records: Records) -> None:
-    """Refuse every addition.
-
-    Raises
-    ------
-    InputError
-        Naming the first one, with the remedy.
-    """
-    for record in kind_of(records, Add):
-        raise InputError(
-            f"the sum at {record.place} cannot be converted by this method: only chains of layers"
-            " are converted: train a network without branches that meet, or convert by"
-            " method='rate' or 'augmapping'"
-        )
 
 
 def merge_sums(records: Records) -> Records:

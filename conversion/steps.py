@@ -27,9 +27,10 @@ from bionet.conversion.branches import (
     kind_of,
     merge_sums,
     own_population,
-    refuse_branches,
 )
+from bionet.conversion.operations import AVERAGE_POOLING, RECTIFY
 from bionet.conversion.records import (
+    Add,
     AveragePool,
     BatchNorm,
     Conv,
@@ -56,9 +57,8 @@ __all__ = [
     "merge_linear",
     "per_input",
     "population_records",
-    "refuse_max_pooling",
+    "refuse_kind",
     "refuse_pooled_images",
-    "relu_before_max",
     "remove_flatten",
 ]
 
@@ -94,44 +94,30 @@ def population_records(
         last of them is rectified.
     """
     if not max_pooling:
-        refuse_max_pooling(records)
+        refuse_kind(records, MaxPool, "max pooling", AVERAGE_POOLING)
     if not signed:
-        refuse_leaky(records)
+        refuse_kind(records, LeakyReLU, "LeakyReLU", f"{RECTIFY}, or use augmapping")
     if not branches:
-        refuse_branches(records)
+        refuse_kind(
+            records, Add, "sum", "train without branches that meet, or use rate or augmapping"
+        )
     records = fold_batchnorm(remove_flatten(records))
     records = merge_sums(merge_linear(absorb_relu(records, rectified_input)))
     check_rectified(records, signed)
     return records
 
 
-def refuse_leaky(records: Records) -> None:
-    """Refuse every LeakyReLU.
+def refuse_kind(records: Records, kind: type[Record], what: str, remedy: str) -> None:
+    """Refuse every record of a kind.
 
     Raises
     ------
     InputError
         Naming the first one, with the remedy.
     """
-    for record in kind_of(records, LeakyReLU):
+    for record in kind_of(records, kind):
         raise InputError(
-            f"the LeakyReLU at {record.place} cannot be converted by this method: a firing rate is"
-            " a rectified value: train with ReLU instead, or convert by method='augmapping'"
-        )
-
-
-def refuse_max_pooling(records: Records) -> None:
-    """Refuse every max pooling.
-
-    Raises
-    ------
-    InputError
-        Naming the first one, with the remedy.
-    """
-    for record in kind_of(records, MaxPool):
-        raise InputError(
-            f"the max pooling at {record.place} cannot be converted by this method: train with"
-            " AvgPool2d instead (bionet.conversion.to_average_pooling replaces it; then fine-tune)"
+            f"the {what} at {record.place} cannot be converted by this method: {remedy}"
         )
 
 
@@ -274,17 +260,6 @@ def absorb_relu(records: Records, rectified_input: bool = False) -> Records:
             changes = {"rectified": True, "slope": slope, "node": relu.node}
             records = replaced(records, before.name, **changes)
         records = removed(records, relu.name)
-    return records
-
-
-def relu_before_max(records: Records) -> Records:
-    """Move a ReLU from behind a max pooling before it, which is the same function."""
-    for record in kind_of(records, MaxPool):
-        before = None if record.source == "input" else find(records, record.source)
-        if not record.rectified or before is None or before.rectified:
-            continue
-        if len(consumers(records, before.name)) == 1:
-            return relu_before_max(replaced(records, before.name, rectified=True))
     return records
 
 

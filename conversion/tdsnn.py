@@ -39,7 +39,6 @@ from bionet.conversion.steps import (
     check_rectified,
     fold_batchnorm,
     merge_linear,
-    relu_before_max,
     remove_flatten,
 )
 from bionet.conversion.temporal import Mode, Rounding, closed_form
@@ -153,7 +152,7 @@ def convert_tdsnn(
 
 def temporal_records(records: Records) -> Records:
     """One record for each population to be; a ReLU after a max pooling moves before it."""
-    records = relu_before_max(absorb_relu(fold_batchnorm(remove_flatten(records))))
+    records = absorb_relu(fold_batchnorm(remove_flatten(records)))
     records = merge_linear(records)
     check_rectified(records)
     if not isinstance(records[-1], Weighted):

@@ -32,12 +32,12 @@ from bionet.conversion.operations import (
 from bionet.conversion.records import Record, Records
 from bionet.errors import InputError
 
-__all__ = ["Trace", "run_nodes", "symbolic", "trace"]
+__all__ = ["MAX_POOLS", "RELUS", "Trace", "is_call", "run_nodes", "symbolic", "trace"]
 
 Consumer = Callable[[torch.Tensor], None]
 
 BATCH = 2
-RELUS = (nn.ReLU, nn.functional.relu, torch.relu, "relu")
+RELUS = (nn.ReLU, nn.functional.relu, torch.relu, torch.relu_, "relu", "relu_")
 MAX_POOLS = (nn.MaxPool2d, nn.functional.max_pool2d, torch.max_pool2d)
 # Names that a spiking network has of its own.
 RESERVED = ("input", "readout")
@@ -141,9 +141,9 @@ def rectify_before_maximum(graph: fx.GraphModule) -> fx.GraphModule:
 
     A spiking unit rectifies, so the layer before the pooling has to be the rectified one.
     """
-    for relu in [node for node in graph.graph.nodes if _is(graph, node, RELUS)]:
+    for relu in [node for node in graph.graph.nodes if is_call(graph, node, RELUS)]:
         pool = relu.args[0] if relu.args else relu.kwargs.get("input")
-        if not isinstance(pool, fx.Node) or not _is(graph, pool, MAX_POOLS):
+        if not isinstance(pool, fx.Node) or not is_call(graph, pool, MAX_POOLS):
             continue
         if len(pool.users) > 1 or not pool.args or not isinstance(pool.args[0], fx.Node):
             continue
@@ -156,7 +156,7 @@ def rectify_before_maximum(graph: fx.GraphModule) -> fx.GraphModule:
     return graph
 
 
-def _is(graph: fx.GraphModule, node: fx.Node, kinds: tuple[Any, ...]) -> bool:
+def is_call(graph: fx.GraphModule, node: fx.Node, kinds: tuple[Any, ...]) -> bool:
     """Whether a node calls a module type, function or method of these."""
     if node.op == "call_module":
         return type(graph.get_submodule(str(node.target))) in kinds

@@ -34,6 +34,7 @@ def table(network: str) -> Callable[[Settings], Result]:
     """Zero-loss latency and events of both methods for one network."""
 
     def run(settings: Settings) -> Result:
+        """Simulate both methods and find where they lose nothing."""
         data, paper_accuracy, methods = NETWORKS[network]
         images, labels = settings.test(data, settings.number(10_000, 100))
         net = settings.network(network, data)
@@ -85,22 +86,9 @@ def _curves(
 
 
 def _draw(found: dict[str, Curves]) -> Any:
-    """Error in percent against the step, both methods, and the network's own."""
-    from bionet.figures.style import new_axes, style
+    from bionet.figures import error_over_steps
 
-    with style():
-        ax = new_axes(None)
-        for method, curve in found.items():
-            error = 100 * (1 - curve.accuracy())
-            ax.plot(np.arange(1, len(error) + 1), error, label=method)
-        network = 100 * (1 - curve.ann_accuracy)
-        ax.axhline(network, color="black", lw=0.7, ls=(0, (4, 3)), label="network")
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-        ax.set_xlabel("simulation step")
-        ax.set_ylabel(f"error (%), {curve.n_images:,} images")
-        ax.legend(loc="upper right")
-    return ax
+    return error_over_steps(found)
 
 
 ITEMS = tuple(

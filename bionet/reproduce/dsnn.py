@@ -17,7 +17,7 @@ import bionet
 from bionet.conversion import fold_report
 from bionet.network import SpikingNetwork
 from bionet.recording import Recording
-from bionet.reproduce.item import Item, Result, Settings, accuracy, count
+from bionet.reproduce.item import Item, Result, Row, Settings, accuracy, count
 
 __all__ = ["ITEMS"]
 
@@ -32,6 +32,7 @@ PAPER = {
 }
 SEARCH_IMAGES = 200
 DRAIN = 50 * ms
+READOUTS = ("MP", "MS", "FS")
 
 
 def converted(net: nn.Module, network: str, settings: Settings, **options: Any) -> SpikingNetwork:
@@ -52,6 +53,7 @@ def table(network: str) -> Callable[[Settings], Result]:
     """Table 1 for one network: original, adjusted, DSNN and fold."""
 
     def run(settings: Settings) -> Result:
+        """Simulate both forms and count."""
         data, full, quick = NETWORKS[network]
         images, labels = settings.test(data, settings.number(full, quick))
         n, paper = len(labels), PAPER[network]
@@ -93,23 +95,11 @@ def table(network: str) -> Callable[[Settings], Result]:
     return run
 
 
-def readouts(settings: Settings) -> Result:
-    """Fig. 8: maximal potential against most spikes, with the ties of the latter."""
-    return _compared(settings, _readout_rows)
-
-
-def _readout_rows(network: str, run: Recording, labels: np.ndarray) -> tuple[list[Any], list[str]]:
-    rows = [
-        accuracy(f"{network}, {readout}", run.predictions(readout) == labels)
-        for readout in ("MP", "MS", "FS")
-    ]
-    ties = [f"{readout} {int(run.ties(readout).sum())}" for readout in ("MP", "MS", "FS")]
-    return rows, [f"{network}: ties that the readout cannot break: {', '.join(ties)}"]
-
-
-def codings(settings: Settings) -> Result:
-    """Fig. 9: Poisson against uniform input of the same rates."""
-    rows: list[Any] = []
+def each_network(
+    settings: Settings, simulations: Callable[..., tuple[list[Row], list[str]]]
+) -> Result:
+    """Rows and notes for every network that there are weights for, the ANN's own first."""
+    rows: list[Row] = []
     notes: list[str] = []
     for network in available(settings):
         data, full, quick = NETWORKS[network]
@@ -117,10 +107,39 @@ def codings(settings: Settings) -> Result:
         net = settings.network(network, data)
         rows.append(accuracy(f"{network}, ANN", count(net, images, labels), len(labels)))
         snn = converted(net, network, settings)
-        for coding in ("uniform", "poisson"):
-            run = simulated(snn, images, settings, coding=coding)
-            rows.append(accuracy(f"{network}, {coding}", run.predictions("MP") == labels))
+        more, said = simulations(network, snn, images, labels, settings)
+        rows += more
+        notes += said
     return Result(tuple(rows), tuple(notes))
+
+
+def readouts(settings: Settings) -> Result:
+    """Fig. 8: maximal potential against most spikes, with the ties of the latter."""
+    return each_network(settings, _each_readout)
+
+
+def _each_readout(
+    network: str, snn: SpikingNetwork, images: np.ndarray, labels: np.ndarray, settings: Settings
+) -> tuple[list[Row], list[str]]:
+    run = simulated(snn, images, settings)
+    rows = [accuracy(f"{network}, {r}", run.predictions(r) == labels) for r in READOUTS]
+    ties = ", ".join(f"{r} {int(run.ties(r).sum())}" for r in READOUTS)
+    return rows, [f"{network}: ties that the readout cannot break: {ties}"]
+
+
+def codings(settings: Settings) -> Result:
+    """Fig. 9: Poisson against uniform input of the same rates."""
+    return each_network(settings, _each_coding)
+
+
+def _each_coding(
+    network: str, snn: SpikingNetwork, images: np.ndarray, labels: np.ndarray, settings: Settings
+) -> tuple[list[Row], list[str]]:
+    rows = []
+    for coding in ("uniform", "poisson"):
+        run = simulated(snn, images, settings, coding=coding)
+        rows.append(accuracy(f"{network}, {coding}", run.predictions("MP") == labels))
+    return rows, []
 
 
 def available(settings: Settings) -> list[str]:
@@ -130,24 +149,6 @@ def available(settings: Settings) -> list[str]:
         for name, (data, *_) in NETWORKS.items()
         if name in settings.weights or data in bionet.zoo.entry(name).data
     ]
-
-
-def _compared(
-    settings: Settings,
-    rows_of: Callable[[str, Recording, np.ndarray], tuple[list[Any], list[str]]],
-) -> Result:
-    rows: list[Any] = []
-    notes: list[str] = []
-    for network in available(settings):
-        data, full, quick = NETWORKS[network]
-        images, labels = settings.test(data, settings.number(full, quick))
-        net = settings.network(network, data)
-        rows.append(accuracy(f"{network}, ANN", count(net, images, labels), len(labels)))
-        run = simulated(converted(net, network, settings), images, settings)
-        more, said = rows_of(network, run, labels)
-        rows += more
-        notes += said
-    return Result(tuple(rows), tuple(notes))
 
 
 ITEMS = (

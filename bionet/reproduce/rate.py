@@ -47,19 +47,19 @@ def ladder(settings: Settings) -> Result:
 
 
 def percentiles(settings: Settings) -> Result:
-    """Fig. 2b: error against time step for several percentiles of the normalisation."""
+    """Fig. 2b: accuracy against time for several percentiles of the normalisation."""
     images, labels = settings.test("cifar10", settings.number(FULL, QUICK))
     net = settings.network("rueckauer", "cifar10")
     calibration, _ = settings.calibration("cifar10")
     rows = [accuracy("network", count(net, images, labels), len(labels), 87.86)]
-    runs: dict[str, Recording] = {}
+    runs: dict[str, tuple[Recording, np.ndarray]] = {}
     for percentile in PERCENTILES:
         snn = bionet.convert(net, "rate", calibration, percentile=percentile)
         run = simulated(snn, images, settings)
         name = "maximum" if percentile == 100 else f"percentile {percentile:g}"
-        runs[name] = run
+        runs[name] = run, labels
         rows.append(accuracy(name, run.predictions("MP") == labels))
-    return Result(tuple(rows), (f"{STEPS} steps, readout MP",), lambda: _errors(runs, labels, rows))
+    return Result(tuple(rows), (f"{STEPS} steps, readout MP",), lambda: _draw(runs))
 
 
 def mnist(settings: Settings) -> Result:
@@ -87,27 +87,14 @@ def simulated(
     )
 
 
-def _errors(runs: dict[str, Recording], labels: np.ndarray, rows: list[Any]) -> Any:
-    """Error in percent against the step, a line for each percentile."""
-    from bionet.figures.style import new_axes, style
+def _draw(runs: dict[str, tuple[Recording, np.ndarray]]) -> Any:
+    from bionet.figures import accuracy_latency
 
-    with style():
-        ax = new_axes(None)
-        for name, run in runs.items():
-            error = 100 * (1 - run.accuracy_over_time(labels, "MP"))
-            ax.plot(np.arange(1, run.n_steps + 1), error, label=name)
-        label = f"network: {100 - rows[0].value:.1f} %"
-        ax.axhline(100 - rows[0].value, color="black", lw=0.7, ls=(0, (4, 3)), label=label)
-        ax.set_xlim(0, STEPS)
-        ax.set_ylim(0, 100)
-        ax.set_xlabel("simulation step")
-        ax.set_ylabel(f"error (%), {len(labels):,} images")
-        ax.legend(loc="upper right")
-    return ax
+    return accuracy_latency(runs)
 
 
 ITEMS = (
     Item("rate", "fig2a", "the ablation ladder on CIFAR-10", "Fig. 2a", ladder),
-    Item("rate", "fig2b", "error against time for several percentiles", "Fig. 2b", percentiles),
-    Item("rate", "mnist", "a converted network on MNIST", "Table 1", mnist),
+    Item("rate", "fig2b", "accuracy against time for several percentiles", "Fig. 2b", percentiles),
+    Item("rate", "mnist", "a converted network on MNIST", "Section 4, MNIST", mnist),
 )
