@@ -190,14 +190,13 @@ def markdown(item: Item, result: Result, command: str) -> str:
         "|---|---|---|---|---|---|",
     ]
     for row in result.rows:
-        unit = f" {row.unit}" if row.unit else ""
-        digits = 2 if row.unit == "%" else 3 if abs(row.value) < 10 else 0
-        interval = "" if row.low is None else f"{row.low:.{digits}f} to {row.high:.{digits}f}"
+        unit, form = (" %", ".2f") if row.unit == "%" else (f" {row.unit}".rstrip(), ".4g")
+        interval = "" if row.low is None else f"{row.low:{form}} to {row.high:{form}}"
         paper = "" if row.paper is None else f"{row.paper:g}{unit}"
-        difference = "" if row.paper is None else f"{row.value - row.paper:+.{digits}f}"
+        difference = "" if row.paper is None else f"{row.value - row.paper:+{form}}"
         number = "" if row.n is None else f"{row.n:,}"
         lines.append(
-            f"| {row.label} | {row.value:.{digits}f}{unit} | {interval} | {paper}"
+            f"| {row.label} | {row.value:{form}}{unit} | {interval} | {paper}"
             f" | {difference} | {number} |"
         )
     lines += ["", *(f"- {note}" for note in result.notes)]
