@@ -49,6 +49,7 @@ from bionet.conversion import leak
 from bionet.conversion.activations import as_images
 from bionet.conversion.assemble import READOUT, assemble, drive
 from bionet.conversion.fold import fold as folded
+from bionet.conversion.fold import window_sigmas
 from bionet.conversion.records import AveragePool, MaxPool, Record, Records, Weighted
 from bionet.conversion.scales import pool_gain
 from bionet.conversion.search import Trial, agreement_with, search_thresholds
@@ -70,7 +71,7 @@ def convert_dsnn(
     calibration: Any = None,
     *,
     labels: Any = None,
-    sigma: float | Mapping[str, float] | None = None,
+    sigma: float | Mapping[str, float] | Literal["window"] | None = None,
     sigmas: Sequence[float] = SIGMAS,
     factors: Sequence[float] = (0.5, 0.7, 1.4, 2.0),
     tau: Quantity | None = None,
@@ -82,6 +83,8 @@ def convert_dsnn(
     dt: Quantity = 1 * ms,
     fold: bool = False,
     drain: Quantity = 0 * ms,
+    rounding: Literal["down", "nearest"] = "down",
+    fill: float = 0.8,
     readout: Literal["MP", "MS", "FS"] = "MP",
 ) -> SpikingNetwork:
     """Convert a network of ReLU layers to a DSNN.
@@ -96,8 +99,9 @@ def convert_dsnn(
     labels : int array (n,), optional
         Classes of the calibration images; without them the search asks for agreement with the
         network's own answers.
-    sigma : float or mapping of str to float, optional
-        Skip the search: one sigma for all populations, or one for each.
+    sigma : float, mapping of str to float or "window", optional
+        Skip the search: one sigma for all populations, or one for each; "window", in a fold, makes
+        the busiest unit of every layer emit in the share ``fill`` of a window's steps.
     sigmas, factors : sequence of float
         Candidates for the common sigma, and for the greedy refinement (none: no refinement).
     tau : Quantity, optional
@@ -115,6 +119,10 @@ def convert_dsnn(
         Max pooling is possible only so: which unit of a pool spikes most is known after a window.
     drain : Quantity
         What a window of the fold lasts beyond ``duration``, in units of time.
+    rounding : {"down", "nearest"}
+        Of counts in a fold; see :mod:`bionet.conversion.fold`.
+    fill : float
+        In (0, 1], with ``sigma="window"``; units of other images may be busier.
     readout : {"MP", "MS", "FS"}
 
     Returns
@@ -156,13 +164,24 @@ def convert_dsnn(
     if tau is not None:
         bare = bare.with_population(READOUT, model=leaky_integrator(tau))
     if fold:
-        bare = folded(bare, round(float(duration / dt)), round(float(drain / dt)))
+        bare = folded(bare, round(float(duration / dt)), round(float(drain / dt)), rounding)
+    elif rounding != "down" or sigma == "window":
+        raise InputError("rounding='nearest' and sigma='window' belong to a fold; add fold=True")
     per_step = rate * float(dt)
 
     def network(sigmas: Mapping[str, float]) -> SpikingNetwork:
         snn = with_thresholds(bare, records, sigmas, per_step)
         return leak.compensate_leak(snn, dt) if compensate_leak else snn
 
+    if isinstance(sigma, str):
+        if sigma != "window" or calibration is None:
+            raise InputError(
+                f"sigma must be a number, a mapping, or 'window' with calibration images; got"
+                f" {sigma!r}{'' if sigma != 'window' else ' without images'}"
+            )
+        images = as_images(calibration, traced.input_shape).numpy()
+        largest = {record.name: largest_input(record) for record in records}
+        return network(window_sigmas(bare, images, largest, per_step, fill))
     if sigma is not None:
         return network(_each_sigma(sigma, records))
     if calibration is None:

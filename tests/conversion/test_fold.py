@@ -170,3 +170,45 @@ def test_what_cannot_be_cut_is_refused(folded, net):
         fragment(snn, {"conv9": 2})
     with pytest.raises(InputError, match="takes the uncut network"):
         fold_report(fragment(snn, {"conv0": 2}), found, np.zeros((3, *SHAPE)))
+
+
+@pytest.fixture(scope="module")
+def rounded(net, images):
+    options = OPTIONS | {"sigma": "window", "rounding": "nearest", "drain": 40 * ms}
+    snn = convert(net, "dsnn", images, fill=0.4, **options)
+    return snn, run(snn, images)
+
+
+def test_rounding_to_nearest_keeps_its_closed_form(rounded, images):
+    snn, found = rounded
+    rows = fold_report(snn, found, images)
+    assert [(r.wrong, r.lost, r.saturated) for r in rows] == [(0, 0, 0)] * len(rows)
+    # By hand, for the first layer: the total of a window, rounded.
+    emitted = np.floor(np.abs(images) * 0.4 * 20 + 1e-6) * np.sign(images)
+    conv = snn.projections[0].kernel.weights
+    total = nn.functional.conv2d(torch.tensor(emitted, dtype=torch.float64), torch.tensor(conv))
+    theta = snn.population("conv0").parameters["theta"]
+    by_hand = np.floor(np.maximum(0, total.numpy()) / theta + 0.5)
+    np.testing.assert_array_equal(found.counts["conv0"], by_hand)
+    assert (by_hand != np.floor(np.maximum(0, total.numpy()) / theta)).any()
+
+
+def test_the_busiest_unit_fills_its_share_of_the_window(rounded, images):
+    snn, found = rounded
+    most = round(0.4 * snn.metadata["fold"]["window"])
+    for name in ("conv0", "conv3", "linear7"):
+        assert found.counts[name].max() == most
+    assert found.counts["maxpool2"].max() == most
+
+
+def test_thresholds_of_a_window_are_refused_where_they_make_no_sense(net, images):
+    with pytest.raises(InputError, match="add fold=True"):
+        convert(nn.Sequential(nn.Linear(2, 2)), "dsnn", None, (2,), sigma=1.0, rounding="nearest")
+    with pytest.raises(InputError, match="'window' with calibration images.*without images"):
+        convert(net, "dsnn", None, SHAPE, **(OPTIONS | {"sigma": "window"}))
+    with pytest.raises(InputError, match="rounding of a fold is 'down' or 'nearest'.*'up'"):
+        convert(net, "dsnn", None, SHAPE, **OPTIONS, rounding="up")
+    with pytest.raises(InputError, match=r"fill must be a share.*1\.5"):
+        convert(net, "dsnn", images, **(OPTIONS | {"sigma": "window"}), fill=1.5)
+    with pytest.raises(InputError, match="no calibration image raises any unit of 'conv0'"):
+        convert(net, "dsnn", 0 * images, **(OPTIONS | {"sigma": "window"}))
