@@ -278,7 +278,7 @@ def fold_report(snn: SpikingNetwork, run: Any, images: np.ndarray) -> tuple[Fold
         moved = np.abs(total)
         if _rounds(projection):
             moved = total_input(_magnitudes(projection.kernel), np.abs(source), shape)
-        slack = 1e-6 * np.maximum(10.0, moved.reshape(total.shape) / theta)
+        slack = 1e-5 * np.maximum(1.0, moved.reshape(total.shape) / theta)
         exact = np.maximum(0.0, total) / theta + 1 - share
         low = np.floor(exact - slack).astype(np.int64)
         high = np.floor(exact + slack).astype(np.int64)
