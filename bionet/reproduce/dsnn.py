@@ -1,7 +1,9 @@
 """Zhang et al. 2019 (DSNN): Table 1, Figs. 8 and 9, for LeNet-5 and cifar10_quick.
 
 All thresholds come from Algorithm 1 on training images: one common sigma, then the greedy
-refinement. Uniform input of 100 Hz at most for 500 ms unless an item says otherwise.
+refinement, by agreement with the network's own answers (accuracy on a few hundred labels is noisier
+and chooses what fits just these). Uniform input of 100 Hz at most for 500 ms unless an item says
+otherwise.
 """
 
 from __future__ import annotations
@@ -30,16 +32,18 @@ PAPER = {
     "lenet5": {"original": 99.05, "adjusted": 99.04, "dsnn": 98.94, "fold": 99.02},
     "cifar10_quick": {"original": 75.00, "adjusted": 74.04, "dsnn": 73.40, "fold": 73.56},
 }
-SEARCH_IMAGES = 200
+SEARCH_IMAGES = 500
 DRAIN = 50 * ms
+# The fold with two additions of ours: rounding to nearest, and thresholds that fill the window.
+FINER: dict[str, Any] = {"sigma": "window", "rounding": "nearest", "fill": 0.4, "drain": 100 * ms}
 READOUTS = ("MP", "MS", "FS")
 
 
 def converted(net: nn.Module, network: str, settings: Settings, **options: Any) -> SpikingNetwork:
     """A DSNN by Algorithm 1, searched on training images."""
     data = NETWORKS[network][0]
-    images, labels = settings.calibration(data, 50 if settings.quick else SEARCH_IMAGES)
-    return bionet.convert(net, "dsnn", images, labels=labels, **options)
+    images, _ = settings.calibration(data, 50 if settings.quick else SEARCH_IMAGES)
+    return bionet.convert(net, "dsnn", images, **options)
 
 
 def simulated(
@@ -68,31 +72,36 @@ def table(network: str) -> Callable[[Settings], Result]:
         snn = converted(net, network, settings)
         plain = simulated(snn, images, settings)
         rows.append(accuracy("DSNN", plain.predictions("MP") == labels, None, paper["dsnn"]))
-        folded_net = bionet.convert(
-            net, "dsnn", None, images.shape[1:], sigma=snn.metadata["sigmas"], fold=True,
-            drain=DRAIN,
-        )  # fmt: skip
-        folded = simulated(folded_net, images, settings)
-        rows.append(accuracy("DSNN-fold", folded.predictions("MP") == labels, None, paper["fold"]))
-        few = images[:100]
-        report = fold_report(
-            folded_net, simulated(folded_net, few, settings, final_potentials=True), few
-        )
+        notes = [f"sigma found by Algorithm 1 on training images: {_sigmas(snn)}"]
+        folds = {
+            "DSNN-fold": {"sigma": snn.metadata["sigmas"], "drain": DRAIN},
+            "DSNN-fold, rounding to nearest": FINER,
+        }
+        for label, options in folds.items():
+            folded = converted(net, network, settings, fold=True, **options)
+            run = simulated(folded, images, settings)
+            rows.append(accuracy(label, run.predictions("MP") == labels, None, paper["fold"]))
+            few = images[:100]
+            again = simulated(folded, few, settings, final_potentials=True)
+            saturated = ", ".join(
+                f"{row.population} {row.saturated}" for row in fold_report(folded, again, few)
+            )
+            notes.append(
+                f"{label}: sigma {_sigmas(folded)}; units still above threshold at the end of"
+                f" {len(few)} images: {saturated}"
+            )
         losses = [
-            f"loss of {row.label}: {rows[-3].value - row.value:.2f} points (paper:"
+            f"loss of {row.label}: {rows[-4].value - row.value:.2f} points (paper:"
             f" {paper['adjusted'] - (row.paper or 0):.2f})"
-            for row in rows[-2:]
+            for row in rows[-3:]
         ]
-        sigmas = ", ".join(f"{name} {s:g}" for name, s in snn.metadata["sigmas"].items())
-        saturated = ", ".join(f"{row.population} {row.saturated}" for row in report)
-        notes = [
-            *losses,
-            f"sigma found by Algorithm 1 on training images: {sigmas}",
-            f"fold: units still above threshold at the end of {len(few)} images: {saturated}",
-        ]
-        return Result(tuple(rows), tuple(notes))
+        return Result(tuple(rows), (*losses, *notes))
 
     return run
+
+
+def _sigmas(snn: SpikingNetwork) -> str:
+    return ", ".join(f"{name} {sigma:.3g}" for name, sigma in snn.metadata["sigmas"].items())
 
 
 def each_network(
