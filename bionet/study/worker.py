@@ -18,6 +18,7 @@ import numpy as np
 from brian2 import ms
 
 from bionet import metrics
+from bionet.build import input_population
 from bionet.commands.inputs import frequency, time
 from bionet.errors import BioNetError, InputError
 from bionet.network import SpikingNetwork
@@ -103,7 +104,7 @@ def check_cells(folder: Path, cells: Sequence[Cell]) -> None:
             checked.add(key)
             try:
                 snn, _ = prepared(_network(folder, cell.network), tried)
-                plan_of(snn, tried)
+                input_population(snn, plan_of(snn, tried))
             except InputError as error:
                 raise InputError(f"{text}: {error}") from error
 
