@@ -27,9 +27,15 @@ from bionet.commands.study import study
 from bionet.commands.train import train
 from bionet.errors import BioNetError, InputError
 
-__all__ = ["app", "main"]
+__all__ = ["EXIT_CODES", "app", "main"]
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+EXIT_CODES = {
+    0: "all is well",
+    FAILED: "something failed",
+    BAD_INPUT: "what was given cannot be used",
+    INTERRUPTED: "interrupted; no unfinished result is kept",
+}
 
 app = typer.Typer(
     name="bionet",

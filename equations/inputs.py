@@ -20,6 +20,7 @@ symbol         unit     meaning
 ``max_rate``   Hz       firing rate of a pixel of value 1
 ``phase``      1        position within the period of a uniform train
 ``o``          1        amplitude of a spike: sign(x) gain
+``gain``       1        factor on the amplitude of every spike
 ``stop``       1        step of the presentation at which the input falls silent
 ``tau``        second   leak of a reverse-coded network; L = tau/dt steps
 ``spiked``     1        step of the one spike of a reverse code, or -1

@@ -25,7 +25,11 @@ symbol           unit    meaning
 ``started``      1       1 once the window has begun
 ``elapsed``      1       steps of the window so far; T_il + 1 in its last step
 ``released``     1       step of the presentation at which the window ended, or -1
+``window``       1       T_il in steps, where it is constant
+``ticks``        1       spikes of the ticking neuron, where their number is constant
 ``received``     1       presynaptic neurons that have spiked
+``n_inputs``     1       presynaptic neurons
+``stopped``      1       1 once the layer after has been released
 ===============  ======  ==================================================================
 
 References

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,34 +13,64 @@ from bionet import cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCED = re.compile(r"```(python|sh)\n(.*?)```", re.S)
+CONTINUED = ("tutorial",)  # its blocks belong together
 BLOCKS = [
     pytest.param(block, id=f"{page.stem}-{number}")
     for page in PAGES
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.S))
+    if page.stem not in CONTINUED and not block.startswith("# continues")
 ]
-COMMANDS = {
-    page.stem: [
-        shlex.split(line, comments=True)[1:]
-        for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.S)
-        for line in block.replace("\\\n", " ").splitlines()
-        if line.startswith("bionet ")
-    ]
+FULL_DATA = "full data"  # in the comment of a command that needs files which are not everywhere
+
+
+def commands(block):
+    """Each command of a block of shell lines: its words, and whether it needs full data sets."""
+    for line in block.replace("\\\n", " ").splitlines():
+        if words := shlex.split(line, comments=True):
+            yield words, FULL_DATA in line.partition("#")[2]
+
+
+COMMANDS = [
+    pytest.param(words[1:], id=f"{page.stem}-{' '.join(words[1:])}")
     for page in PAGES
-}
+    for language, block in FENCED.findall(page.read_text())
+    if language == "sh"
+    for words, _ in commands(block)
+    if words[0] == "bionet"
+]
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_a_block_runs(block, tmp_path, monkeypatch):
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty current folder; Brian2's settings and the figures are put back afterwards."""
     import brian2
     import matplotlib.pyplot as plt
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     target = brian2.prefs.codegen.target
-    try:
-        exec(compile(block, "documentation", "exec"), {"__name__": "documentation"})
-    finally:
-        brian2.prefs.codegen.target = target
-        plt.close("all")
+    yield tmp_path
+    brian2.prefs.codegen.target = target
+    plt.close("all")
+
+
+def run_python(block, names):
+    exec(compile(block, "documentation", "exec"), names)
+
+
+def run_command(words):
+    if words[0] == "bionet":
+        assert cli.main(words[1:]) == 0, words
+    elif words[0] == "python":
+        subprocess.run([sys.executable, *words[1:]], check=True, timeout=300)
+    else:
+        assert words[0] == "make", f"{words} is run by no test"
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_runs(block, here):
+    run_python(block, {"__name__": "documentation"})
 
 
 def test_local_links_lead_somewhere():
@@ -47,7 +79,7 @@ def test_local_links_lead_somewhere():
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-@pytest.mark.parametrize("arguments", sum(COMMANDS.values(), []), ids=" ".join)
+@pytest.mark.parametrize("arguments", COMMANDS)
 def test_a_command_is_understood(arguments):
     name, *rest = arguments
     command = typer.main.get_command(cli.app).commands[name]
@@ -55,9 +87,18 @@ def test_a_command_is_understood(arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in COMMANDS if COMMANDS[page]])
-def test_the_commands_of_a_page_run_in_their_order(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for arguments in COMMANDS[page]:
-        if "mnist" not in arguments:  # its files are not everywhere, and training takes minutes
-            assert cli.main(arguments) == 0, arguments
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if "```sh" in p.read_text()], ids=lambda p: p.stem
+)
+def test_a_page_runs_from_top_to_bottom(page, here):
+    """All blocks in one namespace; a block that begins with ``# NAME.py`` is that file too."""
+    names = {"__name__": "documentation"}
+    for language, block in FENCED.findall(page.read_text()):
+        if language == "python":
+            if file := re.match(r"# (\w+\.py)\n", block):
+                (here / file[1]).write_text(block)
+            run_python(block, names)
+        else:
+            for words, needs_full_data in commands(block):
+                if not needs_full_data:
+                    run_command(words)

@@ -2,14 +2,28 @@
 
 import json
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+import bionet
 from bionet import cli
+from bionet.curves import Curves
 from bionet.errors import InputError
 from bionet.metrics import wilson_interval
-from bionet.reproduce import ITEMS, Item, Result, Row, Settings, chosen, markdown
+from bionet.reproduce import (
+    ITEMS,
+    Item,
+    Result,
+    Row,
+    Settings,
+    augmented,
+    chosen,
+    markdown,
+    threshold,
+)
 from bionet.reproduce.item import accuracy
 
 
@@ -57,7 +71,8 @@ def test_a_result_is_written_whole(tmp_path, monkeypatch):
     from bionet import reproduce
 
     rows = (accuracy("a", 47, 50, 95.0),)
-    item = Item("rate", "fig2a", "t", "Fig. 2a", lambda settings: Result(rows, ("note",)))
+    drawn = {"one": lambda: axes(1), "two": lambda: axes(2)}
+    item = Item("rate", "fig2a", "t", "Fig. 2a", lambda settings: Result(rows, ("note",), drawn))
     monkeypatch.setattr(reproduce, "ITEMS", (item,))
     arguments = ["reproduce", "rate", "--quick", "--out", str(tmp_path)]
     found = CliRunner().invoke(cli.app, arguments)
@@ -66,3 +81,83 @@ def test_a_result_is_written_whole(tmp_path, monkeypatch):
     assert told["command"] == "bionet reproduce rate fig2a --quick"
     assert told["rows"][0]["value"] == 94.0
     assert (tmp_path / "rate-fig2a" / "result.md").read_text() in found.output
+    written = {path.name for path in (tmp_path / "rate-fig2a").iterdir()} - {"result.md"}
+    kinds = ("png", "svg", "pdf")
+    assert written == {"result.json", *(f"{n}.{k}" for n in ("one", "two") for k in kinds)}
+
+
+def axes(n):
+    ax = plt.figure().gca()
+    ax.plot(range(n))
+    return ax
+
+
+def curves_of(n_images, n_steps=10):
+    """Curves of a network that is right from step 4 on, with a spike a step."""
+    steps = np.arange(1, n_steps + 1)
+    predictions = np.tile(np.where(steps >= 4, 0, 1).astype(np.int16), (n_images, 1))
+    zeros = np.zeros(n_images, int)
+    similarity = np.tile(steps / n_steps, (n_images, 1)).astype(np.float32)
+    return Curves(predictions, np.ones_like(predictions, np.int32), similarity, zeros, zeros)
+
+
+def test_augmapping_gives_all_rows_and_six_figures(monkeypatch):
+    asked = []
+
+    def fake(snn, net, images, labels, steps, settings):
+        asked.append((snn.method, snn.metadata["options"].get("bound"), steps))
+        return curves_of(len(labels))
+
+    data = np.zeros((5, 1, 28, 28), np.float32), np.zeros(5, int)
+    monkeypatch.setattr(augmented, "_curves", fake)
+    monkeypatch.setattr(Settings, "test", lambda self, name, n: data)
+    monkeypatch.setattr(Settings, "calibration", lambda self, name, n: (data[0] + 0.5, data[1]))
+    result = chosen("augmapping", "net1")[0].run(Settings())
+    bounds = [("augmapping", bound, 10) for bound in augmented.BOUNDS]
+    assert asked == [("termapping", None, 800), ("augmapping", None, 100), *bounds]
+    rows = {row.label: row for row in result.rows}
+    assert rows["augmapping, steps at 0 % loss"].value == 4
+    assert rows["augmapping, steps at 0 % loss"].paper == 46
+    assert rows["termapping, million events at 0 % loss"].value == pytest.approx(4e-6)
+    assert rows["augmapping, steps at <1 % loss"].paper is None
+    assert rows["augmapping, M = 8"].value == 100
+    assert list(result.figures) == [
+        "error_over_steps", "error_over_events", "early_decision_steps", "early_decision_events",
+        "similarity", "accuracy_against_bound",
+    ]  # fmt: skip
+    for draw in result.figures.values():
+        assert draw().get_xlabel()
+    plt.close("all")
+
+
+def test_threshold_search_puts_every_class_beside_the_paper():
+    table = pd.DataFrame(
+        {"images": [4, 6, 10], "reference": [0.5, 1.0, 0.8], "accuracy": [0.25, 1.0, 0.7],
+         "ratio": [0.5, 1.0, 0.875]},
+        index=["bird", "cat", "all"],
+    )  # fmt: skip
+    rows = {row.label: row for row in threshold.class_rows(table, threshold.PAPER)}
+    assert (rows["bird, network"].value, rows["bird, network"].paper) == (50.0, 71.7)
+    assert (rows["cat, SNN"].value, rows["cat, SNN"].paper, rows["cat, SNN"].n) == (100, 65.8, 6)
+    assert rows["all, SNN / network"].value == 87.5
+    assert rows["all, SNN / network"].paper == round(100 * 78.8 / 80.39, 2)
+    bare = {row.label: row for row in threshold.class_rows(table, {})}
+    assert bare["all, SNN"].paper is None and bare["all, SNN / network"].paper is None
+
+
+@pytest.mark.slow
+def test_threshold_search_of_lenet5_runs(monkeypatch):
+    def digits(self, data, n):
+        found = bionet.datasets.load("digits", "test")
+        return found.images[:n], found.labels[:n]
+
+    monkeypatch.setattr(Settings, "test", digits)
+    monkeypatch.setattr(Settings, "network", lambda self, *_: bionet.zoo.lenet5(weights="digits"))
+    monkeypatch.setitem(threshold.NETWORKS, "lenet5", ("digits", 20, 20))
+    result = chosen("threshold_search", "lenet5")[0].run(Settings(quick=True))
+    rows = {row.label: row for row in result.rows}
+    assert rows["all, SNN"].value > rows["all, flat thresholds of 0.1"].value
+    counted = rows["energy of an image, counted events"].value
+    assert 742e-3 * counted == pytest.approx(rows["power at 742 images/s, counted events"].value)
+    assert result.figures["confusion"]().get_xlabel()
+    plt.close("all")

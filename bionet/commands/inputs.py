@@ -71,7 +71,10 @@ def numbers(text: str, option: str) -> list[int]:
         found = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
         if found is None:
             raise InputError(f"{option}: expected whole numbers such as 0,1,5-9, but got {text!r}")
-        chosen += range(int(found[1]), int(found[2] or found[1]) + 1)
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise InputError(f"{option}: {part.strip()!r} ends before it begins")
+        chosen += range(first, last + 1)
     return chosen
 
 

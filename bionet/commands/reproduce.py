@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bionet.commands.options import DataDir, ProgressBar, Seed
+from bionet.commands.options import DataDir, Device, ProgressBar, Seed
 from bionet.commands.outputs import check_writable, staged
 from bionet.errors import InputError
 
@@ -18,9 +18,7 @@ __all__ = ["reproduce"]
 
 
 def reproduce(
-    paper: Annotated[
-        str | None, typer.Argument(help="A paper of --list: dsnn, rate, tdsnn, augmapping.")
-    ] = None,
+    paper: Annotated[str | None, typer.Argument(help="A paper of --list, such as dsnn.")] = None,
     item: Annotated[str | None, typer.Argument(help="One of its items.  [default: all]")] = None,
     listed: Annotated[bool, typer.Option("--list", help="Say what can be reproduced.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Few images, in minutes.")] = False,
@@ -31,6 +29,7 @@ def reproduce(
         list[str] | None,
         typer.Option(help="NETWORK=FILE: weights that do not ship with BioNet (repeatable)."),
     ] = None,
+    device: Device = "cpp_standalone",
     data_dir: DataDir = None,
     seed: Seed = 0,
     progress: ProgressBar = True,
@@ -39,16 +38,17 @@ def reproduce(
     ),
 ) -> None:
     """Reproduce a table or figure of a paper: a Markdown table beside the paper's values."""
+    from bionet import figures
     from bionet.reproduce import ITEMS, Settings, chosen, markdown
 
     if listed or paper is None:
         for known in ITEMS:
-            typer.echo(f"{known.paper:11} {known.name:15} {known.title} ({known.source})")
+            typer.echo(f"{known.paper:16} {known.name:14} {known.title} ({known.source})")
         if not listed:
             raise InputError("paper: name one of these papers, and an item if you like")
         return
     items = chosen(paper, item)
-    settings = Settings(quick, images, _weights(weights or []), data_dir, seed, progress)
+    settings = Settings(quick, images, _weights(weights or []), data_dir, seed, progress, device)
     check_writable(out)
     for found in items:
         result = found.run(settings)
@@ -59,11 +59,8 @@ def reproduce(
             rows = [dataclasses.asdict(row) for row in result.rows]
             told = {"command": command, "rows": rows, "notes": result.notes}
             (folder / "result.json").write_text(json.dumps(told, indent=1) + "\n")
-            if result.draw is not None:
-                from bionet import figures
-
-                for suffix in ("png", "svg", "pdf"):
-                    figures.save(result.draw(), folder / f"figure.{suffix}")
+            for name, draw in result.figures.items():
+                figures.save(draw(), folder / name)
         typer.echo(text)
         typer.echo(f"written to {out / f'{found.paper}-{found.name}'}\n")
 

@@ -57,6 +57,7 @@ __all__ = [
     "WeightNoise",
     "WeightQuantisation",
     "find",
+    "noted",
     "perturb",
     "relays",
 ]
@@ -162,12 +163,23 @@ def perturb(
             raise InputError(f"perturb expected a NetworkPerturbation, but got {perturbation!r}")
         perturbation.check_names(snn)
         snn = perturbation.apply(snn, int(seed))
-        note = {
-            "name": perturbation.name or type(perturbation).__name__,
-            "level": perturbation.number,
-            "unit": perturbation.unit,
-            "seed": int(seed),
-        }
-        noted = [*snn.metadata.get("perturbations", []), note]
-        snn = replace(snn, metadata={**snn.metadata, "perturbations": noted})
+        snn = noted(snn, [perturbation], int(seed))
     return snn
+
+
+def noted(
+    snn: SpikingNetwork, perturbations: Sequence[Perturbation], seed: int = 0
+) -> SpikingNetwork:
+    """A network whose ``metadata["perturbations"]`` lists these too.
+
+    :func:`perturb` does so. For perturbations of images it says that the network will see what it
+    was not made for: a spike that comes too late for its window is then a result, no mistake.
+    """
+    notes = [
+        {"name": p.name or type(p).__name__, "level": p.number, "unit": p.unit, "seed": seed}
+        for p in perturbations
+    ]
+    if not notes:
+        return snn
+    notes = [*snn.metadata.get("perturbations", []), *notes]
+    return replace(snn, metadata={**snn.metadata, "perturbations": notes})

@@ -22,11 +22,13 @@ __all__ = [
     "NetworkPerturbation",
     "Perturbation",
     "change_populations",
+    "circuit",
     "generator",
     "median_threshold",
 ]
 
 UNITS: dict[str, Quantity] = {"ms": ms, "Hz": Hz}
+THRESHOLDS = ("theta", "theta_p", "theta_n")
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,15 @@ class NetworkPerturbation(Perturbation):
             step follows the seed of the simulation.
         """
 
-    def concerns(self, name: str) -> bool:
-        """Whether a population is among the chosen ones."""
-        return self.populations is None or name in self.populations
+    def concerns(self, name: str, snn: SpikingNetwork | None = None) -> bool:
+        """Whether a population is among the chosen ones.
+
+        By default these are all, in a network with a temporal code all but its
+        :func:`circuit`.
+        """
+        if self.populations is not None:
+            return name in self.populations
+        return snn is None or name not in circuit(snn)
 
     def check_names(self, snn: SpikingNetwork) -> None:
         """Refuse names that the network does not have."""
@@ -191,12 +199,40 @@ def change_populations(
 
 
 def median_threshold(snn: SpikingNetwork, population: Population) -> float:
-    """The threshold that a level relates to: a population's own, or the output's if it has none."""
+    """What a level relates to: the threshold of a population, or the output's if it has none.
+
+    In a network with a temporal code thresholds are about 0; there it is what the ticks of the
+    layer's clock drive its units to, exp(-T_il/L), which stands for an activation of 1.
+    """
+    if scales := _temporal_scales(snn):
+        output = snn.readout.spikes
+        return scales.get(population.name, scales.get(output, 1.0))
     for found in (population, snn.population(snn.readout.spikes)):
-        for name in ("theta", "theta_P"):
+        for name in THRESHOLDS:
             if name in found.parameters:
                 return float(np.median(np.abs(found.parameters[name])))
     return 1.0
+
+
+def _temporal_scales(snn: SpikingNetwork) -> dict[str, float]:
+    """exp(-T_il/L) of every layer of a temporal code; empty for other networks."""
+    found = snn.metadata.get("temporal", {})
+    return {
+        layer["name"]: math.exp(-layer["window"] / found["leak"])
+        for layer in found.get("layers", ())
+    }
+
+
+def circuit(snn: SpikingNetwork) -> frozenset[str]:
+    """The populations that only make a temporal code work: clocks and bias neurons.
+
+    They stand for no unit of the source network, and one of them serves a whole layer;
+    perturbations spare them unless they are named.
+    """
+    if "temporal" not in snn.metadata:
+        return frozenset()
+    layers = {*snn.metadata["activations"], *snn.metadata.get("relays", {})}
+    return frozenset(p.name for p in snn.populations if p.name not in layers)
 
 
 def extended(model: NeuronModel, *lines: str, **changes: Any) -> NeuronModel:

@@ -30,6 +30,7 @@ from bionet.equations import NeuronModel
 from bionet.errors import InputError
 from bionet.network import Population, SpikingNetwork
 from bionet.perturbations.base import (
+    THRESHOLDS,
     NetworkPerturbation,
     change_populations,
     extended,
@@ -134,6 +135,9 @@ def _leaky(model: NeuronModel) -> NeuronModel:
 class ThresholdSpread(NetworkPerturbation):
     """Thresholds that differ from unit to unit: relative standard deviation ``level``.
 
+    A unit's positive and negative threshold deviate alike. In a network with a temporal code,
+    whose thresholds are about 0, the deviation relates to :func:`median_threshold`.
+
     References
     ----------
     G. Indiveri et al.: Neuromorphic silicon neuron circuits. Frontiers in Neuroscience 5:73
@@ -145,12 +149,16 @@ class ThresholdSpread(NetworkPerturbation):
 
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
-        chosen = _chosen(self, snn, "threshold theta", lambda p: "theta" in p.parameters)
+        chosen = _chosen(self, snn, "threshold", lambda p: bool({*THRESHOLDS} & {*p.parameters}))
 
         def change(population: Population) -> dict[str, Any]:
             z = generator(seed, self.name, population.name).standard_normal(population.shape)
+            own = {n: v for n, v in population.parameters.items() if n in THRESHOLDS}
+            if "temporal" in snn.metadata:  # thresholds about 0 have no relative spread
+                scale = median_threshold(snn, population)
+                return {"parameters": {n: v + self.number * scale * z for n, v in own.items()}}
             factor = np.maximum(LEAST_THRESHOLD, 1.0 + self.number * z)
-            return {"parameters": {"theta": population.parameters["theta"] * factor}}
+            return {"parameters": {name: value * factor for name, value in own.items()}}
 
         return change_populations(snn, chosen, change)
 
@@ -266,7 +274,7 @@ def _chosen(
     """The populations that have what is perturbed, or a refusal that names what is missing."""
     relays = snn.metadata.get("relays", {})
     neurons = [p for p in snn.populations if p.name not in relays]
-    chosen = [p.name for p in neurons if perturbation.concerns(p.name) and has(p)]
+    chosen = [p.name for p in neurons if perturbation.concerns(p.name, snn) and has(p)]
     missing = [n for n in perturbation.populations or () if n not in chosen]
     if missing or not chosen:
         raise InputError(

@@ -303,7 +303,7 @@ def _senders(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> list[str
     first: dict[str, str] = {}
     for name, origin in relays(snn).items():
         first.setdefault(origin, name)
-    chosen = [name for name in _origins(snn) if perturbation.concerns(name)]
+    chosen = [name for name in _origins(snn) if perturbation.concerns(name, snn)]
     if missing := [n for n in perturbation.populations or () if n not in chosen]:
         raise InputError(
             f"{perturbation.name}: {missing[0]!r} sends no spikes to any population"
@@ -313,7 +313,7 @@ def _senders(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> list[str
 
 
 def _with_input_relay(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> SpikingNetwork:
-    wanted = "input" in _origins(snn) and perturbation.concerns("input")
+    wanted = "input" in _origins(snn) and perturbation.concerns("input", snn)
     if not wanted or "input" in relays(snn).values():
         return snn
     return _insert(snn, "input", relay(), {})
@@ -324,7 +324,7 @@ def _delayed(
 ) -> SpikingNetwork:
     _senders(_with_input_relay(snn, perturbation), perturbation)  # checks the names
     for name in _origins(snn):
-        if perturbation.concerns(name):
+        if perturbation.concerns(name, snn):
             shape = snn.shape(name)
             own = {k: v(name, shape) if callable(v) else v for k, v in values.items()}
             snn = _insert(snn, name, model, own)
@@ -346,7 +346,10 @@ def _insert(
     populations = list(snn.populations)
     populations.insert(position, new)
     projections = [Projection(end, name, OneToOne())]
-    projections += [replace(q, source=name) if q.source == end else q for q in snn.projections]
+    projections += [  # a clock's other events are no spikes, and travel as before
+        replace(q, source=name) if q.source == end and q.event == "spike" else q
+        for q in snn.projections
+    ]
     metadata = {**snn.metadata, "relays": {**passing, name: origin}}
     return replace(
         snn, populations=tuple(populations), projections=tuple(projections), metadata=metadata

@@ -22,7 +22,7 @@ from brian2 import ms
 from bionet.errors import InputError
 from bionet.kernels import Conv2d, Dense
 from bionet.network import SpikingNetwork
-from bionet.perturbations.base import NetworkPerturbation, generator
+from bionet.perturbations.base import NetworkPerturbation, circuit, generator
 from bionet.plan import own_times
 
 __all__ = ["CoarserTimeStep", "WeightNoise", "WeightQuantisation"]
@@ -34,10 +34,11 @@ class _WeightPerturbation(NetworkPerturbation):
 
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
-        projections = []
+        projections, spared = [], circuit(snn) if self.populations is None else ()
         for projection in snn.projections:
             kernel = projection.kernel
-            if isinstance(kernel, (Conv2d, Dense)) and self.concerns(projection.target):
+            wanted = self.concerns(projection.target, snn) and projection.source not in spared
+            if isinstance(kernel, (Conv2d, Dense)) and wanted:
                 weights = np.asarray(kernel.weights)
                 # By content: output and readout, or two pathways, share their stored weights.
                 random = generator(seed, self.name, str(zlib.crc32(weights.tobytes())))
@@ -108,6 +109,11 @@ class CoarserTimeStep(NetworkPerturbation):
         """See :meth:`NetworkPerturbation.apply`."""
         if self.populations is not None:
             raise InputError(f"{self.name}: all populations share one step; leave populations out")
+        if "temporal" in snn.metadata:
+            raise InputError(
+                f"{self.name}: the windows of a temporal code are for its own step; convert the"
+                " network again with another dt"
+            )
         own = dict(snn.metadata.get("simulation", {}))
         factor = float(self.level / own_times(snn, None, None)[1])
         if "max_rate_hz" in own:

@@ -8,12 +8,18 @@ the paper's numbers.
 from __future__ import annotations
 
 from bionet.errors import InputError
-from bionet.reproduce import augmented, dsnn, rate, tdsnn
+from bionet.reproduce import augmented, dsnn, rate, tdsnn, threshold
 from bionet.reproduce.item import Item, Result, Row, Settings, markdown
 
 __all__ = ["ITEMS", "Item", "Result", "Row", "Settings", "chosen", "markdown"]
 
-ITEMS: tuple[Item, ...] = (*dsnn.ITEMS, *rate.ITEMS, *tdsnn.ITEMS, *augmented.ITEMS)
+ITEMS: tuple[Item, ...] = (
+    *dsnn.ITEMS,
+    *rate.ITEMS,
+    *tdsnn.ITEMS,
+    *augmented.ITEMS,
+    *threshold.ITEMS,
+)
 
 
 def chosen(paper: str, name: str | None = None) -> tuple[Item, ...]:

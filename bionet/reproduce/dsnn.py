@@ -49,8 +49,8 @@ def converted(net: nn.Module, network: str, settings: Settings, **options: Any) 
 def simulated(
     snn: SpikingNetwork, images: np.ndarray, settings: Settings, **options: Any
 ) -> Recording:
-    """A run with the settings' seed and progress."""
-    return bionet.simulate(snn, images, seed=settings.seed, progress=settings.progress, **options)
+    """A run with the settings' seed, device and progress."""
+    return settings.simulate(snn, images, **options)
 
 
 def table(network: str) -> Callable[[Settings], Result]:

@@ -17,6 +17,9 @@ from torch import nn
 from bionet import datasets, zoo
 from bionet.errors import InputError
 from bionet.metrics import wilson_interval
+from bionet.network import SpikingNetwork
+from bionet.recording import Recording
+from bionet.simulate import simulate
 
 __all__ = ["Item", "Result", "Row", "Settings", "accuracy", "count", "markdown"]
 
@@ -40,6 +43,8 @@ class Settings:
     seed : int
         Of calibration images, Poisson trains and searches.
     progress : bool
+    device : str
+        Of :func:`bionet.simulate`; the spikes are the same on all.
     """
 
     quick: bool = False
@@ -48,6 +53,7 @@ class Settings:
     data_dir: Path | None = None
     seed: int = 0
     progress: bool = False
+    device: str = "cpp_standalone"
 
     def number(self, full: int, quick: int) -> int:
         """Test images of an item: its own number in full or quick, or the one asked for."""
@@ -63,6 +69,13 @@ class Settings:
         loaded = datasets.load(data, "train", self.data_dir)
         some = np.random.default_rng(self.seed).permutation(len(loaded.labels))[:n]
         return loaded.images[some], loaded.labels[some]
+
+    def simulate(
+        self, snn: SpikingNetwork, images: np.ndarray, *times: Any, **options: Any
+    ) -> Recording:
+        """A run of :func:`bionet.simulate` with the settings' seed, device and progress."""
+        options = {"seed": self.seed, "device": self.device, "progress": self.progress} | options
+        return simulate(snn, images, *times, **options)
 
     def network(self, name: str, data: str) -> nn.Module:
         """A network of the zoo with its weights for a data set.
@@ -119,13 +132,13 @@ class Result:
     rows : tuple of Row
     notes : tuple of str
         One line each: settings, causes of differences.
-    draw : callable, optional
-        Draws the figure and returns it or its axes.
+    figures : mapping of str to callable
+        File name without suffix -> draws the figure and returns it or its axes.
     """
 
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
-    draw: Callable[[], Any] | None = None
+    figures: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def percentiles(settings: Settings) -> Result:
         name = "maximum" if percentile == 100 else f"percentile {percentile:g}"
         runs[name] = run, labels
         rows.append(accuracy(name, run.predictions("MP") == labels))
-    return Result(tuple(rows), (f"{STEPS} steps, readout MP",), lambda: _draw(runs))
+    return Result(tuple(rows), (f"{STEPS} steps, readout MP",), {"figure": lambda: _draw(runs)})
 
 
 def mnist(settings: Settings) -> Result:
@@ -67,10 +67,7 @@ def mnist(settings: Settings) -> Result:
     images, labels = settings.test("mnist", settings.number(10_000, 200))
     net = settings.network("lenet5", "mnist")
     calibration, _ = settings.calibration("mnist")
-    run = bionet.simulate(
-        bionet.convert(net, "rate", calibration), images, 100 * ms, DT, seed=settings.seed,
-        progress=settings.progress,
-    )  # fmt: skip
+    run = settings.simulate(bionet.convert(net, "rate", calibration), images, 100 * ms, DT)
     rows = (
         accuracy("network (LeNet-5)", count(net, images, labels), len(labels)),
         accuracy("spiking, 100 steps", run.predictions("MP") == labels, None, 99.44),
@@ -81,10 +78,8 @@ def mnist(settings: Settings) -> Result:
 def simulated(
     snn: bionet.SpikingNetwork, images: np.ndarray, settings: Settings, **options: Any
 ) -> Recording:
-    """A run of 300 steps with the settings' seed and progress."""
-    return bionet.simulate(
-        snn, images, STEPS * DT, DT, seed=settings.seed, progress=settings.progress, **options
-    )
+    """A run of 300 steps with the settings' seed, device and progress."""
+    return settings.simulate(snn, images, STEPS * DT, DT, **options)
 
 
 def _draw(runs: dict[str, tuple[Recording, np.ndarray]]) -> Any:

@@ -26,7 +26,7 @@ def leaks(settings: Settings) -> Result:
     found: list[dict[str, float]] = []
     for leak in LEAKS:
         snn = bionet.convert(net, "tdsnn", calibration, leak=leak * ms)
-        run = bionet.simulate(snn, images, seed=settings.seed, progress=settings.progress)
+        run = settings.simulate(snn, images)
         rows.append(accuracy(f"L = {leak} steps", run.predictions() == labels))
         share = 100 * operations(snn, run).saved
         saved.append(Row(f"operations saved, L = {leak}", share, n=len(labels)))
@@ -35,7 +35,7 @@ def leaks(settings: Settings) -> Result:
         "operations: two for a multiply-accumulate of the network, one for an addition, a leak"
         " update or a tick; the paper's 42 % is its headline at a loss of at most 0.5 points",
     )
-    return Result((*rows, *saved), notes, lambda: _draw(found))
+    return Result((*rows, *saved), notes, {"figure": lambda: _draw(found)})
 
 
 def _draw(found: list[dict[str, float]]) -> Any:

@@ -49,7 +49,14 @@ class Materials:
             path = folder / NETWORKS / f"{cell.network}.snn"
             if not path.is_file():
                 note(f"converting: {cell.content['method']['label']}, {cell.content['coding']}")
-                self._converted(cell).save(path)
+                try:
+                    self._converted(cell).save(path)
+                except InputError as error:
+                    content = cell.content
+                    name, method = content["converted"]["network"]["name"], content["method"]
+                    raise InputError(
+                        f"network {name!r}, method {method['label']!r}: {error}"
+                    ) from error
 
     def _converted(self, cell: Cell) -> SpikingNetwork:
         from bionet import conversion

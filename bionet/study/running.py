@@ -26,7 +26,7 @@ from bionet.study.cells import Cell, digest, finished, open_folder
 from bionet.study.materials import Materials, gather
 from bionet.study.results import table, write_tables
 from bionet.study.specification import Study, load
-from bionet.study.worker import compile_cell, run_cell
+from bionet.study.worker import check_cells, compile_cell, run_cell
 
 __all__ = ["run"]
 
@@ -159,6 +159,8 @@ def _complete(
     if not left:
         return
     materials.convert(folder, left, lambda text: meter.phase(text))
+    meter.phase("checking perturbations")
+    check_cells(folder, left)
     known: dict[Any, float] = {}
     meter.phase("the source networks' own accuracy")
     tasks = [

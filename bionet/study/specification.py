@@ -161,10 +161,11 @@ def _study(plain: Mapping[str, Any]) -> Study:
 
 def _network(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
     _known(entry, "network", where)
-    if not isinstance(entry.get("name"), str):
-        raise InputError(f"{where}.name: is missing; give a network of the zoo or module:function")
+    _named(entry, where, "; give a network of the zoo or module:function")
     from bionet import zoo
 
+    chosen = entry.get("weights")
+    _check(chosen is None or isinstance(chosen, str), f"{where}.weights", "a text", chosen)
     with _at(f"{where}.name"):
         weights = None if ":" in entry["name"] else zoo.entry(entry["name"]).data
     if weights is not None and entry.get("weights") is None:
@@ -180,8 +181,7 @@ def _method(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
     from bionet.equations.inputs import CODINGS
 
     _known(entry, "method", where)
-    if not isinstance(entry.get("name"), str):
-        raise InputError(f"{where}.name: is missing; methods are {', '.join(conversion.METHODS)}")
+    _named(entry, where, f"; methods are {', '.join(conversion.METHODS)}")
     with _at(f"{where}.name"):
         known = conversion.options(entry["name"])
     codings = _axis(entry.get("codings"), f"{where}.codings")
@@ -190,14 +190,15 @@ def _method(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
             raise InputError(
                 f"{where}.codings: expected some of {', '.join(CODINGS)}, got {coding!r}"
             )
-    options = dict(entry.get("options", {}))
+    options = _options(entry, where)
     times: dict[str, Any] = {}
     for key, example in (("duration", "50ms"), ("dt", "1ms"), ("max_rate", "100Hz")):
         if key not in entry:
             continue
         with _at(f"{where}.{key}"):
             _check(isinstance(entry[key], str), "", f"a text such as {example!r}", entry[key])
-            (frequency if key == "max_rate" else time)(entry[key], key)
+            value = (frequency if key == "max_rate" else time)(entry[key], key)
+            _check(float(value) > 0, "", "more than 0", entry[key])
         # A method that has such an option needs it for the conversion, and keeps it.
         (options if key in known else times)[key] = entry[key]
     if unknown := sorted(set(options) - set(known)):
@@ -216,9 +217,13 @@ def _method(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def _perturbation(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
     _known(entry, "perturbation", where)
-    if not isinstance(entry.get("name"), str):
-        raise InputError(f"{where}.name: is missing")
-    options = dict(entry.get("options", {}))
+    _named(entry, where)
+    options = _options(entry, where)
+    if entry["name"] != "none":
+        from bionet import perturbations
+
+        with _at(f"{where}.name"):
+            perturbations.find(entry["name"])
     levels = _axis(entry.get("levels"), f"{where}.levels")
     plain = [_level(entry["name"], level, options, f"{where}.levels") for level in levels]
     more = []
@@ -227,7 +232,7 @@ def _perturbation(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
         _known(other, "with", here)
         if "name" not in other or "level" not in other:
             raise InputError(f"{here}: needs a name and a level")
-        also = dict(other.get("options", {}))
+        also = _options(other, here)
         level = _level(other["name"], other["level"], also, f"{here}.level")
         more.append({"name": other["name"], "level": level, "options": also})
     label = str(entry.get("label", entry["name"].rpartition(":")[2]))
@@ -257,13 +262,16 @@ def _level(name: str, level: Any, options: Mapping[str, Any], where: str) -> flo
                 f"perturbation {name!r} has no option {unknown[0]!r}; its options are"
                 f" {', '.join(sorted(allowed)) or 'none'}"
             )
+        names = options.get("populations", [])
+        texts = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        _check(texts, "", "populations to be a list of names", names)
         kind.of(value, **options)
     return float(value)
 
 
 def _images(value: Any) -> tuple[int, ...]:
     if isinstance(value, str):
-        return tuple(numbers(value, "images"))
+        return tuple(_axis(numbers(value, "images"), "images"))
     whole = isinstance(value, int) and not isinstance(value, bool)
     _check(whole and value >= 1, "images", "a number >= 1 or a text such as '0-99'", value)
     return tuple(range(value))
@@ -324,6 +332,20 @@ def _known(entry: Any, kind: str, where: str) -> None:
     if unknown := [key for key in entry if key not in KEYS[kind]]:
         key = f"{where}.{unknown[0]}" if where else unknown[0]
         raise InputError(f"{key}: unknown key; known are {', '.join(KEYS[kind])}")
+
+
+def _named(entry: Mapping[str, Any], where: str, remedy: str = "") -> None:
+    """Refuse a table without a name."""
+    if "name" not in entry:
+        raise InputError(f"{where}.name: is missing{remedy}")
+    _check(isinstance(entry["name"], str), f"{where}.name", "a text", entry["name"])
+
+
+def _options(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The options of a table, which are a table themselves."""
+    options = entry.get("options", {})
+    _check(isinstance(options, Mapping), f"{where}.options", "a table such as {a = 1}", options)
+    return dict(options)
 
 
 def _check(right: bool, where: str, expected: str, got: Any) -> None:

@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,19 @@ import numpy as np
 from brian2 import ms
 
 from bionet import metrics
+from bionet.build import input_population
 from bionet.commands.inputs import frequency, time
 from bionet.errors import BioNetError, InputError
 from bionet.network import SpikingNetwork
-from bionet.perturbations import ImagePerturbation, perturb, relays
+from bionet.perturbations import ImagePerturbation, noted, perturb, relays
 from bionet.plan import Plan, make_plan, own_times
 from bionet.readout import answers
 from bionet.recording import Recording
 from bionet.report import versions
-from bionet.study.cells import CELLS, STUDY, read_cell, write_cell
+from bionet.study.cells import CELLS, STUDY, Cell, digest, read_cell, write_cell
 from bionet.study.materials import disturbances, read_images, read_network
 
-__all__ = ["compile_cell", "plan_of", "prepared", "run_cell"]
+__all__ = ["check_cells", "compile_cell", "plan_of", "prepared", "run_cell"]
 
 SETTLED = 0.01  # latency: from here on the accuracy is within one point of its final value
 # Brian2 keeps its device and preferences for the whole process.
@@ -77,6 +78,37 @@ def compile_cell(folder: Path, task: Mapping[str, Any]) -> None:
         ready_program(snn, plan_of(snn, task["content"]))
 
 
+def check_cells(folder: Path, cells: Sequence[Cell]) -> None:
+    """Refuse what a method cannot have before anything is compiled; seeds make no difference.
+
+    Raises
+    ------
+    InputError
+        Naming the method and its coding, or the perturbation and its level.
+    """
+    checked = set()
+    for cell in cells:
+        content = cell.content
+        main = content["perturbation"]
+        method, coding = content["method"]["label"], content["coding"]
+        plain = {**content, "perturbation": {**main, "name": "none", "with": []}}
+        where = f"method {method!r}, coding {coding!r}"
+        what = f"perturbation {main['label']!r}, level {content['level']:g}, with {where}"
+        for key, text, tried in (
+            ((cell.network, digest(plain["method"]), coding), where, plain),
+            ((cell.network, digest([content["method"], main]), coding, content["level"]), what,
+             content),
+        ):  # fmt: skip
+            if key in checked:
+                continue
+            checked.add(key)
+            try:
+                snn, _ = prepared(_network(folder, cell.network), tried)
+                input_population(snn, plan_of(snn, tried))
+            except InputError as error:
+                raise InputError(f"{text}: {error}") from error
+
+
 def prepared(snn: SpikingNetwork, content: Mapping[str, Any]) -> tuple[SpikingNetwork, list[Any]]:
     """A cell's network, perturbed, and the perturbations that its images need."""
     own = dict(snn.metadata.get("simulation", {}))
@@ -87,7 +119,8 @@ def prepared(snn: SpikingNetwork, content: Mapping[str, Any]) -> tuple[SpikingNe
     wanted = disturbances(content)
     of_images = [p for p in wanted if isinstance(p, ImagePerturbation)]
     of_network = [p for p in wanted if p not in of_images]
-    return perturb(snn, of_network, content["seed"], content["coding"]), of_images
+    snn = perturb(snn, of_network, content["seed"], content["coding"])
+    return noted(snn, of_images, content["seed"]), of_images
 
 
 def _max_rate(content: Mapping[str, Any]) -> Any:

@@ -228,6 +228,37 @@ def test_a_cell_that_fails_names_itself(there, whole):
         run_cell(there / "nowhere", task)
 
 
+NONE = {"label": "x", "options": {}, "with": []}
+METHOD = {"name": "rate", "label": "rate", "codings": ["analog"], "options": {}}
+TIMES = {"duration": "8ms", "dt": None, "max_rate": None}
+
+
+@pytest.mark.parametrize(
+    "method, perturbation, message",
+    [
+        ({"codings": ["reverse"]}, {"name": "none", "levels": [0]},
+         "^method 'rate', coding 'reverse': the reverse coding is for networks of method 'tdsnn'"),
+        ({"name": "tdsnn", "options": {"dtype": "float32"}}, {"name": "none", "levels": [0]},
+         "^method 'rate', coding 'analog': this network reads the time of one spike"),
+        ({}, {"name": "transmission_delay", "levels": [1, 40]},
+         "^perturbation 'x', level 40, with method 'rate', coding 'analog': .*give slots=41"),
+        ({"options": {"percentile": 200}}, {"name": "none", "levels": [0]},
+         "^network 'tiny_study_net:make', method 'rate': percentile must be above 0"),
+    ],
+)  # fmt: skip
+def test_what_a_method_cannot_have_is_refused_before_anything_runs(
+    there, tmp_path, method, perturbation, message
+):
+    changed = dataclasses.replace(
+        study.load("tiny.toml"),
+        methods=({**METHOD, **TIMES, **method},),
+        perturbations=({**NONE, **perturbation},),
+    )
+    with pytest.raises(InputError, match=message):
+        study.run(changed, tmp_path / "refused", jobs=1)
+    assert not list((tmp_path / "refused" / "cells").glob("*.json"))
+
+
 @pytest.mark.parametrize(
     "change, message",
     [

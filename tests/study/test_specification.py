@@ -86,7 +86,7 @@ BAD = {
     "no levels": (without("levels"), r"perturbation\[0\].levels: is missing"),
     "unknown perturbation": (
         GOOD.replace("refractory_period", "refractory"),
-        r"perturbation\[0\].levels: unknown perturbation 'refractory'",
+        r"perturbation\[0\].name: unknown perturbation 'refractory'",
     ),
     "option of a perturbation": (
         GOOD + "options = {spread = 1}", "'refractory_period' has no option 'spread'",
@@ -106,6 +106,32 @@ BAD = {
     "bad images": (GOOD.replace("images = 5", 'images = "1-x"'), "images: expected whole numbers"),
     "device": ('device = "gpu"\n' + GOOD, "device: expected one of cpp_standalone"),
     "calibration": (GOOD + "[calibration]\nimages = 0", "calibration.images: expected a whole"),
+    "weights are a number": (
+        GOOD.replace('weights = "digits"', "weights = 3"),
+        r"network\[0\].weights: expected a text, got 3",
+    ),
+    "name is a list": (
+        GOOD.replace('"refractory_period"', "['refractory_period']"),
+        r"perturbation\[0\].name: expected a text",
+    ),
+    "options are no table": (
+        GOOD + "options = 3", r"perturbation\[0\].options: expected a table such as .*, got 3",
+    ),
+    "options of a method are no table": (
+        GOOD.replace('["analog"]', '["analog"]\noptions = 3'), r"method\[0\].options: expected a",
+    ),
+    "populations are a text": (
+        GOOD + "options = {populations = 'conv1'}",
+        r"perturbation\[0\].levels: expected populations to be a list of names, got 'conv1'",
+    ),
+    "negative duration": (
+        GOOD.replace('["analog"]', '["analog"]\nduration = "-5ms"'),
+        r"method\[0\].duration: expected more than 0, got '-5ms'",
+    ),
+    "images backwards": (
+        GOOD.replace("images = 5", 'images = "9-3"'), "images: '9-3' ends before it begins",
+    ),
+    "an image twice": (GOOD.replace("images = 5", 'images = "1,1"'), "images: 1 is given twice"),
     "not TOML": ("name = ", "is no TOML file"),
     "perturbation is no list": (
         GOOD.replace("[[perturbation]]", "[perturbation]"), "perturbation: expected tables",
@@ -143,8 +169,8 @@ def test_ready_studies_load_and_give_their_cells(name):
     codings = sum(len(m["codings"]) for m in found.methods)
     assert len(cells) == levels * codings * len(found.seeds) == len({c.key for c in cells})
     if name == "coding-robustness":
-        assert codings == 4 and len(cells) == 4 * 5 * 5 * 3 and len(found.images) == 200
-        assert len(programs(cells)) == 20
+        assert codings == 6 and len(cells) == 6 * 5 * 5 * 3 and len(found.images) == 200
+        assert len(programs(cells)) == 30
 
 
 def test_the_key_of_a_cell_changes_with_all_that_matters(tmp_path):

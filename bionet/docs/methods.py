@@ -1,0 +1,201 @@
+"""Each method's equations, from the neuron models of networks that it has really converted.
+
+A small network (a convolution, a pooling, a linear layer) is converted in every way that gives
+other models; the models come out of the populations as Brian2 gets them, and the meanings of the
+symbols out of the tables at the top of the modules in :mod:`bionet.equations`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from brian2 import Hz, ms
+from torch import nn
+
+import bionet
+from bionet import equations
+from bionet.build import input_population
+from bionet.equations import NeuronModel
+from bionet.equations.model import unit_name
+from bionet.network import Population, SpikingNetwork
+from bionet.plan import make_plan, own_times
+
+__all__ = ["SECTIONS", "equations_section"]
+
+# Page of docs/ -> the methods whose equations stand on it.
+SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "rate.md": ("rate",),
+        "dsnn.md": ("dsnn",),
+        "tdsnn.md": ("tdsnn",),
+        "augmapping.md": ("augmapping", "termapping"),
+        "threshold-search.md": ("threshold_search",),
+    }
+)
+# What gives other models: (how it is written on the page, options, whether the pooling is a
+# maximum, input coding).
+Way = tuple[str, dict[str, Any], bool, str | None]
+WAYS: Mapping[str, tuple[Way, ...]] = MappingProxyType(
+    {
+        "rate": (
+            ("", {}, False, None),
+            ('coding="poisson"', {}, False, "poisson"),
+            ('coding="uniform"', {}, False, "uniform"),
+            ('reset="zero"', {"reset": "zero"}, False, None),
+            ("a max pooling", {}, True, None),
+            ("a max pooling, pool_tau=20*ms", {"pool_tau": 20 * ms}, True, None),
+            ("softmax=200*Hz", {"softmax": 200 * Hz}, False, None),
+        ),
+        "dsnn": (
+            ("", {"sigma": 0.3}, False, None),
+            ('coding="poisson"', {"sigma": 0.3, "coding": "poisson"}, False, None),
+            ("tau=20*ms", {"sigma": 0.3, "tau": 20 * ms}, False, None),
+            ("fold=True, a max pooling", {"sigma": 0.3, "fold": True}, True, None),
+        ),
+        "tdsnn": (
+            ("", {"leak": 10 * ms}, False, None),
+            ('window="dynamic"', {"leak": 10 * ms, "window": "dynamic"}, False, None),
+            ("a max pooling", {"leak": 10 * ms}, True, None),
+        ),
+        "augmapping": (
+            ("", {}, False, None),
+            ("bound=4", {"bound": 4}, False, None),
+        ),
+        "termapping": (("", {}, False, None),),
+        "threshold_search": (("", {"thresholds": 1.0}, False, None),),
+    }
+)
+
+
+def equations_section(method: str) -> str:
+    """A method's neuron models as Markdown: equations, threshold, reset, parameters with units.
+
+    Parameters
+    ----------
+    method : str
+        One of :data:`bionet.conversion.METHODS`.
+    """
+    found: dict[str, tuple[str, list[Population]]] = {}
+    for said, options, maximum, coding in WAYS[method]:
+        for population in _populations(method, options, maximum, coding):
+            way, populations = found.setdefault(_code(population.model), (said, []))
+            if way == said:
+                populations.append(population)
+    lines = [
+        f"## The equations of `{method}`",
+        "",
+        "Every neuron model that the method makes of a small network (`conv0`, `pool2`, `linear4`),"
+        " as Brian2 gets it. `I` and the potential are in units of the weights; `dt` is the step.",
+        "",
+    ]
+    for said, populations in found.values():
+        lines += [*_model(said, populations), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _model(said: str, populations: list[Population]) -> list[str]:
+    """One model: where it occurs, code, mathematics, variables."""
+    model = populations[0].model
+    names = ", ".join(f"`{p.name}`" for p in populations)
+    where = f"Populations {names}" if len(populations) > 1 else f"Population {names}"
+    where += f", with {said if ' pooling' in said else f'`{said}`'}" if said else ""
+    lines = [f"### {model.name}", "", f"{where}. {model.source}.", ""]
+    lines += ["```text", _code(model), "```", ""]
+    lines += ["```math", model.latex(), "```", ""]
+    lines += ["| | unit | value | |", "|---|---|---|---|"]
+    meanings = _meanings(frozenset(model.dimensions))
+    for name, dimensions in model.dimensions.items():
+        value = "varies"
+        if name in model.constants:
+            value = "of the image" if name == "x" else _value(name, populations)
+        meaning = meanings.get(name, "")
+        lines.append(f"| `{name}` | {unit_name(dimensions)} | {value} | {meaning} |")
+    return lines
+
+
+def _code(model: NeuronModel) -> str:
+    """The equations and rules of a model; models that differ in values only are alike."""
+    blocks = [model.equations, *(f"# {what}\n{text}" for what, text in _rules(model).items())]
+    return "\n\n".join(blocks)
+
+
+def _rules(model: NeuronModel) -> dict[str, str]:
+    """What happens in a step besides the equations, in its order."""
+    rules = {"in every step, after the input": model.update, "spike": model.threshold}
+    rules |= {f"event {name}": condition for name, condition in model.events.items()}
+    rules |= {"reset": model.reset, "refractory": model.refractory}
+    begin = [f"{name} = {value:g}" for name, value in model.initial.items() if value]
+    rules["at the begin of a presentation"] = "\n".join(begin)
+    plain = {name: text.strip() for name, text in rules.items() if text}
+    return {name: "\n".join(line.strip() for line in t.splitlines()) for name, t in plain.items()}
+
+
+def _value(name: str, populations: list[Population]) -> str:
+    """The values of a parameter in the small network, in SI units: one, or their range."""
+    values = np.concatenate([np.ravel(p.parameters[name]) for p in populations])
+    low, high = (f"{value:.3g}" for value in (values.min(), values.max()))
+    return low if low == high else f"{low} to {high}"
+
+
+def _populations(
+    method: str, options: Mapping[str, Any], maximum: bool, coding: str | None
+) -> tuple[Population, ...]:
+    """The populations of the small network, its input first."""
+    snn = _converted(method, options, maximum)
+    duration, dt = own_times(snn, None, None)
+    plan = make_plan(
+        snn,
+        duration=duration,
+        dt=dt,
+        coding=coding or snn.coding,
+        max_rate=None,
+        lanes=1,
+        threads=1,
+        dtype="float64",
+        record=None,
+        final_potentials=(),
+    )
+    return (input_population(snn, plan), *snn.populations)
+
+
+def _converted(method: str, options: Mapping[str, Any], maximum: bool) -> SpikingNetwork:
+    random = np.random.default_rng(0)
+    pool = nn.MaxPool2d(2) if maximum else nn.AvgPool2d(2)
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3, bias=False), nn.ReLU(), pool, nn.Flatten(), nn.Linear(8, 3, bias=False)
+    )
+    for parameter in net.parameters():
+        values = random.normal(0, 0.5, parameter.shape).round(2)
+        parameter.data = torch.tensor(values, dtype=torch.float32)
+    images = random.random((20, 1, 6, 6), dtype=np.float32)
+    known = bionet.conversion.options(method)
+    given = {} if "thresholds" in known or "sigma" in known else {"calibration": images}
+    return bionet.convert(net, method, input_shape=(1, 6, 6), **given, **options)
+
+
+@functools.cache
+def _tables() -> tuple[Mapping[str, str], ...]:
+    """Symbol -> meaning, for each module of equations."""
+    tables = []
+    for module in pkgutil.iter_modules(equations.__path__):
+        text = importlib.import_module(f"bionet.equations.{module.name}").__doc__ or ""
+        rows = re.findall(r"^``(\w+)`` +\S+ {2,}(.+)$", text, re.M)
+        tables.append({name: re.sub(r":math:`(.+)`", r"$\1$", told) for name, told in rows})
+    return tuple(tables)
+
+
+@functools.cache
+def _meanings(names: frozenset[str]) -> Mapping[str, str]:
+    """Meanings of a model's variables, from the table that knows most of them."""
+    found: dict[str, str] = {}
+    for table in sorted(_tables(), key=lambda table: -len(names & set(table))):
+        found = {name: table[name] for name in names if name in table} | found
+    return found
