@@ -17,8 +17,8 @@ struct _Place {
 };
 }
 {% endblock %}
-{% macro place(three) %}_Place(_now, _period, {{get_array_name(three[0])}}[0], {{get_array_name(three[1])}}[0], {{get_array_name(three[2])}}[0]){% endmacro %}
 {% block maincode %}
+    {% macro place(three) %}_Place(_now, _period, {{get_array_name(three[0])}}[0], {{get_array_name(three[1])}}[0], {{get_array_name(three[2])}}[0]){% endmacro %}
     {% set _fired = get_array_name(fired_variable) %}
     const int64_t _now = {{get_array_name(variables['now'])}}[0];
     const int64_t _period = {{get_array_name(variables['period'])}}[0];
