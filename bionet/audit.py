@@ -173,12 +173,12 @@ class Audit:
 
     def __str__(self) -> str:
         table = self.cells()
-        widths = [max(len(row[i]) for row in table) for i in range(len(HEADER))]
+        widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
         lines = [f"Audit of {self.n_images:,} images, {self.n_steps:,} steps"]
         for number, row in enumerate(table):
             # Text is read from the left, numbers are compared from the right.
             cells = [
-                text.ljust(width) if i in (0, len(HEADER) - 1) else text.rjust(width)
+                text.ljust(width) if i in (0, len(row) - 1) else text.rjust(width)
                 for i, (text, width) in enumerate(zip(row, widths, strict=True))
             ]
             lines.append("  " + "  ".join(cells).rstrip())
@@ -258,6 +258,10 @@ def audit(
         If images, recording and network do not fit together, or the network has no scales.
     """
     images = _check(snn, run, images, batch)
+    if "temporal" in snn.metadata:
+        from bionet.temporal_audit import temporal_audit  # it builds on this module
+
+        return temporal_audit(net, snn, run, images, batch=batch, max_samples=max_samples)
     if activations is None:
         # The conversion needs torch, which takes seconds to import.
         from bionet.conversion import activations as activations_of_torch
@@ -303,7 +307,7 @@ def _check(snn: SpikingNetwork, run: Recording, images: np.ndarray, batch: int) 
                 f" but the network's population needs {(run.n_images, *snn.shape(name))};"
                 " give the network that was simulated"
             )
-    if not snn.metadata.get("scales"):
+    if not snn.metadata.get("scales") and "temporal" not in snn.metadata:
         raise InputError(
             "the network's metadata has no 'scales', so rates and activations cannot be compared;"
             " convert it with bionet.convert, or add the scale of every population"

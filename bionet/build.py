@@ -11,6 +11,7 @@ from typing import Any
 import brian2
 import numpy as np
 from brian2 import Hz, Quantity, check_units, second
+from brian2.devices.device import RuntimeDevice, get_device
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, Equations, SingleEquation
 
 from bionet.equations.inputs import input_model
@@ -18,6 +19,7 @@ from bionet.equations.model import NeuronModel
 from bionet.inhibition import LateralInhibition
 from bionet.layout import to_channel_last, torch_index
 from bionet.network import Population, Projection, SpikingNetwork
+from bionet.pipeline import PipelinedEnd, PipelinedPresentation
 from bionet.plan import Plan, check_images, make_plan, own_times
 from bionet.presentation import Presentation, PresentationEnd, Reset
 from bionet.randomness import (
@@ -35,6 +37,7 @@ __all__ = ["Built", "assemble", "build", "input_population", "recorded"]
 Connect = Callable[[Projection, Any, Any, Mapping[str, Any]], Any]
 # State updates that add nothing where these parameters are 0.
 IDLE_RATES = {"I/dt": ("I",), "(leak + I)/dt": ("I", "leak")}
+BOUNDS = ("first_step", "last_step", "first_spike")  # of a population's activity
 SLOTS = ("integrate", "deliver", "update", "threshold", "reset", "record")
 
 
@@ -104,13 +107,14 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
     presentation = _presentation(populations, groups, driven, plan, sources)
     for population in populations:
         group = groups[population.name]
-        if _uses_step(population.model):
-            group.variables.add_reference("step", presentation)
+        if _uses_step(population.model) or population.name in guarded(plan):
+            own_step = f"step_{population.name}" if plan.period else "step"
+            group.variables.add_reference("step", presentation, own_step)
     monitors = _monitors(populations, groups, plan)
     groups.update({f"{name}_spikes": monitor for name, monitor in monitors.items()})
     for name, units in plan.potentials.items():
         groups[f"{name}_potentials"] = _state_monitor(name, units, snn, groups[name], plan)
-    end = PresentationEnd(
+    end = (PipelinedEnd if plan.period else PresentationEnd)(
         presentation,
         groups[snn.readout.potential],
         groups[snn.readout.spikes],
@@ -207,7 +211,30 @@ def _group(population: Population, plan: Plan, clock: Any, driven: bool) -> Any:
         resetter.when = f"reset_{name}"
     if plan.skip_idle and _is_idle(population, driven):
         group.state_updater.active = False
+    if name in guarded(plan):
+        _guard(group, plan)
     return group
+
+
+def guarded(plan: Plan) -> tuple[str, ...]:
+    """Populations that are left alone in the steps in which they have nothing to do.
+
+    Their potential does not leak then, so one that is looked at is not among them.
+    """
+    watched = {*plan.potentials, *plan.final_potentials}
+    return tuple(name for name in plan.active if plan.skip_idle and name not in watched)
+
+
+def _guard(group: Any, plan: Plan) -> None:
+    """Let a population's state update and threshold pass over idle steps."""
+    for bound, step in zip(BOUNDS, plan.active[group.name], strict=True):
+        group.variables.add_array(bound, size=1, dtype=np.int32, scalar=True)
+        group.variables[bound].set_value(step)
+    if isinstance(get_device(), RuntimeDevice):
+        return  # a program's templates only: the cost of other devices lies elsewhere
+    group.state_updater.template = "active_stateupdate"
+    if "spike" in group.thresholder:
+        group.thresholder["spike"].template = "active_threshold"
 
 
 def _inhibition(population: Population, group: Any, plan: Plan) -> LateralInhibition:
@@ -333,6 +360,10 @@ def _presentation(
     ]
     resets += [Reset(g, "until", 0.0) for g in groups.values() if isinstance(g, LateralInhibition)]
     streams = [groups[p.name] for p in populations if uses_rand(*_codes(p.model))]
+    if plan.period:
+        return PipelinedPresentation(
+            groups["input"], streams, resets, plan.lanes, plan.steps, plan.active, plan.period
+        )
     return Presentation(groups["input"], streams, resets, plan.lanes, plan.steps)
 
 

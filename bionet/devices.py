@@ -190,7 +190,7 @@ def run_here(
         bar.watch(lambda: int(built.presentation.variables["presented"].get_value().item()))
         before = time.perf_counter()
         built.network.run(
-            presentations * plan.steps * plan.dt * second,
+            ((presentations - 1) * (plan.period or plan.steps) + plan.steps) * plan.dt * second,
             namespace={},
             report=bar.brian_report,
             report_period=0.2 * second,
@@ -264,6 +264,21 @@ def _read_monitors(plan: Plan, built: Built) -> dict[str, dict[str, np.ndarray]]
     return monitors
 
 
+def _by_image(v: np.ndarray, plan: Plan, name: str, n: int) -> np.ndarray:
+    """Potentials (all steps, lanes, units) of a run, by image: (n, steps, units).
+
+    Of a pipelined run NaN where a population holds another image, or none.
+    """
+    first, last, _ = plan.active[name] if plan.period else (0, plan.steps - 1, 0)
+    images = []
+    for batch in range(-(-n // plan.lanes)):
+        values = np.full((plan.lanes, plan.steps, v.shape[2]), np.nan, dtype=v.dtype)
+        start = batch * (plan.period or plan.steps)
+        values[:, first : last + 1] = v[start + first : start + last + 1].swapaxes(0, 1)
+        images.append(values)
+    return np.concatenate(images)[:n]
+
+
 def _monitored(
     snn: SpikingNetwork,
     plan: Plan,
@@ -277,9 +292,12 @@ def _monitored(
         index, t = monitors[f"{name}.spikes"]["i"], monitors[f"{name}.spikes"]["t"]
         order = torch_index(snn.shape(name))
         lane, unit = np.divmod(index.astype(np.int64), order.size)
-        presentation, step = np.divmod(np.rint(t / plan.dt).astype(np.int64), steps)
+        first, last, _ = plan.active[name] if plan.period else (0, steps - 1, 0)
+        since = np.rint(t / plan.dt).astype(np.int64) - first
+        presentation, step = np.divmod(since, plan.period or steps)
+        step += first
         position = presentation * lanes + lane
-        shown = position < n
+        shown = (position < n) & (since >= 0) & (step <= last)
         table = np.stack([numbers[position[shown]], step[shown], order[unit[shown]]], axis=1)
         sorting = np.lexsort((table[:, 2], table[:, 1], table[:, 0]))
         spikes[name] = table[sorting].astype(np.int32)
@@ -287,8 +305,8 @@ def _monitored(
             amplitudes[name] = sizes[shown][sorting].astype(np.float32)
     for name, units in plan.potentials.items():
         chosen = np.arange(snn.population(name).size) if units is None else np.array(units)
-        v = monitors[f"{name}.v"]["v"].reshape(-1, steps, lanes, len(chosen))
-        potentials[name] = v.swapaxes(1, 2).reshape(-1, steps, len(chosen))[:n].copy()
+        v = monitors[f"{name}.v"]["v"].reshape(-1, lanes, len(chosen))
+        potentials[name] = _by_image(v, plan, name, n)
         recorded_units[name] = chosen
     any_recorded = bool(plan.spikes or plan.potentials)
     return {

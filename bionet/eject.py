@@ -43,7 +43,7 @@ MAX_SYNAPSES = 5_000_000
 KNOWN_FIELDS = {
     "SpikingNetwork": "populations projections input_shape readout method coding metadata",
     "Population": "name shape model parameters",
-    "Projection": "source target kernel delay sign variable",
+    "Projection": "source target kernel delay sign variable event",
     "NeuronModel": "name equations threshold reset refractory update method parameters initial"
     " events input amplitude source",
 }
@@ -170,6 +170,7 @@ def script(
             "potential": request.variables[snn.readout.potential],
             "potential_name": snn.readout.potential,
             "spikes_name": snn.readout.spikes,
+            "default": snn.readout.default,
         },
     )
     return text, arrays
@@ -191,6 +192,7 @@ def summary(snn: SpikingNetwork, plan: Plan) -> str:
     sizes = ", ".join(f"{name} {'x'.join(map(str, snn.shape(name)))}" for name in snn.names)
     coding = {
         "analog": "pixels drive the first layer as constant currents",
+        "reverse": "each pixel spikes once, the later the larger it is",
         "uniform": f"pixels fire periodically, a pixel of value 1 at {plan.max_rate:g} Hz",
         "poisson": f"pixels are Poisson trains, a pixel of value 1 at {plan.max_rate:g} Hz",
     }.get(plan.coding, f"input coding {plan.coding}")
@@ -218,7 +220,7 @@ def variable_names(snn: SpikingNetwork) -> dict[str, str]:
         "j",
         "w",
     }
-    taken |= {"IMAGE_SHAPE", "classes"}
+    taken |= {"IMAGE_SHAPE", "classes", "last", "ranked"}
     return {
         name: f"{name}_units" if name in taken or keyword.iskeyword(name) else name
         for name in snn.names
@@ -238,12 +240,6 @@ def _check(snn: SpikingNetwork, plan: Plan, populations: tuple[Population, ...])
         _check_fields(described)
     for population in populations:
         model, name = population.model, population.name
-        events = set(model.events) - ({"onset"} if name == "input" else set())
-        if events:
-            raise InputError(
-                f"eject: population {name!r} has the event {sorted(events)[0]!r}; a script knows"
-                " spikes only; use bionet.build"
-            )
         if model.brian().is_stochastic or "randn(" in str(model.to_dict()):
             raise InputError(
                 f"eject: population {name!r} draws noise, which would differ from BioNet's in"
@@ -280,7 +276,8 @@ def _check_projection(
         raise InputError(
             f"eject: projection {projection.name} delays an analog input; use a spiking coding"
         )
-    varies = source.model.amplitude is not None and source.name != "input"
+    spikes = source.name != "input" and projection.event == "spike"
+    varies = source.model.amplitude is not None and spikes
     if varies and projection.delay > runs_back(snn, projection):
         raise InputError(
             f"eject: projection {projection.name} delays spikes whose amplitude varies; Brian2's"

@@ -21,7 +21,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bionet import __version__, figures
-from bionet.audit import HEADER, Audit
+from bionet.audit import Audit
 from bionet.browser_data import browser_data
 from bionet.errors import InputError
 from bionet.figures.accuracy_latency import latency_step
@@ -128,7 +128,7 @@ def page(material: Material) -> str:
             audit=None
             if audit is None
             else {
-                "header": HEADER,
+                "header": audit.cells()[0],
                 "rows": [(row.population == audit.first_bad, cells) for row, cells in
                          zip(audit.rows, audit.cells()[1:], strict=True)],
                 "verdict": audit.verdict(),

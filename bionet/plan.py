@@ -14,6 +14,7 @@ from brian2 import Hz, Quantity, ms, second
 from bionet.equations.inputs import CODINGS, FOREVER
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
+from bionet.schedule import activities, check_pipeline, period
 from bionet.temporal import check_temporal, step_variables
 
 __all__ = [
@@ -64,6 +65,12 @@ class Plan:
         are kept at its end.
     skip_idle : bool
         Leave out state updates that add nothing (no drive, no leak).
+    active : mapping of str to (int, int, int)
+        Populations and the first and last step of an image in which they can change, and the
+        first in which they can spike, where a temporal code lays them down.
+    period : int
+        Steps from one image to the next where they follow one another through the layers
+        (pipelined), or 0.
     """
 
     steps: int
@@ -83,6 +90,8 @@ class Plan:
     final_values: tuple[tuple[str, str], ...] = ()
     final_steps: tuple[str, ...] = ()
     skip_idle: bool = True
+    active: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    period: int = 0
 
 
 def check_images(snn: SpikingNetwork, images: np.ndarray, coding: str) -> np.ndarray:
@@ -132,6 +141,7 @@ def make_plan(
     dtype: str | None,
     record: Mapping[str, Any] | None,
     final_potentials: tuple[str, ...],
+    pipelined: bool | None = False,
 ) -> Plan:
     """Check the arguments of a simulation and gather them in a Plan."""
     steps = _steps(duration, dt)
@@ -149,6 +159,11 @@ def make_plan(
     rate, gain = _rate_and_gain(coding, max_rate, dt)
     gain = own.get("gain", gain) if coding != "analog" else gain
     spikes, potentials = _record_request(snn, record or {})
+    active = activities(snn, steps)
+    if pipelined is None:
+        pipelined = bool(own.get("pipelined", False))
+    if pipelined:
+        check_pipeline(snn, active, bool(final_potentials))
     if "input" in spikes and coding == "analog":
         raise InputError("record['input']: an analog input emits no spikes; leave it out")
     return Plan(
@@ -167,6 +182,8 @@ def make_plan(
         final_potentials=final_potentials,
         final_values=tuple((p.name, name) for p in snn.populations for name in p.model.final),
         final_steps=step_variables(snn, coding),
+        active={name: (a.first, a.last, a.emits) for name, a in active.items()},
+        period=period(active) if pipelined else 0,
     )
 
 

@@ -85,6 +85,7 @@ class Presentation(Group, CodeRunner):
     """
 
     codeobj_class = None
+    template_name = "presentation_start"
 
     def __init__(
         self,
@@ -111,7 +112,7 @@ class Presentation(Group, CodeRunner):
         CodeRunner.__init__(
             self,
             self,
-            "presentation_start",
+            self.template_name,
             name=None,
             clock=images.clock,
             when=when,
@@ -219,6 +220,7 @@ class PresentationEnd(Group, CodeRunner):
     """
 
     codeobj_class = None
+    template_name = "presentation_end"
 
     def __init__(
         self,
@@ -253,7 +255,7 @@ class PresentationEnd(Group, CodeRunner):
         CodeRunner.__init__(
             self,
             self,
-            "presentation_end",
+            self.template_name,
             name=None,
             clock=presentation.clock,
             when=when,

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from bionet.build import input_population, synapse_names
+from bionet.build import BOUNDS, guarded, input_population, synapse_names
 from bionet.cache import cache_folder
 from bionet.errors import BioNetError
 from bionet.layout import pack, to_channel_last
@@ -177,6 +177,7 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
     # Numbers that a running program takes as values:
     for name in ("steps", "max_rate", "gain", "stop", "leak", "processes"):
         del simulation[name]
+    simulation["active"], simulation["period"] = sorted(plan.active), bool(plan.period)
     return {
         "populations": populations,
         "projections": projections,
@@ -310,6 +311,14 @@ def program_values(snn: SpikingNetwork, plan: Plan, n_images: int) -> dict[str, 
         "presentation.steps": np.array(plan.steps),
         "presentation.n_images": np.array(n_images),
     }
+    if plan.period:
+        values["presentation.period"] = np.array(plan.period)
+        for name, (first, last, _) in plan.active.items():
+            values[f"presentation.first_{name}"] = np.array(first)
+            values[f"presentation.last_{name}"] = np.array(last)
+    for name in guarded(plan):
+        for bound, step in zip(BOUNDS, plan.active[name], strict=True):
+            values[f"{name}.{bound}"] = np.array(step)
     analog = plan.coding == "analog"
     driven = {q.target for q in snn.projections if q.source == "input" and analog}
     for population in (input_population(snn, plan), *snn.populations):

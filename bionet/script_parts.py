@@ -129,6 +129,9 @@ def _arguments(population: Population, dtype: str) -> list[str]:
     if model.threshold is not None:
         arguments.append(f"threshold={replace_rand(model.threshold)!r}")
         arguments.append(f"reset={replace_rand(model.reset, 10) or ''!r}")
+    if model.events and population.name != "input":
+        events = ", ".join(f"{e!r}: {replace_rand(c, 30)!r}" for e, c in model.events.items())
+        arguments.append(f"events={{{events}}}")
     if model.refractory is not None:
         arguments.append(f"refractory={model.refractory!r}")
     arguments.append(f'method="{model.method}"')
@@ -209,7 +212,8 @@ def describe_synapses(
     models = {p.name: p.model for p in request.populations}
     source, target = models[projection.source], models[projection.target]
     analog = projection.source == "input" and request.plan.coding == "analog"
-    graded = source.amplitude is not None
+    event = "spike" if "onset" in source.events else projection.event
+    graded = source.amplitude is not None and event == "spike"
     i, j, w = synapse_arrays(
         projection.kernel,
         snn.shape(projection.source),
@@ -233,6 +237,7 @@ def describe_synapses(
         "effect": _signed("w * pixels[i]", projection.sign, "np.", "np.inf"),
         "on_pre": f"{projection.variable or target.input}_post += "
         + (_signed(f"w*{source.amplitude}_pre", projection.sign) if graded else "w"),
+        "event": event,
         "delay": delay,
         "order": order,
     }
@@ -246,7 +251,9 @@ def _signed(effect: str, sign: int, module: str = "", infinity: str = "inf") -> 
 
 def _comment(projection: Projection, n_synapses: int, analog: bool, delay: int) -> list[str]:
     text = f"{projection.source} -> {projection.target}: {_kernel(projection.kernel)}"
-    lines = [f"{text}, {n_synapses:,} synapses"]
+    lines = [f"{text}, {n_synapses:,} synapse{'' if n_synapses == 1 else 's'}"]
+    if projection.event != "spike":
+        lines.append(f"They pass on the event {projection.event!r}, not spikes.")
     if projection.sign:
         kept = "raises" if projection.sign > 0 else "lowers"
         lines.append(f"They pass only what {kept} the potential of their target.")

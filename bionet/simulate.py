@@ -45,6 +45,7 @@ def simulate(
     record_images: Sequence[int] | None = None,
     final_potentials: bool = False,
     readout: str | None = None,
+    pipelined: bool | None = None,
     progress: bool = False,
 ) -> Recording:
     """Present every image for a time and record what the network does.
@@ -87,6 +88,11 @@ def simulate(
         Keep the potential of every unit at the end of its presentation (for the audit).
     readout : {"MP", "MS", "FS", "LS"}, optional
         Default readout of the recording; the network's own by default.
+    pipelined : bool, optional
+        Let the next image enter a layer as soon as this one has left it (method ``tdsnn`` with
+        static windows): the same spikes, counted from the onset of their image, at a higher rate.
+        Recorded potentials are NaN where a layer holds another image. By default what the
+        conversion chose.
     progress : bool
         Show progress with rate and time left.
 
@@ -122,6 +128,7 @@ def simulate(
         final_potentials=tuple(
             p.name for p in snn.populations if final_potentials and "v" in p.model.dimensions
         ),
+        pipelined=pipelined,
     )
     plan = fit_to_images(plan, len(pixels), device, processes)
     recorded = recorded_images(record_images, len(pixels)) if record else np.zeros(0, np.int64)
@@ -189,7 +196,11 @@ def _parameters(
         for p in snn.populations
         if "theta" in p.parameters
     }
-    return {
+    schedule = {
+        "period": plan.period or plan.steps,
+        "active": {name: [first, last] for name, (first, last, _) in plan.active.items()},
+    }
+    return ({"pipelined": bool(plan.period), "schedule": schedule} if plan.active else {}) | {
         "network": snn.hash(),
         "method": snn.method,
         "coding": plan.coding,

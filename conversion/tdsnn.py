@@ -75,6 +75,7 @@ def convert_tdsnn(
     max_pooling: Literal["last-spike", "ticking"] = "last-spike",
     readout: Literal["MP", "LS"] = "MP",
     dtype: Literal["float32", "float64"] = "float64",
+    pipelined: bool = False,
 ) -> SpikingNetwork:
     """Convert a network of ReLU layers to a TDSNN.
 
@@ -106,6 +107,9 @@ def convert_tdsnn(
         Potential at the end of the output layer's window, or latest spike (one window longer).
     dtype : {"float32", "float64"}
         Precision that the thresholds are for. In float32 a spike may be a step off.
+    pipelined : bool
+        Let simulations present the next image to a layer as soon as this one has left it, unless
+        they say otherwise. Static windows only.
 
     Returns
     -------
@@ -132,6 +136,11 @@ def convert_tdsnn(
         readout=readout,
         dtype=dtype,
     )
+    if pipelined and window == "dynamic":
+        raise InputError(
+            "pipelined needs window='static': with window='dynamic' the layers do not know"
+            " beforehand when the next image may enter"
+        )
     traced = trace(net, input_shape)
     records = temporal_records(traced.records)
     if calibration is None:
@@ -147,7 +156,7 @@ def convert_tdsnn(
     builder = Builder(records, traced.input_shape, leak, steps, mode, window, dtype, rounding)
     for record in records:
         builder.add(record, largest, margin)
-    return builder.network(dt, readout, largest, margin)
+    return builder.network(dt, readout, largest, margin, pipelined)
 
 
 def temporal_records(records: Records) -> Records:

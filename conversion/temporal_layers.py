@@ -145,7 +145,12 @@ class Builder:
             self.populations[position] = Population(clock.name, (1,), clock.model, parameters)
 
     def network(
-        self, dt: Quantity, readout: str, largest: dict[str, float], margin: float
+        self,
+        dt: Quantity,
+        readout: str,
+        largest: dict[str, float],
+        margin: float,
+        pipelined: bool = False,
     ) -> SpikingNetwork:
         """The whole network."""
         last = self.records[-1]
@@ -173,6 +178,7 @@ class Builder:
                 "leak_ms": float(self.leak / ms),
                 "dtype": self.dtype,
                 "gain": 1.0 + self.tolerance if self.rounding == "nearest" else 1.0,
+                **({"pipelined": True} if pipelined else {}),
             },
             "temporal": {
                 "leak": self.steps,

@@ -191,10 +191,6 @@ def noisy():
     )  # fmt: skip
 
 
-def eventful():
-    return replace(integrate_and_fire(), events={"tick": "v > 0.5"})
-
-
 def graded():
     model = integrate_and_fire()
     return replace(
@@ -213,7 +209,6 @@ class Sparse(Kernel):
     ("model", "kernel", "fields", "message"),
     [
         (noisy, Dense(np.eye(3)), {}, "'cells' draws noise"),
-        (eventful, Dense(np.eye(3)), {}, "'cells' has the event 'tick'"),
         (graded, Dense(np.eye(3)), {"delay": 2}, "delays spikes whose amplitude varies"),
         (integrate_and_fire, Sparse(), {}, "has the kernel 'sparse'"),
     ],

@@ -60,7 +60,8 @@ def audit(
     source = source_network(network, weights)
     chosen = load_images(data, split, data_dir).first(images, "--images")
     chosen.check_classes(spiking.population(spiking.readout.potential).size)
-    run = simulate_network(spiking, chosen.images, final_potentials=True, **settings)
+    rates = "temporal" not in spiking.metadata  # spike steps need no potentials
+    run = simulate_network(spiking, chosen.images, final_potentials=rates, **settings)
     result = audit_network(source.net, spiking, run, chosen.images)
     found = describe(
         "audit",

@@ -94,6 +94,7 @@ def load_audit(folder: Path) -> Audit:
     """
     from bionet.audit import Audit, LayerAudit
     from bionet.files import read_tensors
+    from bionet.temporal_audit import TemporalAudit, TemporalRow
 
     if not (folder / AUDIT).is_file():
         raise InputError(
@@ -106,9 +107,10 @@ def load_audit(folder: Path) -> Audit:
         for row in rows:
             if row["correlation"] is None:
                 row["correlation"] = float("nan")
-        layers = tuple(LayerAudit(**row) for row in rows)
+        timed = plain.get("code") == "time"
+        layers = tuple((TemporalRow if timed else LayerAudit)(**row) for row in rows)
         # The file has the arrays in alphabetical order; figures show them in the network's.
         pairs = {row.population: samples[row.population] for row in layers}
-        return Audit(layers, plain["n_images"], plain["n_steps"], pairs)
+        return (TemporalAudit if timed else Audit)(layers, plain["n_images"], plain["n_steps"], pairs)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / AUDIT} is damaged ({error}); audit again") from error

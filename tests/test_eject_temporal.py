@@ -1,0 +1,95 @@
+"""The ejected script of a temporal code: ticking neurons and windows in plain Brian2."""
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from brian2 import ms
+from torch import nn
+
+import bionet
+
+# The scripts in one process, in which importing bionet fails.
+RUNNER = """
+import runpy, sys
+sys.modules["bionet"] = None
+for script, image, spikes in zip(*[iter(sys.argv[1:])] * 3):
+    sys.argv = [script, "--image", image, "--spikes", spikes]
+    runpy.run_path(script, run_name="__main__")
+"""
+OPTIONS = {
+    "static": {},
+    "dynamic": {"window": "dynamic", "mode": "finetune"},
+    "latest": {"readout": "LS", "rounding": "nearest"},
+}
+
+
+@pytest.fixture(scope="module")
+def net():
+    torch.manual_seed(8)
+    made = nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(18, 6), nn.ReLU(), nn.Linear(6, 3),
+    ).double()  # fmt: skip
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.mul_(2.5)
+        made[-1].bias.add_(1.5)
+    return made
+
+
+@pytest.fixture(scope="module")
+def ejected(net, tmp_path_factory):
+    """Networks, images, folder of scripts and spikes, and what the scripts printed."""
+    folder = tmp_path_factory.mktemp("eject")
+    images = np.random.default_rng(4).uniform(size=(2, 2, 6, 5))
+    networks, arguments = {}, []
+    for name, options in OPTIONS.items():
+        snn = bionet.convert(net, "tdsnn", images, leak=6 * ms, **options)
+        script, _ = bionet.eject(snn, folder / f"{name}.py", images)
+        networks[name] = snn
+        arguments += [str(script), "1", str(folder / f"{name}_spikes.npz")]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER, *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return networks, images, folder, done.stdout
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_spike_is_that_of_bionet(ejected, name):
+    networks, images, folder, output = ejected
+    snn = networks[name]
+    fires = ["input", *(p.name for p in snn.populations if p.model.threshold is not None)]
+    run = bionet.simulate(snn, images, device="numpy", record=dict.fromkeys(fires, "spikes"))
+    with np.load(folder / f"{name}_spikes.npz", allow_pickle=False) as found:
+        assert set(found) == set(fires)
+        for population in fires:
+            spikes = run.spikes(population, image=1)
+            expected = np.stack([spikes.step, spikes.unit], axis=1)
+            np.testing.assert_array_equal(found[population], expected, err_msg=population)
+            hidden = population in ("conv0", "maxpool2", "linear4")
+            assert not hidden or len(expected) == run.counts[population][1].size
+        assert len(found["conv0_tick"]) > 5
+    parts = re.split(r"(?m)^input: ", output)[1:]
+    answer = parts[list(OPTIONS).index(name)]
+    if name == "latest":
+        assert f"latest spike (LS): class {run.predictions()[1]}" in answer
+    else:
+        assert f"largest potential (MP): class {run.predictions()[1]}" in answer
+
+
+def test_the_script_shows_ticks_windows_and_the_release(ejected):
+    text = (ejected[2] / "static.py").read_text()
+    assert "events={" in text
+    assert 'on_event="release"' in text
+    assert "w*w_tick_pre" in text
+    assert "inhibition_post += w" in text
+    assert "each pixel spikes once, the later the larger" in text
+    compile(text, "static.py", "exec")
