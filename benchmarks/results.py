@@ -33,7 +33,7 @@ def main() -> None:
     sections = sections_of(old)
     for folder in folders:
         for result in sorted(folder.glob("*/result.md")):
-            sections.update(sections_of(with_figure(result)))
+            sections.update(sections_of(with_figures(result)))
     text = "\n\n".join(sections[title] for title in sorted(sections))
     PAGE.write_text(f"{head}{START}\n\n{text}\n\n{END}{tail}")
     print(f"{len(sections)} results in {PAGE.relative_to(ROOT)}")
@@ -45,14 +45,14 @@ def sections_of(text: str) -> dict[str, str]:
     return {part.splitlines()[0]: f"## {part.strip()}" for part in parts}
 
 
-def with_figure(result: Path) -> str:
-    """A result's table, with its figure copied to the gallery where it has one."""
-    text, figure = result.read_text().rstrip(), result.parent / "figure.png"
-    if not figure.is_file():
-        return text
-    name = f"{result.parent.name}.png"
-    shutil.copyfile(figure, GALLERY / name)
-    return f"{text}\n\n![{result.parent.name}](../figures/gallery/{name})"
+def with_figures(result: Path) -> str:
+    """A result's table, with its figures copied to the gallery."""
+    text = result.read_text().rstrip()
+    for figure in sorted(result.parent.glob("*.png")):
+        name = f"{result.parent.name}-{figure.name}"
+        shutil.copyfile(figure, GALLERY / name)
+        text += f"\n\n![{result.parent.name}: {figure.stem}](../figures/gallery/{name})"
+    return text
 
 
 if __name__ == "__main__":
