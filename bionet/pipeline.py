@@ -121,6 +121,7 @@ class PipelinedPresentation(Presentation):
     def _load(self, name: str, batch: int) -> None:
         """Pixels and random streams of a population's next images."""
         part = slice(batch * self.lanes, (batch + 1) * self.lanes)
+        loaded: list[tuple[Any, str, np.ndarray]]
         loaded = [(group, "stream", self.image_streams[part][:, None]) for group in self.streams]
         loaded.append((self.images, "x", self.pixels[part]))
         for group, variable, shown in loaded:

@@ -172,9 +172,9 @@ def temporal_audit(
         for found in _layers(net, snn, run, records, images[part], part):
             parts.setdefault(found.name, []).append(found)
     rows, samples = [], {}
-    for name, found in parts.items():
-        whole = Checked(name, *(np.concatenate(arrays) for arrays in zip(*(f[1:] for f in found),
-                                                                         strict=True)))  # fmt: skip
+    for name, batches in parts.items():
+        columns = zip(*(checked[1:] for checked in batches), strict=True)
+        whole = Checked(name, *(np.concatenate(column) for column in columns))
         rows.append(_row(snn, whole))
         samples[name] = _samples(whole, max_samples)
     return TemporalAudit(tuple(rows), run.n_images, run.n_steps, samples)

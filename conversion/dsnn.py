@@ -179,9 +179,9 @@ def convert_dsnn(
                 f"sigma must be a number, a mapping, or 'window' with calibration images; got"
                 f" {sigma!r}{'' if sigma != 'window' else ' without images'}"
             )
-        images = as_images(calibration, traced.input_shape).numpy()
+        pixels = as_images(calibration, traced.input_shape).numpy()
         largest = {record.name: largest_input(record) for record in records}
-        return network(window_sigmas(bare, images, largest, per_step, fill))
+        return network(window_sigmas(bare, pixels, largest, per_step, fill))
     if sigma is not None:
         return network(_each_sigma(sigma, records))
     if calibration is None:
