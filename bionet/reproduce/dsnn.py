@@ -115,7 +115,7 @@ def each_network(
         images, labels = settings.test(data, settings.number(full, quick))
         net = settings.network(network, data)
         rows.append(accuracy(f"{network}, ANN", count(net, images, labels), len(labels)))
-        snn = converted(net, network, settings)
+        snn = converted(net, network, settings, factors=())  # the best common sigma
         more, said = simulations(network, snn, images, labels, settings)
         rows += more
         notes += said
