@@ -372,7 +372,7 @@ ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
                 (3, 32, 32),
                 ("cifar10",),
             ),
-            ZooEntry("rueckauer", architectures.rueckauer, (3, 32, 32), ()),
+            ZooEntry("rueckauer", architectures.rueckauer, (3, 32, 32), ("cifar10",)),
             *(
                 ZooEntry(name, maker(name), (channels, height, height), SHIPPED.get(name, ()))
                 for name, (_, (channels, height), _) in TOPOLOGIES.items()
