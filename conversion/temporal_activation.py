@@ -95,9 +95,9 @@ class TemporalSynapses(nn.Module):
 
 
 def add_bias_neurons(net: nn.Module, leak: float) -> None:
-    """Give every layer of a ReLU network the bias from which training with the code can start.
+    r"""Give every layer of a ReLU network the bias from which training with the code can start.
 
-    G(x) is about x + 1. A bias of :math:`(b - \\sum_j w_j)/G(1)` cancels the 1 (inside a padded
+    G(x) is about x + 1. A bias of :math:`(b - \sum_j w_j)/G(1)` cancels the 1 (inside a padded
     image), and the network with the code begins as the ReLU network, up to rounding. Without it
     every unit has an offset that only its weights could take back: LeNet-5 for ``digits``, which
     has no biases, then starts at chance. The layers' biases are changed, or added.

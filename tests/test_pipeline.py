@@ -55,9 +55,7 @@ def simulated(net, images):
     def run(readout="MP", pipelined=False, lanes=5, device="numpy", record=RECORD):
         key = readout, pipelined, lanes, device, record is RECORD
         if readout not in networks:
-            networks[readout] = bionet.convert(
-                net, "tdsnn", images, leak=6 * ms, readout=readout
-            )
+            networks[readout] = bionet.convert(net, "tdsnn", images, leak=6 * ms, readout=readout)
         if key not in made:
             made[key] = bionet.simulate(
                 networks[readout], images, pipelined=pipelined, lanes=lanes, device=device,
@@ -77,9 +75,7 @@ def assert_same_spikes(run, reference):
     np.testing.assert_array_equal(run.predictions(), reference.predictions())
 
 
-@pytest.mark.parametrize(
-    ("readout", "lanes"), [("MP", 1), ("MP", 5), ("LS", 2), ("LS", 3)]
-)
+@pytest.mark.parametrize(("readout", "lanes"), [("MP", 1), ("MP", 5), ("LS", 2), ("LS", 3)])
 def test_pipelined_equals_sequential(simulated, readout, lanes):
     _, reference = simulated(readout)
     _, run = simulated(readout, True, lanes)

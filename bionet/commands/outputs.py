@@ -111,6 +111,8 @@ def load_audit(folder: Path) -> Audit:
         layers = tuple((TemporalRow if timed else LayerAudit)(**row) for row in rows)
         # The file has the arrays in alphabetical order; figures show them in the network's.
         pairs = {row.population: samples[row.population] for row in layers}
-        return (TemporalAudit if timed else Audit)(layers, plain["n_images"], plain["n_steps"], pairs)
+        return (TemporalAudit if timed else Audit)(
+            layers, plain["n_images"], plain["n_steps"], pairs
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / AUDIT} is damaged ({error}); audit again") from error
