@@ -15,7 +15,8 @@ precision epsilon is uncertain by
 
 four times the size of a random walk: a unit that is one step off, with
 :math:`L \ln((A+1)/(1+\eta))` within :math:`L\,\delta A/(A + 1)` of a whole number, is an exception
-*within rounding*; any other is *wrong*, and its layer bad. The readout must hold A to within :math:`\delta A`.
+*within rounding*; any other is *wrong*, and its layer bad. The readout must hold A to within
+:math:`\delta A`.
 
 Beside that stand the decoded values :math:`e^{T/L} - 1` and the network's activations: their
 correlation and difference are what rounding to steps costs.
