@@ -14,9 +14,9 @@ precision epsilon is uncertain by
 .. math:: \delta A = 4 \sqrt n\, \epsilon \Big(\sum_j |w_j| e^{t_j/L} + |c|\Big)
 
 four times the size of a random walk: a unit that is one step off, with
-:math:`L \ln((A+1)/(1+\eta))` within :math:`L\,\delta A/(A + 1)` of a whole number, is an
-exception *within rounding*; any other is *wrong*, and its layer bad. The readout must hold A to
-within :math:`\delta A`.
+:math:`L \ln((A+1)/(1+\eta))` within :math:`L\,\delta A/(A + 1)` of a whole number, is an exception
+*within rounding*; any other is *wrong*, and its layer bad. The readout must hold A to within
+:math:`\delta A`.
 
 Beside that stand the decoded values :math:`e^{T/L} - 1` and the network's activations: their
 correlation and difference are what rounding to steps costs.
@@ -277,7 +277,10 @@ def _layers(
         if last:  # what comes after the presentation, or after the last tick, is not seen
             room = _room(snn, run, name, part).reshape(-1, *[1] * (expected.ndim - 1))
             steps, all_steps = (np.where(s > room, -1, s) for s in (steps, all_steps))
-            decoded, ideal[name] = (np.where(steps < 0, 0, a) for a in (decoded, ideal[name]))
+            decoded, ideal[name] = (
+                np.where(steps < 0, 0, decoded),
+                np.where(steps < 0, 0, ideal[name]),
+            )
         yield Checked(name, measured[name], steps, all_steps, near, decoded, ideal[name])
         if last:
             scores = output_values(_images(run, part), snn).reshape(total.shape)

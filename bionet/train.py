@@ -24,7 +24,7 @@ from torch import nn
 
 from bionet import datasets, zoo
 from bionet.checkpoint import save_weights, versions
-from bionet.conversion.temporal_activation import temporal_network
+from bionet.conversion.temporal_activation import add_bias_neurons, temporal_network
 from bionet.epochs import Epoch, Job, run_epochs
 from bionet.errors import InputError
 from bionet.evaluation import Arrays, as_tensors, check_network, device_of, evaluate, find_device
@@ -236,6 +236,8 @@ def train_zoo(
         net = make() if leak is None or start else zoo.load(network, data).train()
         if start is not None:
             zoo.start_from(net, start)
+        if leak is not None:
+            add_bias_neurons(net, leak)
         result = train(
             net if leak is None else temporal_network(net, leak),
             data_train,

@@ -144,6 +144,7 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
         Any network; it is changed only if the whole file fits.
     path : path
         The file. Every tensor of the network must be there, under its name and with its shape.
+        Biases for layers without any, as training with the temporal code adds them, are added.
 
     Raises
     ------
@@ -152,6 +153,14 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
     """
     tensors, _ = read_weights(path)
     expected = net.state_dict()
+    added = {
+        f"{name}.bias": layer
+        for name, layer in net.named_modules()
+        if isinstance(layer, (nn.Conv2d, nn.Linear)) and f"{name}.bias" in tensors
+        and layer.bias is None
+    }  # fmt: skip
+    expected |= {name: layer.weight[(slice(None), *[0] * (layer.weight.ndim - 1))]
+                 for name, layer in added.items()}  # fmt: skip
     missing = [name for name in expected if name not in tensors]
     extra = [name for name in tensors if name not in expected]
     if missing or extra:
@@ -167,6 +176,8 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
             )
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise InputError(f"{path}: '{name}' holds NaN or infinity; train the network again")
+    for name, layer in added.items():
+        layer.bias = nn.Parameter(tensors[name].clone())
     net.load_state_dict(tensors)
 
 

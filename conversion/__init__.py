@@ -26,7 +26,11 @@ from bionet.conversion.scales import activation_scales, normalise_weights
 from bionet.conversion.softmax import with_softmax
 from bionet.conversion.steps import fold_batchnorm, population_records
 from bionet.conversion.tdsnn import convert_tdsnn
-from bionet.conversion.temporal_activation import TemporalActivation, temporal_network
+from bionet.conversion.temporal_activation import (
+    TemporalActivation,
+    add_bias_neurons,
+    temporal_network,
+)
 from bionet.conversion.termapping import convert_termapping
 from bionet.conversion.threshold_search import convert_threshold_search
 from bionet.conversion.trace import Trace, trace
@@ -51,6 +55,7 @@ __all__ = [
     "options",
     "population_records",
     "temporal_network",
+    "add_bias_neurons",
     "to_average_pooling",
     "trace",
     "winner_take_all",

@@ -9,7 +9,8 @@ With x the values of a layer's inputs and G(x) what their spikes stand for in th
 
 with T = 0, G = 1 for x <= 0. The bias neuron contributes c: :math:`b - \sum_j w_j` (``compensate``:
 the offset of G(x), which is about x + 1, is cancelled, at a padded border over the inputs that are
-there) or :math:`b\,G(1)` (``finetune``: the network was trained with G).
+there) or :math:`b\,G(1)` (``finetune``: the network was trained with G; an average pooling, which
+has nothing to train, is compensated there too).
 
 Weights often cancel exactly, and a value that comes from one input alone lies on the code's grid:
 there a ceiling would depend on the last bit of a sum. So in the layers
@@ -119,7 +120,7 @@ def bias_contribution(
     """c: what the bias neuron adds to A of each unit, float64 array of the record's shape."""
     bias = getattr(record, "bias", np.zeros(1)).astype(np.float64)
     bias = bias.reshape(-1, *[1] * (len(record.shape) - 1))
-    if mode == "finetune":
+    if mode == "finetune" and not isinstance(record, AveragePool):
         return np.broadcast_to(bias * math.exp(math.ceil(leak * math.log(2)) / leak), record.shape)
     offset = linear(record, torch.ones((1, *source_shape), dtype=torch.float64))[0].numpy()
     return np.asarray(bias - offset)

@@ -25,9 +25,10 @@ from torch import fx, nn
 
 from bionet.errors import InputError
 
-__all__ = ["TemporalActivation", "temporal_network"]
+__all__ = ["TemporalActivation", "add_bias_neurons", "temporal_network"]
 
-SYNAPSES = (nn.Conv2d, nn.Linear, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+POOLINGS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+SYNAPSES = (nn.Conv2d, nn.Linear, *POOLINGS)
 OTHERS = (nn.ReLU, nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Dropout, nn.Identity)
 
 
@@ -82,13 +83,39 @@ class TemporalSynapses(nn.Module):
         self.one = math.exp(math.ceil(leak * math.log(2)) / leak)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """W G(x) + b G(1)."""
+        """W G(x) + b G(1), or of a pooling W (G(x) - 1)."""
         total = self.layer(self.code(x))
+        if isinstance(self.layer, POOLINGS):  # a bias neuron with nothing to train
+            return torch.as_tensor(total - self.layer(torch.ones_like(x[:1])))
         bias = getattr(self.layer, "bias", None)
         if bias is None:
             return torch.as_tensor(total)
         shape = (-1, 1, 1) if isinstance(self.layer, nn.Conv2d) else (-1,)
         return torch.as_tensor(total + (self.one - 1) * bias.reshape(shape))
+
+
+def add_bias_neurons(net: nn.Module, leak: float) -> None:
+    r"""Give every layer of a ReLU network the bias from which training with the code can start.
+
+    G(x) is about x + 1. A bias of :math:`(b - \sum_j w_j)/G(1)` cancels the 1 (inside a padded
+    image), and the network with the code begins as the ReLU network, up to rounding. Without it
+    every unit has an offset that only its weights could take back: LeNet-5 for ``digits``, which
+    has no biases, then starts at chance. The layers' biases are changed, or added.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Is changed.
+    leak : float
+        L in steps.
+    """
+    one = TemporalSynapses(nn.Identity(), leak).one
+    for layer in net.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            with torch.no_grad():
+                offset = layer.weight.flatten(1).sum(dim=1)
+                bias = 0.0 if layer.bias is None else layer.bias
+                layer.bias = nn.Parameter((bias - offset) / one)
 
 
 def temporal_network(net: nn.Module, leak: float) -> nn.Module:

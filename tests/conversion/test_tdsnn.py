@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import bionet
-from bionet.conversion import TemporalActivation, temporal_network
+from bionet.checkpoint import save_weights
+from bionet.conversion import TemporalActivation, add_bias_neurons, temporal_network
 from bionet.early_exit import early_exit
 from bionet.temporal import decoded, output_values
 
@@ -425,3 +426,35 @@ def test_devices_agree_to_the_last_bit(small, images, assert_same, device, windo
         np.testing.assert_array_equal(run.spike_steps[name], steps)
     for name, steps in reference.releases.items():
         np.testing.assert_array_equal(run.releases[name], steps)
+
+
+def test_training_with_the_code_starts_from_the_relu_network():
+    torch.manual_seed(4)
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, 3, bias=False), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(4, 5, 2), nn.ReLU(),
+        nn.Flatten(), nn.Linear(20, 3, bias=False),
+    ).double()  # fmt: skip
+    images = torch.rand(6, 2, 9, 8, dtype=torch.float64)
+    with torch.no_grad():
+        scores = net(images)
+        offset = (temporal_network(net, 200)(images) - scores).abs().max()
+        add_bias_neurons(net, 200)
+        assert net[0].bias.shape == (4,)
+        error = (temporal_network(net, 200)(images) - scores).abs().max()
+    # What is left is the rounding to steps of 1/200.
+
+    assert error < 0.05 < offset
+    snn = bionet.convert(net, "tdsnn", images.numpy(), leak=20 * ms, mode="finetune")
+    run = bionet.simulate(snn, images[:2].numpy(), device="numpy")
+    with torch.no_grad():
+        expected = temporal_network(net, 20)(images[:2]).numpy()
+    np.testing.assert_allclose(output_values(run, snn), expected, rtol=0, atol=1e-12)
+
+
+def test_added_biases_are_loaded_with_the_weights(tmp_path):
+    net = bionet.zoo.load("lenet5", "digits")
+    add_bias_neurons(net, 5)
+    save_weights(net, tmp_path / "tuned.safetensors", {})
+    again = bionet.zoo.load("lenet5", tmp_path / "tuned.safetensors")
+    torch.testing.assert_close(again.fc1.bias, net.fc1.bias, rtol=0, atol=0)
+    assert again.fc1.bias.requires_grad
