@@ -92,7 +92,7 @@ def _errors(
     ax.set_xlabel(label)
     n_images = next(iter(runs.values())).n_images
     ax.set_ylabel(f"inference error (%), {n_images:,} images")
-    ax.legend(loc="upper right")
+    ax.legend(loc="best")
     return ax
 
 
@@ -159,11 +159,14 @@ def early_decision(
                             rotation=90, ha="center", va="bottom", xytext=(0, 2),
                             textcoords="offset points")  # fmt: skip
     _logarithmic(ax.yaxis)
-    ax.margins(y=0.15)
+    drawn = [bar.get_height() for bar in ax.patches if not np.isnan(bar.get_height())]
+    if drawn:  # a logarithmic axis has no 0; its begin leaves the shortest bar a length
+        ax.set_ylim(min(drawn) / 3, 2 * max(drawn))
     ax.set_xticks(np.arange(len(losses)), losses)
+    ax.set_xlim(-0.5, len(losses) - 0.5)
     ax.set_xlabel("allowed loss of accuracy")
     ax.set_ylabel("steps" if cost == "steps" else "events per image")
-    ax.legend(loc="upper right")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return ax
 
 
@@ -207,12 +210,14 @@ def accuracy_against(
 
 
 def _logarithmic(axis: Axis) -> None:
-    """A logarithmic axis whose ticks 1, 2, 5, 10, ... are written out."""
+    """A logarithmic axis whose ticks 1, 2, 5, 10, ... or 1, 10, ... are written out."""
     if isinstance(axis, XAxis):
         axis.axes.set_xscale("log")
     else:
         axis.axes.set_yscale("log")
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = axis.get_data_interval()
+    wide = low > 0 and high > 1000 * low  # three labels a decade would touch each other
+    axis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -189,13 +189,21 @@ def _robustness(asked: Request) -> Any:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table by its suffix; of a study's folder the one that it holds."""
+    """A table by its suffix; of a study's folder the one that it holds, or its finished cells."""
     import pandas as pd
 
     if path.is_dir():
+        folder = path
         path = next(
             (f for name in ("csv", "parquet") for f in sorted(path.glob(f"*.{name}"))), path
         )
+        if path == folder and (folder / "study.json").is_file():
+            from bionet.study import table
+
+            found = table(folder)
+            if not len(found):
+                raise InputError(f"the study in {folder} has no finished cell yet; run it first")
+            return found
     if path.suffix not in (".csv", ".parquet") or not path.is_file():
         raise InputError(f"{path} is no table: give a .csv or .parquet file, or a study's folder")
     try:

@@ -41,8 +41,11 @@ def report(
         from bionet.commands.drawings import read_table
         from bionet.study_report import study_report
 
-        title = f"Study {run.resolve().name}"
-        file = study_report(read_table(run), out, title, before, _command(before))
+        title, table = f"Study {run.resolve().name}", read_table(run)
+        if len(table) < table.attrs.get("cells", 0):
+            notes = (f"unfinished: {len(table)} of {table.attrs['cells']} cells",)
+            title += f" ({notes[0]})"
+        file = study_report(table, out, title, before, _command(before))
     else:
         from bionet.html_report import html_report
 
@@ -58,10 +61,10 @@ def report(
 
 
 def _is_study(folder: Path) -> bool:
-    """Whether a folder holds a table of cells, and no recording."""
+    """Whether a folder holds a study or its table, and no recording."""
     from bionet.recording import DESCRIPTION
 
-    tables = [folder / "results.csv", folder / "results.parquet"]
+    tables = [folder / name for name in ("results.csv", "results.parquet", "study.json")]
     return not (folder / DESCRIPTION).is_file() and any(table.is_file() for table in tables)
 
 

@@ -129,12 +129,14 @@ def _table(short: object, title: str) -> Table:
     """The summary, for people."""
     table = Table(title=title, title_justify="left")
     for name in ("method", "coding", "perturbation", "level", "accuracy", "95 %", "latency"):
-        table.add_column(name, justify="left" if name in ("method", "coding") else "right")
+        left = name in ("method", "coding", "perturbation")
+        # A name that is cut short could be another one.
+        table.add_column(name, justify="left" if left else "right", overflow="fold")
     for row in short.itertuples():  # type: ignore[attr-defined]
         unit = "" if row.unit == "1" else f" {row.unit}"
         table.add_row(
             row.method, row.coding, row.perturbation, f"{row.level:g}{unit}",
-            f"{100 * row.accuracy:.1f} %", f"{100 * row.low:.1f} to {100 * row.high:.1f}",
+            f"{100 * row.accuracy:.1f} %", f"{100 * row.low:.0f} to {100 * row.high:.0f}",
             f"{row.latency_ms:.0f} ms",
         )  # fmt: skip
     return table

@@ -47,6 +47,8 @@ def test_early_decision_marks_what_is_never_reached(runs):
     assert [bar.get_height() for bar in ax.containers[0]] == [3, 3, 3]
     assert np.isnan([bar.get_height() for bar in ax.containers[1]]).all()
     assert [text.get_text() for text in ax.texts].count("never") == 3
+    low, high = ax.get_ylim()
+    assert low == pytest.approx(1) and high == pytest.approx(6)  # a third of 3 to twice 3
     ax = figures.early_decision(runs, "events", losses=["0 %"])
     assert ax.containers[0][0].get_height() == 6
 

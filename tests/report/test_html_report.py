@@ -215,3 +215,17 @@ def test_a_study_has_a_report(tmp_path):
     assert len(links) == 2 and all(link.startswith("data:") for link in links)
     with pytest.raises(InputError, match="ends in .html"):
         study_report(pd.read_csv(tmp_path / "results.csv"), tmp_path / "study.pdf")
+
+
+def test_the_report_of_an_unfinished_study_says_so(tmp_path, capsys):
+    folder = tmp_path / "half"
+    (folder / "cells").mkdir(parents=True)
+    (folder / "study.json").write_text(json.dumps({"study": {}, "cells": ["a", "b"]}))
+    assert cli.main(["report", str(folder)]) == 2
+    assert "has no finished cell yet; run it first" in capsys.readouterr().err
+    row = {"coding": "analog", "perturbation": "jitter", "level": 1.0, "unit": "ms", "seed": 0}
+    row |= {"images": 50, "correct": 40}
+    (folder / "cells" / "a.json").write_text(json.dumps(row))
+    assert cli.main(["report", str(folder)]) == 0
+    assert "unfinished: 1 of 2 cells" in capsys.readouterr().out
+    assert "unfinished: 1 of 2 cells" in (folder / "report.html").read_text()
