@@ -54,7 +54,10 @@ def test_pipelined_networks_are_simulated_audited_and_ejected(here, capsys):
     assert found["first_bad"] is None
     assert "no bad layer; 0 of" in capsys.readouterr().out
     assert bionet.Recording.load("audit").parameters["pipelined"]
-    assert cli.main("eject one.snn --data good.npz --images 2 --out script.py".split()) == 0
+    assert (
+        cli.main(["eject", "one.snn", "--data", "good.npz", "--images", "2", "--out", "script.py"])
+        == 0
+    )
     assert 'on_event="release"' in (here / "script.py").read_text()
 
 
