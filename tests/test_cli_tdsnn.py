@@ -44,6 +44,23 @@ def test_convert_and_simulate(here):
     assert run.spike_steps["conv0"].min() == 0
 
 
+def test_pipelined_networks_are_simulated_audited_and_ejected(here, capsys):
+    convert = "convert temporal_networks:small --data good.npz --method tdsnn --leak 5ms"
+    assert cli.main([*convert.split(), "-O", "pipelined=true", "--out", "one.snn"]) == 0
+    assert bionet.SpikingNetwork.load("one.snn").metadata["simulation"]["pipelined"]
+    audit = "audit temporal_networks:small one.snn --data good.npz --images 3 --device numpy"
+    assert cli.main([*audit.split(), "--no-progress", "--out", "audit"]) == 0
+    found = json.loads((here / "audit/run.json").read_text())
+    assert found["first_bad"] is None
+    assert "no bad layer; 0 of" in capsys.readouterr().out
+    assert bionet.Recording.load("audit").parameters["pipelined"]
+    assert (
+        cli.main(["eject", "one.snn", "--data", "good.npz", "--images", "2", "--out", "script.py"])
+        == 0
+    )
+    assert 'on_event="release"' in (here / "script.py").read_text()
+
+
 def test_a_leak_without_unit_is_refused(here, capsys):
     line = "convert temporal_networks:small --data good.npz --method tdsnn --leak 5"
     assert cli.main(line.split()) == 2
