@@ -52,6 +52,14 @@ def simulate(
     processes: o.Processes = None,
     dtype: o.Dtype = None,
     readout: o.Readout = None,
+    pipelined: Annotated[
+        bool | None,
+        typer.Option(
+            "--pipelined/--one-by-one",
+            help="tdsnn: the next image enters a layer that this one has left, or not before this"
+            " one is through.  [default: the network's]",
+        ),
+    ] = None,
     record: Annotated[
         list[str] | None,
         typer.Option(help="Population or all, and what of it: conv1:spikes,v. May be repeated."),
@@ -76,7 +84,13 @@ def simulate(
     from bionet.simulate import simulate as simulate_network
 
     run = simulate_network(
-        snn, chosen.images, record=wanted, record_images=recorded, readout=readout, **settings
+        snn,
+        chosen.images,
+        record=wanted,
+        record_images=recorded,
+        readout=readout,
+        pipelined=pipelined,
+        **settings,
     )
     found = describe(
         "simulate",
