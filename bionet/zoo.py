@@ -144,23 +144,24 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
         Any network; it is changed only if the whole file fits.
     path : path
         The file. Every tensor of the network must be there, under its name and with its shape.
-        Biases for layers without any, as training with the temporal code adds them, are added.
+        Biases that ``bionet train --activation tdsnn`` gave to layers without any are added.
 
     Raises
     ------
     InputError
         If the file can't be read or doesn't fit.
     """
-    tensors, _ = read_weights(path)
+    tensors, header = read_weights(path)
     expected = net.state_dict()
-    added = {
-        f"{name}.bias": layer
-        for name, layer in net.named_modules()
-        if isinstance(layer, (nn.Conv2d, nn.Linear)) and f"{name}.bias" in tensors
-        and layer.bias is None
-    }  # fmt: skip
-    expected |= {name: layer.weight[(slice(None), *[0] * (layer.weight.ndim - 1))]
-                 for name, layer in added.items()}  # fmt: skip
+    added: dict[str, nn.Conv2d | nn.Linear] = {}
+    if "--activation tdsnn" in str(header.get("command", "")):
+        added = {
+            f"{name}.bias": layer
+            for name, layer in net.named_modules()
+            if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is None
+            if f"{name}.bias" in tensors
+        }
+    expected |= {name: layer.weight.flatten(1)[:, 0] for name, layer in added.items()}
     missing = [name for name in expected if name not in tensors]
     extra = [name for name in tensors if name not in expected]
     if missing or extra:

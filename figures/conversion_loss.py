@@ -146,11 +146,13 @@ def early_decision(
         raise InputError(f"cost is 'steps' or 'events', but got {cost!r}")
     ax = new_axes(_checked(runs, ax), COLUMN, 2.3)
     width = 0.8 / len(runs)
+    drawn: list[float] = []
     for number, (name, found) in enumerate(runs.items()):
         decisions = found.early_decisions(losses, rule)
         heights = [getattr(decision, cost) or np.nan for decision in decisions]
         left = np.arange(len(losses)) + (number - (len(runs) - 1) / 2) * width
         bars = ax.bar(left, heights, 0.9 * width, color=f"C{number % 7}", label=name)
+        drawn += [height for height in heights if not np.isnan(height)]
         texts = ["" if np.isnan(h) else f"{h:,.0f}" for h in heights]
         ax.bar_label(bars, texts, fontsize=6, padding=1)
         for x, height in zip(left, heights, strict=True):
@@ -159,7 +161,6 @@ def early_decision(
                             rotation=90, ha="center", va="bottom", xytext=(0, 2),
                             textcoords="offset points")  # fmt: skip
     _logarithmic(ax.yaxis)
-    drawn = [bar.get_height() for bar in ax.patches if not np.isnan(bar.get_height())]
     if drawn:  # a logarithmic axis has no 0; its begin leaves the shortest bar a length
         ax.set_ylim(min(drawn) / 3, 2 * max(drawn))
     ax.set_xticks(np.arange(len(losses)), losses)

@@ -142,7 +142,7 @@ def _curve(
     found: Found = []
     said = ", ".join(str(value) for value in options.values())
     # In float32 values on the edges of steps, of which there are none here, would be off.
-    narrow = {"dtype": "float32"} if options.get("rounding") == "nearest" else {}
+    narrow: dict[str, Any] = {"dtype": "float32"} if options.get("rounding") == "nearest" else {}
     for leak in leaks:
         snn = bionet.convert(network(leak), "tdsnn", calibration, leak=leak * ms, **options,
                              **narrow)  # fmt: skip
