@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
@@ -39,6 +40,7 @@ from bionet.recipes import (
 )
 
 __all__ = [
+    "MODES",
     "RECIPES",
     "Epoch",
     "Recipe",
@@ -51,6 +53,10 @@ __all__ = [
     "train",
     "train_zoo",
 ]
+
+Mode = Literal["finetune", "compensate"]
+# How weights are converted that were trained with this activation (bionet train --activation).
+MODES: Mapping[str, Mode] = {"tdsnn": "finetune", "rounded": "compensate"}
 
 
 @dataclass(frozen=True)
@@ -180,6 +186,7 @@ def train_zoo(
     progress: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
     leak: float | None = None,
+    mode: Mode = "finetune",
 ) -> TrainResult:
     """Train a network of the zoo by its recipe and write its weights with their provenance.
 
@@ -210,6 +217,9 @@ def train_zoo(
     leak : float, optional
         Train on, from the shipped weights, with the temporal code of method ``tdsnn`` in place, for
         a leak of so many steps.
+    mode : {"finetune", "compensate"}
+        How these weights are to be converted: the paper's way, or with bias neurons that cancel the
+        offset of the code and values rounded to the nearest step.
 
     Returns
     -------
@@ -236,10 +246,14 @@ def train_zoo(
         net = make() if leak is None or start else zoo.load(network, data).train()
         if start is not None:
             zoo.start_from(net, start)
-        if leak is not None:
+        trained = net
+        if leak is not None and mode == "finetune":
             add_bias_neurons(net, leak)
+            trained = temporal_network(net, leak)
+        elif leak is not None:
+            trained = temporal_network(net, leak, mode, "nearest")
         result = train(
-            net if leak is None else temporal_network(net, leak),
+            trained,
             data_train,
             data_test,
             seed=seed,
@@ -260,7 +274,7 @@ def train_zoo(
         "threads": threads,
         "start": None if start is None else Path(start).name,
         "command": _command(
-            network, data, epochs, learning_rate, start, seed, device, threads, leak
+            network, data, epochs, learning_rate, start, seed, device, threads, leak, mode
         ),
         "versions": versions(),
     }
@@ -306,6 +320,7 @@ def _command(
     device: str,
     threads: int,
     leak: float | None = None,
+    mode: str = "finetune",
 ) -> str:
     """The command line that trains these weights again."""
     command = f"bionet train {network} --data {data} --seed {seed}"
@@ -318,4 +333,7 @@ def _command(
     ):
         if value != default:
             command += f" --{option} {value}"
-    return command if leak is None else f"{command} --activation tdsnn --leak {leak:g}ms"
+    if leak is None:
+        return command
+    activation = {name: value for value, name in MODES.items()}[mode]
+    return f"{command} --activation {activation} --leak {leak:g}ms"

@@ -10,6 +10,10 @@ ceiling counts as the identity in the gradient (straight-through), so that for x
 A network trained so has the same parameters, under the same names, as the network without G;
 ``bionet.convert(net, "tdsnn", mode="finetune", leak=...)`` takes that one.
 
+With ``mode="compensate"`` the input of a synapse layer is :math:`G(x) - 1`, as bias neurons that
+cancel the 1 make it: x, rounded to the values that a spike's step can stand for. The network then
+begins as the converted one, whatever its depth and padding, and learns to do with these values.
+
 References
 ----------
 Zhang et al. 2019 (TDSNN), Eqs. 10-11.
@@ -18,7 +22,7 @@ Zhang et al. 2019 (TDSNN), Eqs. 10-11.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import fx, nn
@@ -27,6 +31,7 @@ from bionet.errors import InputError
 
 __all__ = ["TemporalActivation", "add_bias_neurons", "temporal_network"]
 
+SHIFTS = {"up": 0.0, "nearest": 0.5}
 POOLINGS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 SYNAPSES = (nn.Conv2d, nn.Linear, *POOLINGS)
 OTHERS = (nn.ReLU, nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Dropout, nn.Identity)
@@ -55,6 +60,8 @@ class TemporalActivation(nn.Module):
     ----------
     leak : float
         L in steps.
+    rounding : {"up", "nearest"}
+        Of the step: up is the equation above; nearest subtracts half a step below the ceiling.
 
     Raises
     ------
@@ -62,15 +69,18 @@ class TemporalActivation(nn.Module):
         If the leak is less than one step.
     """
 
-    def __init__(self, leak: float) -> None:
+    def __init__(self, leak: float, rounding: Literal["up", "nearest"] = "up") -> None:
         super().__init__()
+        if rounding not in SHIFTS:
+            raise InputError(f"rounding is 'up' or 'nearest', but got {rounding!r}")
         if not (math.isfinite(leak) and leak >= 1):
             raise InputError(f"leak must be a number of steps >= 1, but is {leak}")
         self.leak = float(leak)
+        self.shift = SHIFTS[rounding]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """G(x), of the same shape."""
-        steps = StraightCeiling.apply(self.leak * torch.log1p(x.clamp(min=0)))
+        steps = StraightCeiling.apply(self.leak * torch.log1p(x.clamp(min=0)) - self.shift)
         return torch.exp(steps / self.leak)
 
 
@@ -92,6 +102,18 @@ class TemporalSynapses(nn.Module):
             return torch.as_tensor(total)
         shape = (-1, 1, 1) if isinstance(self.layer, nn.Conv2d) else (-1,)
         return torch.as_tensor(total + (self.one - 1) * bias.reshape(shape))
+
+
+class CompensatedSynapses(nn.Module):
+    """A synapse layer of G(x) - 1, with its own bias."""
+
+    def __init__(self, layer: nn.Module, leak: float, rounding: Literal["up", "nearest"]) -> None:
+        super().__init__()
+        self.layer, self.code = layer, TemporalActivation(leak, rounding)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """W (G(x) - 1) + b."""
+        return torch.as_tensor(self.layer(self.code(x) - 1))
 
 
 def add_bias_neurons(net: nn.Module, leak: float) -> None:
@@ -118,7 +140,12 @@ def add_bias_neurons(net: nn.Module, leak: float) -> None:
                 layer.bias = nn.Parameter((bias - offset) / one)
 
 
-def temporal_network(net: nn.Module, leak: float) -> nn.Module:
+def temporal_network(
+    net: nn.Module,
+    leak: float,
+    mode: Literal["finetune", "compensate"] = "finetune",
+    rounding: Literal["up", "nearest"] = "up",
+) -> nn.Module:
     """The network with G before every synapse layer; it shares its parameters with ``net``.
 
     Parameters
@@ -127,6 +154,11 @@ def temporal_network(net: nn.Module, leak: float) -> nn.Module:
         Of convolutions, fully connected layers, ReLUs and poolings, all of them modules.
     leak : float
         L in steps.
+    mode : {"finetune", "compensate"}
+        How the trained network is to be converted: the paper's way, or with bias neurons that
+        cancel the offset of G. Only in the latter may there be batch normalisations.
+    rounding : {"up", "nearest"}
+        Nearest only with ``mode="compensate"``.
 
     Returns
     -------
@@ -138,14 +170,26 @@ def temporal_network(net: nn.Module, leak: float) -> nn.Module:
     InputError
         Naming what has no form in a temporal code.
     """
+    if mode not in ("finetune", "compensate") or (mode == "finetune" and rounding != "up"):
+        raise InputError(
+            "mode is 'finetune', with rounding='up', or 'compensate';"
+            f" got {mode!r} with rounding={rounding!r}"
+        )
+    others = OTHERS if mode == "finetune" else (*OTHERS, nn.BatchNorm1d, nn.BatchNorm2d)
     graph = fx.symbolic_trace(net)
     modules = dict(graph.named_modules())
     for node in graph.graph.nodes:
         if node.op == "call_module" and isinstance(modules[str(node.target)], SYNAPSES):
             name = f"temporal_{str(node.target).replace('.', '_')}"
-            graph.add_submodule(name, TemporalSynapses(modules[str(node.target)], leak))
+            layer = modules[str(node.target)]
+            graph.add_submodule(
+                name,
+                TemporalSynapses(layer, leak)
+                if mode == "finetune"
+                else CompensatedSynapses(layer, leak, rounding),
+            )
             node.target = name
-        elif node.op == "call_module" and not isinstance(modules[str(node.target)], OTHERS):
+        elif node.op == "call_module" and not isinstance(modules[str(node.target)], others):
             kind = type(modules[str(node.target)]).__name__
             raise InputError(
                 f"layer {node.target!r} ({kind}) has no form in a temporal code; fold a"

@@ -40,8 +40,11 @@ def train(
         Path | None, typer.Option(help="File to save every epoch in, and to go on from.")
     ] = None,
     activation: Annotated[
-        Literal["relu", "tdsnn"],
-        typer.Option(help="tdsnn: fine-tune shipped weights with the temporal code in place."),
+        Literal["relu", "tdsnn", "rounded"],
+        typer.Option(
+            help="Train shipped weights on with the temporal code in place: tdsnn for"
+            " mode=finetune, rounded for mode=compensate and rounding=nearest."
+        ),
     ] = "relu",
     leak: Annotated[
         str | None, typer.Option(help="Leak of the temporal code, in steps of 1 ms: 10ms.")
@@ -56,9 +59,9 @@ def train(
     """Train a network of the zoo; writes its weights with their provenance."""
     is_file = out.suffix == ".safetensors"
     check_writable(out.parent if is_file else out)
-    if (activation == "tdsnn") != (leak is not None):
-        raise InputError("--activation tdsnn and --leak, such as 10ms, belong together")
-    from bionet.train import train_zoo
+    if (activation != "relu") != (leak is not None):
+        raise InputError("--activation tdsnn or rounded and --leak, such as 10ms, belong together")
+    from bionet.train import MODES, train_zoo
 
     result = train_zoo(
         network,
@@ -74,6 +77,7 @@ def train(
         progress=progress,
         checkpoint=checkpoint,
         leak=None if leak is None else float(time(leak, "--leak")) * 1000,
+        mode=MODES.get(activation, "finetune"),
     )
     found = describe(
         "train",

@@ -289,6 +289,29 @@ def test_training_with_the_code_trains_the_network_itself(net):
     assert copy[0].bias.grad.abs().sum() > 0
 
 
+def test_a_network_trained_with_rounded_values_is_converted_without_loss():
+    """Batch normalisation, padding and max pooling included."""
+    torch.manual_seed(6)
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(4, 5, 2), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(5, 3),
+    ).double()  # fmt: skip
+    coded = temporal_network(net, 6, "compensate", "nearest")
+    images = torch.rand(6, 2, 6, 7, dtype=torch.float64)
+    before = coded(images)  # in training: statistics and gradients of the network itself
+    before.square().sum().backward()
+    assert net[0].weight.grad.abs().sum() > 0 and net[1].running_mean.abs().sum() > 0
+    net.eval(), coded.eval()
+    with torch.no_grad():
+        scores, plain = coded(images).numpy(), net(images).numpy()
+    snn = bionet.convert(net, "tdsnn", images.numpy(), leak=6 * ms, rounding="nearest")
+    run = bionet.simulate(snn, images.numpy(), device="numpy")
+    np.testing.assert_allclose(output_values(run, snn), scores, rtol=0, atol=1e-9)
+    assert np.abs(scores - plain).max() > 1e-3
+    with pytest.raises(bionet.InputError, match="'finetune', with rounding='up'"):
+        temporal_network(net, 6, "finetune", "nearest")
+
+
 @pytest.mark.parametrize(
     ("layer", "message"), [(nn.BatchNorm2d(2), "BatchNorm2d"), (nn.Sigmoid(), "Sigmoid")]
 )
@@ -454,7 +477,11 @@ def test_training_with_the_code_starts_from_the_relu_network():
 def test_added_biases_are_loaded_with_the_weights(tmp_path):
     net = bionet.zoo.load("lenet5", "digits")
     add_bias_neurons(net, 5)
-    save_weights(net, tmp_path / "tuned.safetensors", {})
+    save_weights(net, tmp_path / "other.safetensors", {})
+    with pytest.raises(bionet.InputError, match=r"with unknown .*fc1\.bias"):
+        bionet.zoo.load("lenet5", tmp_path / "other.safetensors")
+    told = {"command": "bionet train lenet5 --activation tdsnn --leak 5ms"}
+    save_weights(net, tmp_path / "tuned.safetensors", told)
     again = bionet.zoo.load("lenet5", tmp_path / "tuned.safetensors")
     torch.testing.assert_close(again.fc1.bias, net.fc1.bias, rtol=0, atol=0)
     assert again.fc1.bias.requires_grad
