@@ -320,7 +320,7 @@ def _command(
     device: str,
     threads: int,
     leak: float | None = None,
-    mode: str = "finetune",
+    mode: Mode = "finetune",
 ) -> str:
     """The command line that trains these weights again."""
     command = f"bionet train {network} --data {data} --seed {seed}"
