@@ -1,7 +1,10 @@
 """Puts what ``bionet reproduce`` wrote into docs/results.md, and its figures into the gallery.
 
     bionet reproduce dsnn table1-mnist
-    python -m benchmarks.results runs/reproduce
+    bionet study coding-robustness
+    python -m benchmarks.results runs/reproduce --study runs/study/coding-robustness
+
+A study's table pools its seeds, with Wilson's 95 % interval.
 
 Only the part between the two marks of docs/results.md is written; a result that is there already
 and has no folder in this call stays.
@@ -10,9 +13,15 @@ and has no folder in this call stays.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shutil
 from pathlib import Path
+
+import pandas as pd
+
+from bionet import figures
+from bionet.metrics import wilson_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results.md"
@@ -23,9 +32,11 @@ START, END = "<!-- results -->", "<!-- end of results -->"
 def main() -> None:
     """Write the page from one or more folders of results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folders", nargs="+", type=Path, help="runs/reproduce, or another --out")
-    folders = parser.parse_args().folders
-    missing = [folder for folder in folders if not folder.is_dir()]
+    parser.add_argument("folders", nargs="*", type=Path, help="runs/reproduce, or another --out")
+    parser.add_argument("--study", type=Path, action="append", default=[], help="a study's folder")
+    options = parser.parse_args()
+    folders, studies = options.folders, options.study
+    missing = [folder for folder in [*folders, *studies] if not folder.is_dir()]
     if missing:
         parser.error(f"{missing[0]} is no folder; run bionet reproduce first")
     head, rest = PAGE.read_text().split(START)
@@ -34,6 +45,8 @@ def main() -> None:
     for folder in folders:
         for result in sorted(folder.glob("*/result.md")):
             sections.update(sections_of(with_figures(result)))
+    for study in studies:
+        sections.update(sections_of(of_study(study)))
     text = "\n\n".join(sections[title] for title in sorted(sections))
     PAGE.write_text(f"{head}{START}\n\n{text}\n\n{END}{tail}")
     print(f"{len(sections)} results in {PAGE.relative_to(ROOT)}")
@@ -53,6 +66,37 @@ def with_figures(result: Path) -> str:
         shutil.copyfile(figure, GALLERY / name)
         text += f"\n\n![{result.parent.name}: {figure.stem}](../figures/gallery/{name})"
     return text
+
+
+def of_study(folder: Path) -> str:
+    """Accuracy for every perturbation and level, a column for each coding."""
+    table = pd.read_csv(folder / "results.csv")
+    name = json.loads((folder / "study.json").read_text())["study"]["name"]
+    table["code"] = table["method"] + ", " + table["coding"]
+    codes = list(dict.fromkeys(table["code"]))
+    seeds, images = table["seed"].nunique(), int(table["images"].iloc[0])
+    lines = [
+        f"## study {name}",
+        "",
+        f"`bionet study {name}`: {len(table)} cells, {images} images, {seeds} seeds; accuracy in %"
+        " with Wilson's 95 % interval.",
+        "",
+        f"| perturbation | level | {' | '.join(codes)} |",
+        "|---" * (2 + len(codes)) + "|",
+    ]
+    for (perturbation, level), cells in table.groupby(["perturbation", "level"], sort=False):
+        sums = cells.groupby("code")[["correct", "images"]].sum()
+        texts = []
+        for code in codes:
+            n = int(sums.loc[code, "images"])
+            share = sums.loc[code, "correct"] / n
+            low, high = wilson_interval(share, n)
+            texts.append(f"{100 * share:.1f} ({100 * low:.1f} to {100 * high:.1f})")
+        lines.append(f"| {perturbation} | {level:g} | {' | '.join(texts)} |")
+    picture = f"study-{name}.png"
+    figures.save(figures.accuracy_against_perturbation(table), GALLERY / picture)
+    lines += ["", f"![study {name}](../figures/gallery/{picture})"]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
