@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float64")
     parser.add_argument("--window", default="static")
     parser.add_argument("--rounding", default="up")
+    parser.add_argument("--rate", type=int, nargs="*", default=(), help="Steps of method rate.")
     parser.add_argument("--out", type=Path, help="JSON file for the rows.")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -68,11 +69,7 @@ def main() -> None:
             net, "tdsnn", train.images[:2000], leak=leak * ms, dtype=options.dtype,
             window=options.window, rounding=options.rounding,
         )  # fmt: skip
-        bionet.simulate(snn, images[:1])  # compile
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        run = bionet.simulate(snn, images)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        run, cpu = timed(snn, images)
         found = operations(snn, run)
         unlike, checked = exceptions(net, snn, run, images[: options.exact])
         rows.append(
@@ -87,7 +84,7 @@ def main() -> None:
                 "network_operations": found.network / 1e6,
                 "saved": 100 * found.saved,
                 "energy_saved": 100 * (1 - found.energy / found.network_energy),
-                "cpu_ms": 1e3 * cpu / len(images),
+                "cpu_ms": cpu,
                 "images_per_second": run.parameters["images_per_second"],
                 "parts": vars(found),
             }
@@ -103,6 +100,22 @@ def main() -> None:
         if options.out is not None:
             options.out.write_text(json.dumps(rows, indent=1) + "\n")
     Console().print(table)
+    snn = bionet.convert(net, "rate", train.images[:2000])
+    for steps in options.rate:
+        run, cpu = timed(snn, images, duration=steps * ms)
+        print(f"rate, {steps} steps: {100 * run.accuracy(labels):.2f} %, {cpu:.2f} CPU ms/image")
+
+
+def timed(
+    snn: bionet.SpikingNetwork, images: np.ndarray, **times: object
+) -> tuple[bionet.Recording, float]:
+    """A run, and the processor time of an image in ms, without compiling."""
+    bionet.simulate(snn, images[:1], **times)  # compile
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run = bionet.simulate(snn, images, **times)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return run, 1e3 * used / len(images)
 
 
 def exceptions(

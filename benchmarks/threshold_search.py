@@ -20,23 +20,7 @@ from rich.table import Table
 import bionet
 from bionet.energy import energy
 from bionet.metrics import per_class
-
-NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-FLAT = 0.1  # the paper's start, one threshold for all layers
-# CNN, adjusted CNN, SNN (%); Table 2.
-PAPER = {
-    "airplane": (83.5, 82.3, 82.0),
-    "automobile": (85.8, 85.2, 84.7),
-    "bird": (71.7, 71.5, 70.6),
-    "cat": (67.5, 66.9, 65.8),
-    "deer": (84.2, 83.6, 82.8),
-    "dog": (73.2, 71.8, 71.5),
-    "frog": (77.1, 76.9, 75.4),
-    "horse": (79.5, 79.3, 78.9),
-    "ship": (86.7, 85.7, 84.9),
-    "truck": (94.7, 92.8, 91.5),
-    "all": (80.39, 79.6, 78.8),
-}
+from bionet.reproduce.threshold import FLAT, PAPER
 
 
 def main() -> None:
@@ -84,7 +68,7 @@ def main() -> None:
         bionet.convert(net, "threshold_search", thresholds=t, input_shape=shape, **common)
         for t in (FLAT, search["start"])
     )
-    names = NAMES if options.data == "cifar10" else [str(k) for k in range(10)]
+    names = list(PAPER)[:10] if options.data == "cifar10" else [str(k) for k in range(10)]
     run = bionet.simulate(snn, images)
     found = per_class(run, labels, reference=answers, names=names)
     found["flat"] = per_class(bionet.simulate(flat, images), labels, names=names)["accuracy"]

@@ -11,11 +11,11 @@ from typing import Any
 import brian2
 import numpy as np
 from brian2 import Hz, Quantity, check_units, second
-from brian2.devices.device import RuntimeDevice, get_device
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, Equations, SingleEquation
 
 from bionet.equations.inputs import input_model
 from bionet.equations.model import NeuronModel
+from bionet.guard import guard, guarded
 from bionet.inhibition import LateralInhibition
 from bionet.layout import to_channel_last, torch_index
 from bionet.network import Population, Projection, SpikingNetwork
@@ -37,7 +37,6 @@ __all__ = ["Built", "assemble", "build", "input_population", "recorded"]
 Connect = Callable[[Projection, Any, Any, Mapping[str, Any]], Any]
 # State updates that add nothing where these parameters are 0.
 IDLE_RATES = {"I/dt": ("I",), "(leak + I)/dt": ("I", "leak")}
-BOUNDS = ("first_step", "last_step", "first_spike")  # of a population's activity
 SLOTS = ("integrate", "deliver", "update", "threshold", "reset", "record")
 
 
@@ -212,29 +211,8 @@ def _group(population: Population, plan: Plan, clock: Any, driven: bool) -> Any:
     if plan.skip_idle and _is_idle(population, driven):
         group.state_updater.active = False
     if name in guarded(plan):
-        _guard(group, plan)
+        guard(group, plan)
     return group
-
-
-def guarded(plan: Plan) -> tuple[str, ...]:
-    """Populations that are left alone in the steps in which they have nothing to do.
-
-    Their potential does not leak then, so one that is looked at is not among them.
-    """
-    watched = {*plan.potentials, *plan.final_potentials}
-    return tuple(name for name in plan.active if plan.skip_idle and name not in watched)
-
-
-def _guard(group: Any, plan: Plan) -> None:
-    """Let a population's state update and threshold pass over idle steps."""
-    for bound, step in zip(BOUNDS, plan.active[group.name], strict=True):
-        group.variables.add_array(bound, size=1, dtype=np.int32, scalar=True)
-        group.variables[bound].set_value(step)
-    if isinstance(get_device(), RuntimeDevice):
-        return  # a program's templates only: the cost of other devices lies elsewhere
-    group.state_updater.template = "active_stateupdate"
-    if "spike" in group.thresholder:
-        group.thresholder["spike"].template = "active_threshold"
 
 
 def _inhibition(population: Population, group: Any, plan: Plan) -> LateralInhibition:

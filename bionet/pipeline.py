@@ -106,17 +106,10 @@ class PipelinedPresentation(Presentation):
             batch, phase = self.phase(name)
             self.variables[f"step_{name}"].set_value(first + phase)
             if begins or (batch >= 0 and phase == 0):
-                self._set_back(name)
+                for reset in self._resets[name]:
+                    reset.apply(self.lanes)
             if batch >= 0 and phase == 0:
                 self._load(name, batch)
-
-    def _set_back(self, name: str) -> None:
-        for reset in self._resets[name]:
-            values = reset.group.variables[reset.variable].get_value()
-            if isinstance(reset.initial, np.ndarray):
-                values.reshape(self.lanes, -1)[:] = reset.initial
-            else:
-                values[:] = reset.initial
 
     def _load(self, name: str, batch: int) -> None:
         """Pixels and random streams of a population's next images."""

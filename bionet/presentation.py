@@ -55,6 +55,14 @@ class Reset:
     variable: str
     initial: float | np.ndarray
 
+    def apply(self, lanes: int) -> None:
+        """Set the variable (NumPy and Cython devices)."""
+        values = self.group.variables[self.variable].get_value()
+        if isinstance(self.initial, np.ndarray):
+            values.reshape(lanes, -1)[:] = self.initial
+        else:
+            values[:] = self.initial
+
 
 @dataclass
 class Collected:
@@ -191,11 +199,7 @@ class Presentation(Group, CodeRunner):
             stream[:] = 0
             stream[: len(shown)] = self.image_streams[part][:, None]
         for reset in self.resets:
-            values = reset.group.variables[reset.variable].get_value()
-            if isinstance(reset.initial, np.ndarray):
-                values.reshape(self.lanes, -1)[:] = reset.initial
-            else:
-                values[:] = reset.initial
+            reset.apply(self.lanes)
 
 
 class PresentationEnd(Group, CodeRunner):

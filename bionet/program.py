@@ -30,9 +30,10 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from bionet.build import BOUNDS, guarded, input_population, synapse_names
+from bionet.build import input_population, synapse_names
 from bionet.cache import cache_folder
 from bionet.errors import BioNetError
+from bionet.guard import BOUNDS, guarded
 from bionet.layout import pack, to_channel_last
 from bionet.network import SpikingNetwork
 from bionet.plan import Plan

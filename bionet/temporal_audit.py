@@ -39,7 +39,7 @@ Zhang et al. 2019 (TDSNN), Eqs. 10-11.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -277,10 +277,7 @@ def _layers(
         if last:  # what comes after the presentation, or after the last tick, is not seen
             room = _room(snn, run, name, part).reshape(-1, *[1] * (expected.ndim - 1))
             steps, all_steps = (np.where(s > room, -1, s) for s in (steps, all_steps))
-            decoded, ideal[name] = (
-                np.where(steps < 0, 0, decoded),
-                np.where(steps < 0, 0, ideal[name]),
-            )
+            decoded, ideal[name] = (np.where(steps < 0, 0, a) for a in (decoded, ideal[name]))
         yield Checked(name, measured[name], steps, all_steps, near, decoded, ideal[name])
         if last:
             scores = output_values(_images(run, part), snn).reshape(total.shape)
@@ -296,8 +293,6 @@ def _layers(
 
 def _absolute(record: Any) -> Any:
     """A record with the absolute values of its weights."""
-    from dataclasses import replace
-
     if hasattr(record, "weights"):
         return replace(record, weights=np.abs(record.weights))
     return replace(record, scale=np.abs(record.scale))
@@ -317,8 +312,6 @@ def _room(snn: SpikingNetwork, run: Recording, name: str, part: slice) -> np.nda
 
 def _images(run: Recording, part: slice) -> Recording:
     """A recording of some of its images, as far as scores need it."""
-    from dataclasses import replace
-
     releases = {name: steps[part] for name, steps in run.releases.items()}
     return replace(run, output_potential=run.output_potential[part], releases=releases)
 

@@ -257,10 +257,10 @@ def fold_report(snn: SpikingNetwork, run: Any, images: np.ndarray) -> tuple[Fold
             "fold_report takes the uncut network; give it the joined counts of the parts' run"
         )
     rows = []
-    nearest = snn.metadata["fold"].get("rounding", "down") == "nearest"
     for projection in snn.projections:
         population = snn.population(projection.target)
-        share = ROUNDINGS["nearest" if nearest and _rounds(projection) else "down"]
+        rounding = snn.metadata["fold"].get("rounding", "down") if _rounds(projection) else "down"
+        share = ROUNDINGS[rounding]
         if projection.sign < 0 or population.model.threshold is None:
             continue
         if population.name not in run.final_potentials:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from brian2 import BrianLogger, ms, prefs
+from torch import nn
 from torch.nn import functional as F
 
 from bionet.equations import integrate_and_fire, integrator
@@ -101,6 +102,21 @@ def four_layers():
 def four_layer_images():
     """Seven images (2, 9, 8) for ``four_layers``: no multiple of the lanes in the tests."""
     return np.random.default_rng(5).uniform(size=(7, 2, 9, 8))
+
+
+@pytest.fixture(scope="session")
+def temporal_source():
+    """A network of images (2, 6, 5) for a temporal code: padding, max pooling, a deeper layer."""
+    torch.manual_seed(8)
+    made = nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(18, 6), nn.ReLU(), nn.Linear(6, 3),
+    ).double()  # fmt: skip
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.mul_(2.5)
+        made[-1].bias.add_(1.5)
+    return made
 
 
 def through_torch(kernel, values):

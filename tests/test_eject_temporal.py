@@ -7,9 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 from brian2 import ms
-from torch import nn
 
 import bionet
 
@@ -29,17 +27,8 @@ OPTIONS = {
 
 
 @pytest.fixture(scope="module")
-def net():
-    torch.manual_seed(8)
-    made = nn.Sequential(
-        nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-        nn.Linear(18, 6), nn.ReLU(), nn.Linear(6, 3),
-    ).double()  # fmt: skip
-    with torch.no_grad():
-        for parameter in made.parameters():
-            parameter.mul_(2.5)
-        made[-1].bias.add_(1.5)
-    return made
+def net(temporal_source):
+    return temporal_source
 
 
 @pytest.fixture(scope="module")

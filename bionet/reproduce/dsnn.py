@@ -18,7 +18,6 @@ from torch import nn
 import bionet
 from bionet.conversion import fold_report
 from bionet.network import SpikingNetwork
-from bionet.recording import Recording
 from bionet.reproduce.item import Item, Result, Row, Settings, accuracy, count
 
 __all__ = ["ITEMS"]
@@ -46,13 +45,6 @@ def converted(net: nn.Module, network: str, settings: Settings, **options: Any) 
     return bionet.convert(net, "dsnn", images, **options)
 
 
-def simulated(
-    snn: SpikingNetwork, images: np.ndarray, settings: Settings, **options: Any
-) -> Recording:
-    """A run with the settings' seed, device and progress."""
-    return settings.simulate(snn, images, **options)
-
-
 def table(network: str) -> Callable[[Settings], Result]:
     """Table 1 for one network: original, adjusted, DSNN and fold."""
 
@@ -69,8 +61,9 @@ def table(network: str) -> Callable[[Settings], Result]:
             rows.append(accuracy("original network", right, n, paper["original"]))
         adjusted = count(net, images, labels)
         rows.append(accuracy("adjusted network", adjusted, n, paper["adjusted"]))
+        base, spiking = rows[-1].value, len(rows)
         snn = converted(net, network, settings)
-        plain = simulated(snn, images, settings)
+        plain = settings.simulate(snn, images)
         rows.append(accuracy("DSNN", plain.predictions("MP") == labels, None, paper["dsnn"]))
         notes = [f"sigma found by Algorithm 1 on training images: {_sigmas(snn)}"]
         folds = {
@@ -79,10 +72,10 @@ def table(network: str) -> Callable[[Settings], Result]:
         }
         for label, options in folds.items():
             folded = converted(net, network, settings, fold=True, **options)
-            run = simulated(folded, images, settings)
+            run = settings.simulate(folded, images)
             rows.append(accuracy(label, run.predictions("MP") == labels, None, paper["fold"]))
             few = images[:100]
-            again = simulated(folded, few, settings, final_potentials=True)
+            again = settings.simulate(folded, few, final_potentials=True)
             saturated = ", ".join(
                 f"{row.population} {row.saturated}" for row in fold_report(folded, again, few)
             )
@@ -91,9 +84,9 @@ def table(network: str) -> Callable[[Settings], Result]:
                 f" {len(few)} images: {saturated}"
             )
         losses = [
-            f"loss of {row.label}: {rows[-4].value - row.value:.2f} points (paper:"
+            f"loss of {row.label}: {base - row.value:.2f} points (paper:"
             f" {paper['adjusted'] - (row.paper or 0):.2f})"
-            for row in rows[-3:]
+            for row in rows[spiking:]
         ]
         return Result(tuple(rows), (*losses, *notes))
 
@@ -130,7 +123,7 @@ def readouts(settings: Settings) -> Result:
 def _each_readout(
     network: str, snn: SpikingNetwork, images: np.ndarray, labels: np.ndarray, settings: Settings
 ) -> tuple[list[Row], list[str]]:
-    run = simulated(snn, images, settings)
+    run = settings.simulate(snn, images)
     rows = [accuracy(f"{network}, {r}", run.predictions(r) == labels) for r in READOUTS]
     ties = ", ".join(f"{r} {int(run.ties(r).sum())}" for r in READOUTS)
     return rows, [f"{network}: ties that the readout cannot break: {ties}"]
@@ -146,7 +139,7 @@ def _each_coding(
 ) -> tuple[list[Row], list[str]]:
     rows = []
     for coding in ("uniform", "poisson"):
-        run = simulated(snn, images, settings, coding=coding)
+        run = settings.simulate(snn, images, coding=coding)
         rows.append(accuracy(f"{network}, {coding}", run.predictions("MP") == labels))
     return rows, []
 
