@@ -21,6 +21,9 @@ net6   VGG-16: 2 of 64c3, 2 of 128c3, 3 of 256c3, 3 of 512c3, 3 of 512c3,  CIFAR
        p2 after each of the five; 512-512-10
 =====  ==================================================================  =============
 
+``net5_small`` is ours: net5 with 3/8 of its units and batch normalisation, so that a processor
+trains it in an hour; it has no dropout.
+
 No layer has a bias. The 5 x 5 convolutions pad nothing, the 3 x 3 ones by one pixel. As in the
 paper, a dropout of the CIFAR-10 networks follows every LeakyReLU that no pooling follows. The
 paper does not say how VGG-16's fully connected layers are fitted to 32 x 32 pixels: 512 units
@@ -39,37 +42,59 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
-__all__ = ["SLOPE", "TOPOLOGIES", "layers", "maker"]
+__all__ = ["SLOPE", "TOPOLOGIES", "Topology", "layers", "maker"]
 
 SLOPE = 0.01
 VGG16 = (
     "64c3-64c3-p2-128c3-128c3-p2-256c3-256c3-256c3-p2-512c3-512c3-512c3-p2-512c3-512c3-512c3-p2"
     "-512-512-10"
 )
-# Name -> layers, (channels, height) of an image, probability of dropout.
-TOPOLOGIES: dict[str, tuple[str, tuple[int, int], float]] = {
-    "net1": ("1200-1200-10", (1, 28), 0.0),
-    "net2": ("12c5-p2-64c5-p2-10", (1, 28), 0.0),
-    "net3": ("6400-10", (1, 28), 0.0),
-    "net4": ("32c5-p2-64c5-p2-1024-10", (1, 28), 0.0),
-    "net5": ("128c3-128c3-p2-256c3-256c3-p2-512c3-512c3-p2-1024-10", (3, 32), 0.2),
-    "net6": (VGG16, (3, 32), 0.2),
-}
+
+
+class Topology(NamedTuple):
+    """A network of the zoo; the fields are the arguments of `layers`."""
+
+    topology: str
+    channels: int
+    height: int
+    dropout: float = 0.0
+    normalise: bool = False
+
+
+TOPOLOGIES: Mapping[str, Topology] = MappingProxyType(
+    {
+        "net1": Topology("1200-1200-10", 1, 28),
+        "net2": Topology("12c5-p2-64c5-p2-10", 1, 28),
+        "net3": Topology("6400-10", 1, 28),
+        "net4": Topology("32c5-p2-64c5-p2-1024-10", 1, 28),
+        "net5": Topology("128c3-128c3-p2-256c3-256c3-p2-512c3-512c3-p2-1024-10", 3, 32, 0.2),
+        "net5_small": Topology(
+            "48c3-48c3-p2-96c3-96c3-p2-192c3-192c3-p2-384-10", 3, 32, normalise=True
+        ),
+        "net6": Topology(VGG16, 3, 32, 0.2),
+    }
+)
 
 
 def maker(name: str) -> Callable[[], nn.Sequential]:
     """The function that makes a network of ``TOPOLOGIES``, untrained, in training mode."""
-    topology, (channels, height), dropout = TOPOLOGIES[name]
-    return lambda: layers(topology, channels, height, dropout)
+    return lambda: layers(**TOPOLOGIES[name]._asdict())
 
 
 def layers(
-    topology: str, channels: int, height: int, dropout: float = 0.0, slope: float = SLOPE
+    topology: str,
+    channels: int,
+    height: int,
+    dropout: float = 0.0,
+    normalise: bool = False,
+    slope: float = SLOPE,
 ) -> nn.Sequential:
     """A chain of layers from its description, such as ``"12c5-p2-64c5-p2-10"``.
 
@@ -82,6 +107,8 @@ def layers(
         Of an image, which is square.
     dropout : float
         Probability, after every LeakyReLU that no pooling follows; 0 for none.
+    normalise : bool
+        Batch normalisation before every LeakyReLU.
     slope : float
         Of the LeakyReLU's negative branch.
 
@@ -92,7 +119,7 @@ def layers(
     """
     parts = topology.split("-")
     made: OrderedDict[str, nn.Module] = OrderedDict()
-    counts = dict.fromkeys(("conv", "pool", "fc", "act"), 0)
+    counts = dict.fromkeys(("conv", "pool", "fc", "norm", "act"), 0)
 
     def add(kind: str, module: nn.Module) -> None:
         counts[kind] += 1
@@ -110,13 +137,17 @@ def layers(
             padding = 1 if size == 3 else 0
             add("conv", nn.Conv2d(channels, n_out, size, padding=padding, bias=False))
             channels, height = n_out, height + 2 * padding - size + 1
+            norm: nn.Module = nn.BatchNorm2d(n_out)
         else:
             if not features:
                 made["flatten"] = nn.Flatten()
                 features = channels * height**2
             add("fc", nn.Linear(features, int(part), bias=False))
             features = int(part)
+            norm = nn.BatchNorm1d(features)
         if number + 1 < len(parts):
+            if normalise:
+                add("norm", norm)
             add("act", nn.LeakyReLU(slope))
             if dropout and not pooled:
                 made[f"dropout{counts['act']}"] = nn.Dropout(dropout)

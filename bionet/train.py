@@ -187,6 +187,7 @@ def train_zoo(
     checkpoint: str | os.PathLike[str] | None = None,
     leak: float | None = None,
     mode: Mode = "finetune",
+    dtype: Literal["float32", "float16"] = "float32",
 ) -> TrainResult:
     """Train a network of the zoo by its recipe and write its weights with their provenance.
 
@@ -220,6 +221,8 @@ def train_zoo(
     mode : {"finetune", "compensate"}
         How these weights are to be converted: the paper's way, or with bias neurons that cancel the
         offset of the code and values rounded to the nearest step.
+    dtype : {"float32", "float16"}
+        Type that the weights are stored in. The accuracies are those of the stored values.
 
     Returns
     -------
@@ -233,6 +236,8 @@ def train_zoo(
     """
     make = zoo.entry(network).make
     recipe = recipe_for(network, data)
+    if dtype not in ("float32", "float16"):
+        raise InputError(f"dtype: expected float32 or float16, got {dtype!r}")
     if epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=epochs)
     if learning_rate is not None:
@@ -262,6 +267,13 @@ def train_zoo(
             checkpoint=checkpoint,
             **dataclasses.asdict(recipe),
         )
+        if dtype == "float16":
+            _round_to_half(net)
+            result = dataclasses.replace(
+                result,
+                accuracy_train=evaluate(trained, *data_train),
+                accuracy_test=evaluate(trained, *data_test),
+            )
     metadata = {
         "network": network,
         "data": data,
@@ -274,12 +286,19 @@ def train_zoo(
         "threads": threads,
         "start": None if start is None else Path(start).name,
         "command": _command(
-            network, data, epochs, learning_rate, start, seed, device, threads, leak, mode
+            network, data, epochs, learning_rate, start, seed, device, threads, dtype, leak, mode
         ),
         "versions": versions(),
     }
-    save_weights(net, path, metadata)
+    save_weights(net.half() if dtype == "float16" else net, path, metadata)
     return dataclasses.replace(result, weights=path)
+
+
+def _round_to_half(net: nn.Module) -> None:
+    """Round every floating-point tensor of a network to a float16, in its own type."""
+    for tensor in net.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(tensor.half())
 
 
 @contextmanager
@@ -319,8 +338,9 @@ def _command(
     seed: int,
     device: str,
     threads: int,
-    leak: float | None = None,
-    mode: Mode = "finetune",
+    dtype: str,
+    leak: float | None,
+    mode: Mode,
 ) -> str:
     """The command line that trains these weights again."""
     command = f"bionet train {network} --data {data} --seed {seed}"
@@ -330,6 +350,7 @@ def _command(
         ("learning-rate", learning_rate, None),
         ("device", device, "cpu"),
         ("threads", threads, 2),
+        ("dtype", dtype, "float32"),
     ):
         if value != default:
             command += f" --{option} {value}"

@@ -386,8 +386,8 @@ ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
             ),
             ZooEntry("rueckauer", architectures.rueckauer, (3, 32, 32), ("cifar10",)),
             *(
-                ZooEntry(name, maker(name), (channels, height, height), SHIPPED.get(name, ()))
-                for name, (_, (channels, height), _) in TOPOLOGIES.items()
+                ZooEntry(name, maker(name), (t.channels, t.height, t.height), SHIPPED.get(name, ()))
+                for name, t in TOPOLOGIES.items()
             ),
             ZooEntry("shang", architectures.shang, (3, 32, 32), ()),
         )

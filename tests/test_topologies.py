@@ -16,6 +16,10 @@ WEIGHTS = {
         (128, 3, 3, 3), (128, 128, 3, 3), (256, 128, 3, 3), (256, 256, 3, 3), (512, 256, 3, 3),
         (512, 512, 3, 3), (1024, 8192), (10, 1024),
     ],
+    "net5_small": [
+        (48, 3, 3, 3), (48, 48, 3, 3), (96, 48, 3, 3), (96, 96, 3, 3), (192, 96, 3, 3),
+        (192, 192, 3, 3), (384, 3072), (10, 384),
+    ],
     "net6": [
         *((n_out, n_in, 3, 3) for n_in, n_out in (
             (3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256),
@@ -29,13 +33,17 @@ WEIGHTS = {
 @pytest.mark.parametrize("name", TOPOLOGIES)
 def test_layers(name):
     net = zoo.load(name)
-    assert [tuple(tensor.shape) for tensor in net.state_dict().values()] == WEIGHTS[name]
+    modules = list(net)
+    weighted = [m for m in modules if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert [tuple(module.weight.shape) for module in weighted] == WEIGHTS[name]
+    assert all(module.bias is None for module in weighted)
+    norms = [m for m in modules if isinstance(m, nn.BatchNorm2d | nn.BatchNorm1d)]
+    assert len(norms) == (len(weighted) - 1 if name == "net5_small" else 0)
+    modules = [module for module in modules if module not in norms]
     shape = zoo.entry(name).input_shape
     assert net.eval()(torch.zeros(1, *shape)).shape == (1, 10)
-    modules = list(net)
     for number, module in enumerate(modules):
-        weighted = isinstance(module, nn.Conv2d | nn.Linear)
-        if weighted and number + 1 < len(modules):
+        if module in weighted[:-1]:
             assert isinstance(modules[number + 1], nn.LeakyReLU)
             assert modules[number + 1].negative_slope == 0.01
         if isinstance(module, nn.LeakyReLU):

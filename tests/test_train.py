@@ -340,6 +340,23 @@ def test_train_zoo_writes_weights_with_their_provenance(tmp_path: Path) -> None:
     assert evaluate(zoo.lenet5(result.weights), *datasets.load("digits")) == result.accuracy_test
 
 
+def test_weights_are_stored_in_half_the_space_with_the_accuracy_of_what_is_stored(
+    tmp_path: Path,
+) -> None:
+    line = {"epochs": 1, "seed": 7, "threads": 1, "progress": False}
+    single = train_zoo("lenet5", "digits", **line, out=tmp_path / "single")
+    half = train_zoo("lenet5", "digits", **line, out=tmp_path / "half", dtype="float16")
+    assert half.weights.stat().st_size < 0.55 * single.weights.stat().st_size
+    net = zoo.lenet5(half.weights)
+    for name, tensor in zoo.lenet5(single.weights).state_dict().items():
+        assert torch.equal(net.state_dict()[name], tensor.half().float())
+    told = zoo.provenance(half.weights)
+    assert told["command"].endswith("--epochs 1 --threads 1 --dtype float16")
+    assert evaluate(net, *datasets.load("digits")) == half.accuracy_test == told["accuracy"]
+    with pytest.raises(InputError, match="dtype: expected float32 or float16, got 'int8'"):
+        train_zoo("lenet5", "digits", **line, out=tmp_path, dtype="int8")
+
+
 def test_training_starts_from_weights_of_the_network_it_was_adjusted_from(tmp_path: Path) -> None:
     original = zoo.load("lenet5_original")
     start = tmp_path / "original.safetensors"

@@ -49,6 +49,9 @@ def train(
     leak: Annotated[
         str | None, typer.Option(help="Leak of the temporal code, in steps of 1 ms: 10ms.")
     ] = None,
+    dtype: Annotated[
+        Literal["float32", "float16"], typer.Option(help="Type that the weights are stored in.")
+    ] = "float32",
     data_dir: DataDir = None,
     seed: Seed = 0,
     progress: ProgressBar = True,
@@ -78,6 +81,7 @@ def train(
         checkpoint=checkpoint,
         leak=None if leak is None else float(time(leak, "--leak")) * 1000,
         mode=MODES.get(activation, "finetune"),
+        dtype=dtype,
     )
     found = describe(
         "train",
