@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import bionet
@@ -25,6 +26,7 @@ from bionet.reproduce import (
     threshold,
 )
 from bionet.reproduce.item import accuracy
+from bionet.topologies import layers
 
 
 def test_a_row_of_answers_is_a_share_with_its_interval():
@@ -125,6 +127,27 @@ def test_augmapping_gives_all_rows_and_six_figures(monkeypatch):
         "error_over_steps", "error_over_events", "early_decision_steps", "early_decision_events",
         "similarity", "accuracy_against_bound",
     ]  # fmt: skip
+    for draw in result.figures.values():
+        assert draw().get_xlabel()
+    plt.close("all")
+
+
+def test_augmapping_of_a_deep_network_needs_its_negative_spikes(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    net = layers("6c3-6c3-p2-12-3", 2, 4, slope=0.5).eval()
+    images = torch.rand(30, 2, 4, 4, generator=generator).numpy()
+    labels = net(torch.from_numpy(images)).argmax(1).numpy()
+    monkeypatch.setattr(augmented, "DEEP_STEPS", 100)
+    monkeypatch.setattr(Settings, "test", lambda self, name, n: (images[:n], labels[:n]))
+    monkeypatch.setattr(Settings, "network", lambda self, *_: net)
+    result = chosen("augmapping", "net5_small")[0].run(Settings(device="numpy"))
+    rows = {row.label: row for row in result.rows}
+    assert rows["network"].value == 100
+    assert rows["augmapping, 100 steps"].value > 90
+    lost = rows["augmapping without negative spikes, 100 steps"]
+    assert lost.value < 80 and lost.paper == 35.4
+    assert rows["network without negative activations"].value == pytest.approx(lost.value, abs=10)
+    assert net[1].negative_slope == 0.5
     for draw in result.figures.values():
         assert draw().get_xlabel()
     plt.close("all")

@@ -1,11 +1,13 @@
-"""Yu et al. 2020, Net1 to Net4: Table II and Figs. 2 to 7, AugMapping beside TerMapping.
+"""Yu et al. 2020: Table III and Figs. 2 to 7, AugMapping beside TerMapping; Net5 of Section III-E.
 
 A run of either method gives, for every image and step, its answer, events and similarity
-(:mod:`bionet.curves`); latency, events and all figures follow from them.
+(:mod:`bionet.curves`); latency, events and all figures follow from them. Of Net5 and its smaller
+sister there is AugMapping alone, with and without negative thresholds.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,9 +18,9 @@ from brian2 import ms
 import bionet
 from bionet import figures
 from bionet.curves import Curves, curves, join
-from bionet.reproduce.item import Item, Result, Row, Settings, accuracy
+from bionet.reproduce.item import Item, Result, Row, Settings, accuracy, count
 
-__all__ = ["BOUNDS", "ITEMS", "NETWORKS"]
+__all__ = ["BOUNDS", "DEEP", "ITEMS", "NETWORKS"]
 
 # Network: data, ANN %, (steps, million events) at zero loss of TerMapping and of AugMapping, and
 # the steps that are simulated here for either.
@@ -32,6 +34,11 @@ NETWORKS: dict[str, tuple[str, float, dict[str, tuple[int, float, int]]]] = {
         "fashion-mnist", 92.11, {"termapping": (2900, 2.45, 3000), "augmapping": (220, 0.68, 300)},
     ),
 }  # fmt: skip
+DEEP = ("net5_small", "net5")
+DEEP_STEPS = 300
+NO_NEGATIVES = "augmapping without negative spikes"
+DEEP_PAPER = {"network": 94.13, "augmapping": 93.90, NO_NEGATIVES: 35.4}
+RECTIFIED_PAPER = 35.55  # the network with its negative activations set to 0
 PART = 1000  # images simulated at a time, so that memory does not grow with their number
 BOUNDS = (1, 2, 4, 8, 16, 32)  # M_aug, the largest size of a spike
 BOUND_IMAGES = 1000
@@ -72,7 +79,7 @@ def item(network: str) -> Callable[[Settings], Result]:
     return run
 
 
-def _decisions(method: str, curve: Curves, steps: int, events: float) -> list[Row]:
+def _decisions(method: str, curve: Curves, steps: int | None, events: float | None) -> list[Row]:
     """Steps and events at every allowed loss; the paper's are those at none."""
     rows, n = [], curve.n_images
     for best in curve.early_decisions(rule="reached"):
@@ -139,13 +146,77 @@ def _curves(
     for start in range(0, len(images), PART):
         part = slice(start, start + PART)
         run = settings.simulate(snn, images[part], steps * ms)
-        with torch.no_grad():
-            outputs = net(torch.from_numpy(images[part])).numpy()
-        parts.append(curves(run, labels[part], outputs))
+        parts.append(curves(run, labels[part], scores(net, images[part])))
     return join(parts)
 
 
-ITEMS = tuple(
-    Item("augmapping", name, f"{name} on {data}, both methods", "Table II, Figs. 2-7", item(name))
-    for name, (data, *_) in NETWORKS.items()
-)
+def scores(net: torch.nn.Module, images: np.ndarray) -> np.ndarray:
+    """A network's outputs, array (n, classes)."""
+    with torch.no_grad():
+        return np.concatenate([net(part).numpy() for part in torch.from_numpy(images).split(100)])
+
+
+def deep(network: str) -> Callable[[Settings], Result]:
+    """A deep network for CIFAR-10: accuracy after 300 steps, with and without negative spikes."""
+
+    def run(settings: Settings) -> Result:
+        """Simulate AugMapping twice and compare."""
+        images, labels = settings.test("cifar10", settings.number(1000, 20))
+        net, n = settings.network(network, "cifar10"), len(labels)
+        found: dict[str, Curves] = {}
+        speeds = []
+        for label in ("augmapping", NO_NEGATIVES):
+            snn = bionet.convert(
+                net,
+                "augmapping",
+                input_shape=images.shape[1:],
+                negative_spikes=label != NO_NEGATIVES,
+            )
+            run = settings.simulate(snn, images, DEEP_STEPS * ms)
+            found[label] = curves(run, labels, scores(net, images))
+            speeds.append(f"{label}: {run.parameters['images_per_second']:.2f} images/s")
+        whole = accuracy("network", count(net, images, labels), n, DEEP_PAPER["network"])
+        rows = [whole]
+        for label, curve in found.items():
+            right = round(float(curve.accuracy()[-1]) * n)
+            rows.append(accuracy(f"{label}, {DEEP_STEPS} steps", right, n, DEEP_PAPER[label]))
+        right = count(rectified(net), images, labels)
+        rows.append(accuracy("network without negative activations", right, n, RECTIFIED_PAPER))
+        rows += _decisions("augmapping", found["augmapping"], None, None)
+        notes = (
+            f"loss of augmapping: {whole.value - rows[1].value:.2f} points (paper:"
+            f" {DEEP_PAPER['network'] - DEEP_PAPER['augmapping']:.2f}); the paper has net5",
+            "; ".join(speeds),
+        )
+        return Result(
+            tuple(rows), notes, {"error_over_steps": lambda: figures.error_over_steps(found)}
+        )
+
+    return run
+
+
+def rectified(net: torch.nn.Module) -> torch.nn.Module:
+    """A copy of a network in which every LeakyReLU is a ReLU."""
+    copied = copy.deepcopy(net)
+    for module in copied.modules():
+        if isinstance(module, torch.nn.LeakyReLU):
+            module.negative_slope = 0.0
+    return copied
+
+
+ITEMS = (
+    *(
+        Item(
+            "augmapping", name, f"{name} on {data}, both methods", "Table III, Figs. 2-7",
+            item(name),
+        )
+        for name, (data, *_) in NETWORKS.items()
+    ),
+    *(
+        Item(
+            "augmapping", name, f"{name} on CIFAR-10, augmapping", "Table III, Section III-E",
+            deep(name),
+        )
+        for name in DEEP
+    ),
+)  # fmt: skip
