@@ -21,6 +21,7 @@ import numpy as np
 from brian2 import Quantity, ms
 from matplotlib.axes import Axes
 
+from bionet.early_exit import EarlyExit
 from bionet.errors import InputError
 from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
 from bionet.metrics import wilson_interval
@@ -28,7 +29,13 @@ from bionet.recording import Recording
 
 __all__ = ["accuracy_over_time", "wilson_interval"]
 
-DASHES = {"MP": "-", "MS": (0, (5, 1.2)), "FS": (0, (1.2, 0.8)), "LS": (0, (3, 1))}
+DASHES = {
+    "MP": "-",
+    "MS": (0, (5, 1.2)),
+    "FS": (0, (1.2, 0.8)),
+    "LS": (0, (3, 1)),
+    "early exit": (0, (3, 1)),
+}
 
 
 @style()
@@ -37,6 +44,7 @@ def accuracy_over_time(
     labels: np.ndarray,
     readouts: Sequence[str] | None = None,
     ann_accuracy: float | None = None,
+    early: EarlyExit | None = None,
     ax: Axes | None = None,
     time_unit: Quantity = ms,
 ) -> Axes:
@@ -50,6 +58,8 @@ def accuracy_over_time(
         The first three by default; MP and LS for a temporal code.
     ann_accuracy : float, optional
         Accuracy of the ANN on the same images, in [0, 1]: a dashed line.
+    early : EarlyExit, optional
+        Of `bionet.early_exit.early_exit`: the share of images answered, and rightly, so far.
     ax : Axes, optional
         A new figure's where it is not given.
     time_unit : Quantity
@@ -76,6 +86,8 @@ def accuracy_over_time(
     if ann_accuracy is not None:
         label = f"ANN: {100 * ann_accuracy:.1f} %"
         ax.axhline(100 * ann_accuracy, color="black", lw=0.7, ls=(0, (4, 3)), label=label, zorder=1)
+    if early is not None:
+        curves["early exit"] = early.accuracy_over_time(labels, run.n_steps)
     for number, (readout, accuracy) in enumerate(curves.items()):
         color = f"C{number % 7}"
         lower, upper = wilson_interval(accuracy, run.n_images)

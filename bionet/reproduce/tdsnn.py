@@ -16,7 +16,7 @@ import bionet
 from bionet import datasets
 from bionet.conversion.temporal_activation import add_bias_neurons, temporal_network
 from bionet.costs import operations
-from bionet.early_exit import early_exit
+from bionet.early_exit import EarlyExit, early_exit
 from bionet.reproduce.item import Item, Result, Row, Settings, accuracy, count
 from bionet.train import train
 
@@ -110,7 +110,9 @@ def exits(settings: Settings) -> Result:
         Row("last answer", float(known.steps.max()), unit="", n=len(labels)),
     )
     notes = (f"L = {EXIT_LEAK} steps, values rounded to the nearest step, no training",)
-    return Result(rows, notes, {"figure": lambda: _draw_time(run, labels, rows[0].value / 100)})
+    return Result(
+        rows, notes, {"figure": lambda: _draw_time(run, labels, known, rows[0].value / 100)}
+    )
 
 
 def _leaks(settings: Settings, net: nn.Module, data: str, full: int) -> Result:
@@ -190,10 +192,10 @@ def _draw(curves: Mapping[str, Found]) -> Any:
     return loss_and_operations(curves)
 
 
-def _draw_time(run: bionet.Recording, labels: np.ndarray, share: float) -> Any:
+def _draw_time(run: bionet.Recording, labels: np.ndarray, known: EarlyExit, share: float) -> Any:
     from bionet.figures import accuracy_over_time
 
-    return accuracy_over_time(run, labels, readouts=("MP", "LS"), ann_accuracy=share)
+    return accuracy_over_time(run, labels, readouts=("MP",), ann_accuracy=share, early=known)
 
 
 SOURCE = "Table 3 and headline"

@@ -3,6 +3,7 @@ import pytest
 from brian2 import second
 
 import bionet.figures as figures
+from bionet.early_exit import EarlyExit
 from bionet.errors import InputError
 
 LABELS = np.arange(6) % 3
@@ -44,6 +45,15 @@ def test_the_ann_is_a_dashed_line(run):
     assert drawn.is_dashed()
     assert np.allclose(drawn.get_ydata(), 98.7)
     assert [t.get_text() for t in ax.get_legend().get_texts()][0] == "ANN: 98.7 %"
+
+
+def test_early_exits_are_a_line_of_answers_so_far(run):
+    early = EarlyExit(np.array([3, 3, 8, 8, 12, 20]), np.array([0, 1, 2, 0, 1, 0]))
+    ax = figures.accuracy_over_time(run, LABELS, readouts=["MP"], early=early)
+    drawn = line(ax, "early exit")
+    assert drawn.get_label() == "early exit: 83.3 %"
+    expected = np.array([0, 200, 400, 500, 500]) / 6  # the last answer is wrong
+    assert np.allclose(drawn.get_ydata()[[1, 2, 7, 11, 19]], expected)
 
 
 def test_it_draws_into_the_given_axes_in_the_given_unit(run):
