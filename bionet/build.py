@@ -118,10 +118,8 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
         groups[snn.readout.potential],
         groups[snn.readout.spikes],
         monitors,
-        {name: groups[name] for name in plan.final_potentials},
-        {(name, variable): groups[name] for name, variable in plan.final_values},
+        {key: groups[key.population] for key in plan.kept},
         snn.population(snn.readout.spikes).model.amplitude,
-        {name: groups[name.partition(".")[0]] for name in plan.final_steps},
     )
     groups |= {"presentation": presentation, "presentation_end": end}
     network = brian2.Network(*groups.values())
@@ -429,7 +427,6 @@ def build(
         threads=1,
         dtype=dtype,
         record=record,
-        final_potentials=(),
     )
     built = assemble(snn, replace(plan, skip_idle=False))
     built.presentation.show(

@@ -22,6 +22,7 @@ from brian2.devices.device import get_device
 from bionet.build import assemble, recorded
 from bionet.network import SpikingNetwork
 from bionet.plan import Plan
+from bionet.presentation import Kept
 from bionet.program import COMPILE_ARGUMENTS
 
 __all__ = ["main"]
@@ -85,9 +86,8 @@ def main(folder: Path) -> None:
     """Compile the network described in ``folder``."""
     snn = SpikingNetwork.load(folder / "network.snn")
     plain = json.loads((folder / "plan.json").read_text())
-    for name in ("spikes", "final_potentials", "final_steps"):
-        plain[name] = tuple(plain[name])
-    plain["final_values"] = tuple((name, variable) for name, variable in plain["final_values"])
+    plain["spikes"] = tuple(plain["spikes"])
+    plain["kept"] = tuple(Kept(*key) for key in plain["kept"])
     plan = Plan(**plain)
     prefs.core.default_float_dtype = np.dtype(plan.dtype).type
     prefs.codegen.cpp.extra_compile_args_gcc = list(COMPILE_ARGUMENTS)

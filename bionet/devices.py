@@ -122,9 +122,8 @@ def _read_program(
     def read(name: str, dtype: Any, *shape: int) -> np.ndarray:
         return np.fromfile(folder / name, dtype=dtype).reshape(shape)
 
-    def flat(prefix: str, name: str, dtype: Any, owner: str = "") -> np.ndarray:
-        values = read(f"{prefix}_{name}.bin", dtype, n, -1)
-        return from_channel_last(values, snn.shape(owner or name.partition(".")[0]))
+    def flat(file: str, population: str, dtype: Any) -> np.ndarray:
+        return from_channel_last(read(f"{file}.bin", dtype, n, -1), snn.shape(population))
 
     counted = [p.name for p in snn.populations if p.model.threshold is not None]
     counted += ["input"] if plan.coding != "analog" else []
@@ -139,11 +138,15 @@ def _read_program(
         dtypes |= others
         monitors[key] = {v: np.fromfile(folder / f, dtype=dtypes[v]) for v, f in files.items()}
     return {
-        "counts": {name: flat("counts", name, count_dtype(steps)) for name in counted},
-        "final_potentials": {
-            name: flat("final", name, plan.dtype) for name in plan.final_potentials
+        "counts": {name: flat(f"counts_{name}", name, count_dtype(steps)) for name in counted},
+        "kept": {
+            key: flat(
+                f"kept_{key.population}.{key.variable}",
+                key.population,
+                step_dtype(steps) if key.is_step else plan.dtype,
+            )
+            for key in plan.kept
         },
-        "final_steps": {name: flat("steps", name, step_dtype(steps)) for name in plan.final_steps},
         "output_potential": _in_torch_order(
             snn, snn.readout.potential, read("output_potential.bin", plan.dtype, n, steps, -1)
         ),
@@ -153,10 +156,6 @@ def _read_program(
             read("output_spikes.bin", spike_dtype(_amplitude(snn)), n, steps, -1),
         ),
         "events": read("events.bin", np.int32, n, steps),
-        "final_values": {
-            (name, variable): flat("value", f"{name}_{variable}", plan.dtype, name)
-            for name, variable in plan.final_values
-        },
     } | _monitored(snn, plan, monitors, numbers)
 
 
@@ -204,13 +203,9 @@ def run_here(
                 name: from_channel_last(np.concatenate(parts), shapes[name])
                 for name, parts in counted.items()
             },
-            "final_potentials": {
-                name: from_channel_last(np.concatenate(parts), shapes[name])
-                for name, parts in collected.final_potentials.items()
-            },
-            "final_steps": {
-                name: from_channel_last(np.concatenate(parts), shapes[name.partition(".")[0]])
-                for name, parts in collected.final_steps.items()
+            "kept": {
+                key: from_channel_last(np.concatenate(parts), shapes[key.population])
+                for key, parts in collected.kept.items()
             },
             "output_potential": _in_torch_order(
                 snn, snn.readout.potential, np.concatenate(collected.output_potential)
@@ -219,10 +214,6 @@ def run_here(
                 snn, snn.readout.spikes, np.concatenate(collected.output_spikes)
             ),
             "events": np.concatenate(collected.events),
-            "final_values": {
-                key: from_channel_last(np.concatenate(parts), shapes[key[0]])
-                for key, parts in collected.final_values.items()
-            },
             "timing": _timing(len(pixels), seconds, 0.0),
         }
         return results | _monitored(snn, plan, _read_monitors(plan, built), numbers)

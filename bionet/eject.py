@@ -112,7 +112,7 @@ def eject(
     duration, dt = own_times(snn, duration, dt)
     plan = make_plan(
         snn, duration=duration, dt=dt, coding=coding, max_rate=max_rate, lanes=1, threads=1,
-        dtype=dtype, record=None, final_potentials=(),
+        dtype=dtype, record=None,
     )  # fmt: skip
     pixels = None if images is None else check_images(snn, images, plan.coding)
     text, arrays = script(snn, plan, path, pixels, seed)

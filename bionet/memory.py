@@ -44,13 +44,11 @@ def estimate(snn: SpikingNetwork, plan: Plan, n_images: int, n_recorded: int) ->
         "events": n_images * plan.steps * 4,
         "images": 2 * n_images * int(np.prod(snn.input_shape)) * number,
     }
-    for name in plan.final_potentials:
-        parts[f"final potentials of {name}"] = 2 * snn.population(name).size * n_images * number
-    for name, variable in plan.final_values:
-        parts[f"final {variable} of {name}"] = 2 * snn.population(name).size * n_images * number
-    for name in plan.final_steps:
-        size = int(np.prod(snn.shape(name.partition(".")[0])))
-        parts[f"final {name}"] = 2 * size * n_images * step_dtype(plan.steps).itemsize
+    for key in plan.kept:
+        size = int(np.prod(snn.shape(key.population)))
+        item = step_dtype(plan.steps).itemsize if key.is_step else number
+        what = "potentials" if key.variable == "v" else key.variable
+        parts[f"final {what} of {key.population}"] = 2 * size * n_images * item
     for name in plan.spikes:
         expected = int(np.prod(snn.shape(name))) * plan.steps * ACTIVITY
         parts[f"spikes of {name}"] = int(expected * n_recorded * SPIKE_BYTES)

@@ -16,13 +16,7 @@ import numpy as np
 from brian2.devices.device import RuntimeDevice, get_device
 from brian2.groups.group import CodeRunner
 
-from bionet.presentation import (
-    Presentation,
-    PresentationEnd,
-    Reset,
-    count_dtype,
-    step_dtype,
-)
+from bionet.presentation import Presentation, PresentationEnd, Reset, count_dtype
 
 __all__ = ["PipelinedEnd", "PipelinedPresentation"]
 
@@ -150,12 +144,6 @@ class PipelinedEnd(PresentationEnd):
             "potential_steps": steps[self.potential.name],
             "output_steps": steps[self.output.name],
             "fired_steps": [steps[name] for name in names],
-            "final_values_of": [
-                (*found, owner)
-                for found, (owner, _) in zip(
-                    keywords["final_values"], self.final_values, strict=True
-                )
-            ],
         }
 
     def before_run(self, run_namespace: Any) -> None:
@@ -214,15 +202,9 @@ class PipelinedEnd(PresentationEnd):
             count = self.monitors[name].variables["count"].get_value()
             lanes = (count - self._counted.get(name, 0)).reshape(self.lanes, -1)
             self.collected.counts[name].append(lanes[:valid].astype(count_dtype(steps)))
-        for key, group in self.step_groups.items():
-            owner, _, variable = key.partition(".")
-            if owner == name:
-                values = group.variables[variable].get_value().reshape(self.lanes, -1)
-                self.collected.final_steps[key].append(values[:valid].astype(step_dtype(steps)))
-        for found, group in self.final_values.items():
-            if found[0] == name:
-                values = group.variables[found[1]].get_value().reshape(self.lanes, -1)
-                self.collected.final_values[found].append(values[:valid].copy())
+        for key in self.kept:
+            if key.population == name:
+                self._keep(key, valid, steps)
 
     def _finish(self) -> None:
         """Readout and events of the images that have come out."""

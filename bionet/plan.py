@@ -14,6 +14,7 @@ from brian2 import Hz, Quantity, ms, second
 from bionet.equations.inputs import CODINGS, FOREVER
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
+from bionet.presentation import Kept
 from bionet.schedule import activities, check_pipeline, period
 from bionet.temporal import check_temporal, step_variables
 
@@ -56,13 +57,8 @@ class Plan:
         Populations whose potentials are recorded: units in PyTorch's order, None for all.
     leak : float
         Time constant of a reverse-coded network, in seconds.
-    final_potentials : tuple of str
-        Populations whose potentials are kept at the end of each presentation.
-    final_values : tuple of (str, str)
-        Populations and state variables whose values are kept at the end of each presentation.
-    final_steps : tuple of str
-        ``population.variable`` of variables that hold a step of the presentation, whose values
-        are kept at its end.
+    kept : tuple of Kept
+        State variables whose values are kept at the end of each presentation.
     skip_idle : bool
         Leave out state updates that add nothing (no drive, no leak).
     active : mapping of str to (int, int, int)
@@ -86,9 +82,7 @@ class Plan:
     leak: float = 0.0
     spikes: tuple[str, ...] = ()
     potentials: Mapping[str, tuple[int, ...] | None] = field(default_factory=dict)
-    final_potentials: tuple[str, ...] = ()
-    final_values: tuple[tuple[str, str], ...] = ()
-    final_steps: tuple[str, ...] = ()
+    kept: tuple[Kept, ...] = ()
     skip_idle: bool = True
     active: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     period: int = 0
@@ -140,7 +134,7 @@ def make_plan(
     threads: int,
     dtype: str | None,
     record: Mapping[str, Any] | None,
-    final_potentials: tuple[str, ...],
+    final_potentials: tuple[str, ...] = (),
     pipelined: bool | None = False,
 ) -> Plan:
     """Check the arguments of a simulation and gather them in a Plan."""
@@ -179,9 +173,11 @@ def make_plan(
         leak=own.get("leak_ms", 0.0) / 1000,
         spikes=spikes,
         potentials=potentials,
-        final_potentials=final_potentials,
-        final_values=tuple((p.name, name) for p in snn.populations for name in p.model.final),
-        final_steps=step_variables(snn, coding),
+        kept=(
+            *(Kept(name, "v") for name in final_potentials),
+            *(Kept(p.name, variable) for p in snn.populations for variable in p.model.final),
+            *(Kept(*found, is_step=True) for found in step_variables(snn, coding)),
+        ),
         active={name: (a.first, a.last, a.emits) for name, a in active.items()},
         period=period(active) if pipelined else 0,
     )

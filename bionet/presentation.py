@@ -10,8 +10,8 @@ other devices they are the Python methods below.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from brian2.core.names import Nameable
@@ -21,6 +21,7 @@ from brian2.groups.group import CodeRunner, Group
 
 __all__ = [
     "Collected",
+    "Kept",
     "Presentation",
     "PresentationEnd",
     "count_dtype",
@@ -42,6 +43,17 @@ def spike_dtype(amplitude: str | None) -> np.dtype:
 def step_dtype(steps: int) -> np.dtype:
     """The smallest type that holds a step of a presentation, or -1."""
     return np.dtype(np.int16 if steps < 32768 else np.int32)
+
+
+class Kept(NamedTuple):
+    """A state variable whose values are kept at the end of every presentation.
+
+    ``is_step`` marks one that holds a step of the presentation, or -1, and is a whole number.
+    """
+
+    population: str
+    variable: str
+    is_step: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,12 +81,10 @@ class Collected:
     """Results of the presentations so far on the NumPy and Cython devices (channel-last)."""
 
     counts: dict[str, list[np.ndarray]]
-    final_potentials: dict[str, list[np.ndarray]]
+    kept: dict[Kept, list[np.ndarray]]
     output_potential: list[np.ndarray]
     output_spikes: list[np.ndarray]
     events: list[np.ndarray]
-    final_values: dict[tuple[str, str], list[np.ndarray]]
-    final_steps: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
 
 class Presentation(Group, CodeRunner):
@@ -212,15 +222,10 @@ class PresentationEnd(Group, CodeRunner):
         Groups whose variable ``v`` and whose spikes are the readout.
     monitors : mapping of str to SpikeMonitor
         Spike counts by population.
-    final_potentials : mapping of str to NeuronGroup
-        Groups whose ``v`` is kept at the end of every presentation.
-    final_values : mapping of (str, str) to NeuronGroup
-        Populations and the state variables of theirs that are kept likewise.
+    kept : mapping of Kept to NeuronGroup
+        State variables that are kept at the end of every presentation, and their groups.
     amplitude : str, optional
         The output group's variable that holds the signed size of a spike.
-    final_steps : mapping of str to NeuronGroup
-        ``population.variable`` -> its group: variables that hold a step of the presentation (or
-        -1), whose value at the end is kept as a whole number.
     """
 
     codeobj_class = None
@@ -232,22 +237,19 @@ class PresentationEnd(Group, CodeRunner):
         potential: Any,
         output: Any,
         monitors: Mapping[str, Any],
-        final_potentials: Mapping[str, Any],
-        final_values: Mapping[tuple[str, str], Any],
+        kept: Mapping[Kept, Any],
         amplitude: str | None = None,
-        final_steps: Mapping[str, Any] | None = None,
         when: str = "end",
         name: str = "presentation_end",
     ) -> None:
         Nameable.__init__(self, name)
         self.presentation, self.lanes = presentation, presentation.lanes
         self.potential, self.output = potential, output
-        self.collected = Collected({}, {}, [], [], [], {})
-        self.amplitude, self.final_values = amplitude, dict(final_values)
+        self.collected = Collected({}, {}, [], [], [])
+        self.amplitude, self.kept = amplitude, dict(kept)
         self._trace = self._fired = self._events = np.zeros((self.lanes, 0, 0))
         self._counted: dict[str, np.ndarray] = {}
-        self.monitors, self.final_groups = dict(monitors), dict(final_potentials)
-        self.step_groups = dict(final_steps or {})
+        self.monitors = dict(monitors)
         self.variables = v = Variables(self)
         v.add_constant("N", self.lanes)
         for shared in ("step", "presented", "steps", "n_images"):
@@ -270,7 +272,7 @@ class PresentationEnd(Group, CodeRunner):
 
     def _add_references(self) -> dict[str, Any]:
         v = self.variables
-        counted, fired, finals, values = [], [], [], []
+        counted, fired, kept = [], [], []
         for name, monitor in self.monitors.items():
             v.add_reference(f"_count_{name}", monitor, "count")
             v.add_reference(f"_total_{name}", monitor, "N")
@@ -281,17 +283,9 @@ class PresentationEnd(Group, CodeRunner):
             if name != "input":
                 v.add_reference(f"_fired_{name}", monitor.source, "_spikespace")
                 fired.append((v[f"_fired_{name}"], size))
-        for name, group in self.final_groups.items():
-            v.add_reference(f"_final_{name}", group, "v")
-            finals.append((name, v[f"_final_{name}"], len(group) // self.lanes))
-        for (name, variable), group in self.final_values.items():
-            key = f"{name}_{variable}"
-            v.add_reference(f"_value_{key}", group, variable)
-            values.append((key, v[f"_value_{key}"], len(group) // self.lanes))
-        steps = []
-        for number, (name, group) in enumerate(self.step_groups.items()):
-            v.add_reference(f"_steps_{number}", group, name.partition(".")[2])
-            steps.append((name, v[f"_steps_{number}"], len(group) // self.lanes))
+        for number, (key, group) in enumerate(self.kept.items()):
+            v.add_reference(f"_kept_{number}", group, key.variable)
+            kept.append((key, v[f"_kept_{number}"], len(group) // self.lanes))
         return {
             "lanes": self.lanes,
             "scalar": "float" if v["_potential"].dtype == np.float32 else "double",
@@ -300,12 +294,10 @@ class PresentationEnd(Group, CodeRunner):
             "n_classes": len(self.potential) // self.lanes,
             "n_outputs": len(self.output) // self.lanes,
             "counted": counted,
-            "final_potentials": finals,
-            "final_values": values,
+            "kept": kept,
             "fired": fired,
             "amplitude_variable": None if self.amplitude is None else v["_amplitude"],
             "spike_type": "signed char" if self.amplitude is None else "int32_t",
-            "final_steps": steps,
         }
 
     def before_run(self, run_namespace: Any) -> None:
@@ -322,11 +314,7 @@ class PresentationEnd(Group, CodeRunner):
         self._fired = np.zeros((self.lanes, steps, n_outputs), dtype=spike_dtype(self.amplitude))
         self._events = np.zeros((self.lanes, steps), dtype=np.int32)
         self.collected = Collected(
-            {name: [] for name in self.monitors},
-            {name: [] for name in self.final_groups},
-            *([], [], []),
-            {key: [] for key in self.final_values},
-            {name: [] for name in self.step_groups},
+            {name: [] for name in self.monitors}, {key: [] for key in self.kept}, [], [], []
         )
 
     def run(self) -> None:
@@ -366,13 +354,13 @@ class PresentationEnd(Group, CodeRunner):
             lanes = (count - self._counted.get(name, 0)).reshape(self.lanes, -1)
             self.collected.counts[name].append(lanes[:valid].astype(count_dtype(steps)))
             self._counted[name] = count.copy()
-        for name, group in self.final_groups.items():
-            v = group.variables["v"].get_value().reshape(self.lanes, -1)
-            self.collected.final_potentials[name].append(v[:valid].copy())
-        for key, group in self.final_values.items():
-            kept = group.variables[key[1]].get_value().reshape(self.lanes, -1)
-            self.collected.final_values[key].append(kept[:valid].copy())
-        for name, group in self.step_groups.items():
-            values = group.variables[name.partition(".")[2]].get_value().reshape(self.lanes, -1)
-            self.collected.final_steps[name].append(values[:valid].astype(step_dtype(steps)))
+        for key in self.kept:
+            self._keep(key, valid, steps)
         presented += valid
+
+    def _keep(self, key: Kept, valid: int, steps: int) -> None:
+        """Collect a state variable of the first ``valid`` lanes."""
+        values = self.kept[key].variables[key.variable].get_value().reshape(self.lanes, -1)[:valid]
+        self.collected.kept[key].append(
+            values.astype(step_dtype(steps)) if key.is_step else values.copy()
+        )

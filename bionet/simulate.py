@@ -138,10 +138,15 @@ def simulate(
         results = _run(snn, plan, pixels, np.arange(len(pixels)), recorded, device, seed, bar)
     seconds = time.perf_counter() - started
     parameters = _parameters(snn, plan, device, seed, readout, seconds, len(pixels))
-    results |= temporal_results(snn, results.pop("final_steps"))
+    kept = results.pop("kept")
+    steps = {key[:2]: values for key, values in kept.items() if key.is_step}
+    others = {key[:2]: values for key, values in kept.items() if not key.is_step}
     return Recording(
         shapes={name: snn.shape(name) for name in snn.names},
         parameters=parameters | results.pop("timing"),
+        final_potentials={name: values for (name, v), values in others.items() if v == "v"},
+        final_values={key: values for key, values in others.items() if key[1] != "v"},
+        **temporal_results(snn, steps),
         **results,
     )
 
@@ -166,9 +171,7 @@ def _run(
     bare = plan if everything else replace(plan, spikes=(), potentials={})
     results = runner(snn, bare, pixels, numbers, device, seed, bar)
     if len(recorded) and not everything:
-        small = replace(
-            fit_to_images(plan, len(recorded), device, None), final_potentials=(), final_values=()
-        )
+        small = replace(fit_to_images(plan, len(recorded), device, None), kept=())
         extra = runner(snn, small, pixels[recorded], recorded, device, seed, Progress(0, False))
         for name in (
             "recorded_spikes",

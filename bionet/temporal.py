@@ -42,13 +42,13 @@ __all__ = [
 ]
 
 
-def step_variables(snn: SpikingNetwork, coding: str) -> tuple[str, ...]:
-    """``population.variable`` of what a recording keeps of a temporal code."""
-    names = ["input.spiked"] if coding == "reverse" else []
+def step_variables(snn: SpikingNetwork, coding: str) -> tuple[tuple[str, str], ...]:
+    """Populations and their variables that a recording keeps of a temporal code."""
+    found = [("input", "spiked")] if coding == "reverse" else []
     for population in snn.populations:
         state = population.model.state
-        names += [f"{population.name}.{v}" for v in ("spiked", "released") if v in state]
-    return tuple(names)
+        found += [(population.name, v) for v in ("spiked", "released") if v in state]
+    return tuple(found)
 
 
 def check_temporal(
@@ -89,15 +89,15 @@ def check_temporal(
 
 
 def temporal_results(
-    snn: SpikingNetwork, final_steps: Mapping[str, np.ndarray]
+    snn: SpikingNetwork, final_steps: Mapping[tuple[str, str], np.ndarray]
 ) -> dict[str, dict[str, np.ndarray]]:
     """Spike steps and releases of a simulation, from what its variables hold at the end.
 
     Parameters
     ----------
     snn : SpikingNetwork
-    final_steps : mapping of str to int array (n_images, *shape)
-        ``population.variable`` -> values.
+    final_steps : mapping of (str, str) to int array (n_images, *shape)
+        Population and variable -> values.
 
     Returns
     -------
@@ -111,8 +111,7 @@ def temporal_results(
     """
     clocks = snn.metadata.get("temporal", {}).get("clocks", {})
     spiked, releases = {}, {}
-    for key, values in final_steps.items():
-        population, _, variable = key.partition(".")
+    for (population, variable), values in final_steps.items():
         if variable == "released":
             releases[population] = values.reshape(len(values))
         else:

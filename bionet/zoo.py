@@ -53,7 +53,9 @@ __all__ = [
 ]
 
 # Data sets that weights of the networks of bionet.architectures come with the package for.
-SHIPPED: Mapping[str, tuple[str, ...]] = MappingProxyType({"net1": ("mnist",), "net2": ("mnist",)})
+SHIPPED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"net1": ("mnist",), "net2": ("mnist",), "net4": ("fashion-mnist",)}
+)
 PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 

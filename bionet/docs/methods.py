@@ -161,7 +161,6 @@ def _populations(
         threads=1,
         dtype="float64",
         record=None,
-        final_potentials=(),
     )
     return (input_population(snn, plan), *snn.populations)
 

@@ -141,7 +141,6 @@ def plan_of(snn: SpikingNetwork, content: Mapping[str, Any]) -> Plan:
         threads=1,
         dtype=content["settings"]["dtype"],
         record=None,
-        final_potentials=(),
     )
 
 

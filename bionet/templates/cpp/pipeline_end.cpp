@@ -81,23 +81,20 @@ struct _Place {
         }
     }
     {% endfor %}
-    {% for key, value, size, owner in final_values_of %}
+    {% for key, variable, size in kept %}
+    {% set values = get_array_name(variable) %}
     {
-        static std::ofstream _file((brian::results_dir + "value_{{key}}.bin").c_str(), std::ios::binary);
-        const auto _at = {{place(steps_of[owner])}};
-        if (_at.batch >= 0 && _at.step == {{get_array_name(steps_of[owner][2])}}[0])
-            _file.write(reinterpret_cast<const char*>({{get_array_name(value)}}), _valid(_at.batch) * {{size}} * sizeof({{get_array_name(value)}}[0]));
-    }
-    {% endfor %}
-    {% for name, values, size in final_steps %}
-    {% set owner = name.split(".")[0] %}
-    {
-        static std::ofstream _file((brian::results_dir + "steps_{{name}}.bin").c_str(), std::ios::binary);
-        const auto _at = {{place(steps_of[owner])}};
-        if (_at.batch >= 0 && _at.step == {{get_array_name(steps_of[owner][2])}}[0])
+        static std::ofstream _file((brian::results_dir + "kept_{{key.population}}.{{key.variable}}.bin").c_str(), std::ios::binary);
+        const auto _at = {{place(steps_of[key.population])}};
+        if (_at.batch >= 0 && _at.step == {{get_array_name(steps_of[key.population][2])}}[0])
         {
-            if (_steps < 32768) _write_as<int16_t>(_file, {{get_array_name(values)}}, _valid(_at.batch) * {{size}});
-            else _write_as<int32_t>(_file, {{get_array_name(values)}}, _valid(_at.batch) * {{size}});
+            const int64_t _n = _valid(_at.batch) * {{size}};
+            {% if key.is_step %}
+            if (_steps < 32768) _write_as<int16_t>(_file, {{values}}, _n);
+            else _write_as<int32_t>(_file, {{values}}, _n);
+            {% else %}
+            _file.write(reinterpret_cast<const char*>({{values}}), _n * sizeof({{values}}[0]));
+            {% endif %}
         }
     }
     {% endfor %}

@@ -5,11 +5,7 @@
 #include <cstring>
 #include <vector>
 namespace {
-template <typename Narrow> void _write_counts(std::ofstream& file, const int32_t* counts, int64_t n) {
-    std::vector<Narrow> narrow(counts, counts + n);
-    file.write(reinterpret_cast<const char*>(narrow.data()), n * sizeof(Narrow));
-}
-template <typename Narrow, typename Value> void _write_steps(std::ofstream& file, const Value* values, int64_t n) {
+template <typename Narrow, typename Value> void _write_as(std::ofstream& file, const Value* values, int64_t n) {
     std::vector<Narrow> narrow(values, values + n);
     file.write(reinterpret_cast<const char*>(narrow.data()), n * sizeof(Narrow));
 }
@@ -63,32 +59,25 @@ template <typename Narrow, typename Value> void _write_steps(std::ofstream& file
         {
             static std::ofstream _file((brian::results_dir + "counts_{{name}}.bin").c_str(), std::ios::binary);
             int32_t* _counts = {{get_array_name(count)}};
-            if (_steps < 256) _write_counts<uint8_t>(_file, _counts, _valid * {{size}});
-            else if (_steps < 65536) _write_counts<uint16_t>(_file, _counts, _valid * {{size}});
-            else _write_counts<int32_t>(_file, _counts, _valid * {{size}});
+            if (_steps < 256) _write_as<uint8_t>(_file, _counts, _valid * {{size}});
+            else if (_steps < 65536) _write_as<uint16_t>(_file, _counts, _valid * {{size}});
+            else _write_as<int32_t>(_file, _counts, _valid * {{size}});
             std::fill_n(_counts, {{lanes}} * {{size}}, 0);
             {% if total %}
             {{get_array_name(total)}}[0] = 0;
             {% endif %}
         }
         {% endfor %}
-        {% for name, potential, size in final_potentials %}
+        {% for key, variable, size in kept %}
+        {% set values = get_array_name(variable) %}
         {
-            static std::ofstream _file((brian::results_dir + "final_{{name}}.bin").c_str(), std::ios::binary);
-            _file.write(reinterpret_cast<const char*>({{get_array_name(potential)}}), _valid * {{size}} * sizeof({{scalar}}));
-        }
-        {% endfor %}
-        {% for key, value, size in final_values %}
-        {
-            static std::ofstream _file((brian::results_dir + "value_{{key}}.bin").c_str(), std::ios::binary);
-            _file.write(reinterpret_cast<const char*>({{get_array_name(value)}}), _valid * {{size}} * sizeof({{get_array_name(value)}}[0]));
-        }
-        {% endfor %}
-        {% for name, values, size in final_steps %}
-        {
-            static std::ofstream _file((brian::results_dir + "steps_{{name}}.bin").c_str(), std::ios::binary);
-            if (_steps < 32768) _write_steps<int16_t>(_file, {{get_array_name(values)}}, _valid * {{size}});
-            else _write_steps<int32_t>(_file, {{get_array_name(values)}}, _valid * {{size}});
+            static std::ofstream _file((brian::results_dir + "kept_{{key.population}}.{{key.variable}}.bin").c_str(), std::ios::binary);
+            {% if key.is_step %}
+            if (_steps < 32768) _write_as<int16_t>(_file, {{values}}, _valid * {{size}});
+            else _write_as<int32_t>(_file, {{values}}, _valid * {{size}});
+            {% else %}
+            _file.write(reinterpret_cast<const char*>({{values}}), _valid * {{size}} * sizeof({{values}}[0]));
+            {% endif %}
         }
         {% endfor %}
         _presented[0] += _valid;
