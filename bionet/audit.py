@@ -202,17 +202,9 @@ class Audit:
 
 
 HEADER = (
-    "population",
-    "units",
-    "correlation",
-    "mean error",
-    "max error",
-    "saturated",
-    "silent",
-    "dead",
-    "residual",
-    "cause of the error",
-)
+    "population", "units", "correlation", "mean error", "max error", "saturated", "silent", "dead",
+    "residual", "cause of the error",
+)  # fmt: skip
 
 
 def audit(

@@ -391,7 +391,7 @@ ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
                 ZooEntry(name, maker(name), (t.channels, t.height, t.height), SHIPPED.get(name, ()))
                 for name, t in TOPOLOGIES.items()
             ),
-            ZooEntry("shang", architectures.shang, (3, 32, 32), ()),
+            ZooEntry("shang", architectures.shang, (3, 32, 32), ("cifar10",)),
         )
     }
 )

@@ -30,7 +30,7 @@ from bionet.conversion.records import (
     ReLU,
 )
 from bionet.errors import InputError
-from bionet.kernels import pair
+from bionet.kernel_base import pair
 
 __all__ = ["FUNCTIONS", "METHODS", "MODULES", "Entry", "Handler", "Operation", "refuse"]
 

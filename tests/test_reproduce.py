@@ -65,8 +65,8 @@ def test_settings_choose_the_number_of_images():
 
 
 def test_missing_weights_are_named_with_the_command_that_trains_them():
-    with pytest.raises(InputError, match="bionet train shang --data cifar10"):
-        Settings().network("shang", "cifar10")
+    with pytest.raises(InputError, match="bionet train net5 --data cifar10"):
+        Settings().network("net5", "cifar10")
 
 
 def test_a_result_is_written_whole(tmp_path, monkeypatch):
