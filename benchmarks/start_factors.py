@@ -19,8 +19,8 @@ from rich.table import Table
 import bionet
 from bionet.conversion import threshold_search
 
-FIRST = (1.0, 2.0, 4.0, 8.0)
-LATER = (0.4, 0.6, 0.8, 1.0)
+FIRST = (2.0, 4.0, 8.0, 16.0)
+LATER = (0.6, 0.8, 1.0, 1.25)
 CALIBRATION = 20
 
 

@@ -361,7 +361,7 @@ def shang(weights: str | os.PathLike[str] | None = None) -> nn.Module:
     Parameters
     ----------
     weights : str or path, optional
-        A safetensors file, such as ``bionet train shang --data cifar10`` writes; see `load`.
+        ``"cifar10"``, or a safetensors file; see `load`.
 
     Returns
     -------
