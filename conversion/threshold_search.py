@@ -58,7 +58,7 @@ from bionet.network import SpikingNetwork
 __all__ = ["convert_threshold_search"]
 
 PERCENTILE = 99.9
-FIRST, LATER = 4.0, 0.6
+FIRST = 4.0  # chosen on training images: python -m benchmarks.start_factor
 
 
 def convert_threshold_search(
@@ -97,7 +97,7 @@ def convert_threshold_search(
     start : float, mapping of str to float, or "activations"
         Where the search starts: 0.1 in the paper. ``"activations"`` gives every layer a start of
         its own, the ratio of its activations' 99.9th percentile to that of the layer before, times
-        4 in the first layer and 0.6 in later convolutions and fully connected layers but the last.
+        4 in the first layer, whose many input spikes would else exceed its threshold by most.
     step, least_step, budget
         See :func:`bionet.conversion.feedback.feedback_search`.
     c : float
@@ -199,15 +199,15 @@ def _with_thresholds(
 def _balanced(
     net: nn.Module, bare: SpikingNetwork, images: Any, records: Records, c: float, start: str
 ) -> dict[str, float]:
-    """Theta = lambda_l / lambda_(l-1), and c lambda_1: a rate of a / lambda in every layer."""
+    """Theta = lambda_l / lambda_(l-1), a rate of a / lambda in every layer; FIRST c lambda_1."""
     if start != "activations":
         raise InputError(f"start is a number, a mapping or 'activations', but got {start!r}")
     level = {"input": 1.0 / c}
     for name, values in activations(net, images, bare).items():
         level[name] = float(np.percentile(np.maximum(values, 0.0), PERCENTILE)) or 1.0
-    factors = {r.name: LATER if isinstance(r, Weighted) else 1.0 for r in records[:-1]}
-    factors[records[0].name] = FIRST
-    return {r.name: factors.get(r.name, 1.0) * level[r.name] / level[r.inputs[0]] for r in records}
+    found = {r.name: level[r.name] / level[r.inputs[0]] for r in records}
+    found[records[0].name] *= FIRST
+    return found
 
 
 def _check_biases(records: Records) -> None:
