@@ -16,7 +16,8 @@ import torch
 from torch import fx, nn
 
 from bionet.conversion.pooling import average_of
-from bionet.conversion.trace import MAX_POOLS, RELUS, is_call, symbolic
+from bionet.conversion.rewrites import MAX_POOLS, RELUS, is_call
+from bionet.conversion.trace import symbolic
 from bionet.errors import InputError
 
 __all__ = ["adjust"]

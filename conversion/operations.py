@@ -97,8 +97,8 @@ CHAIN = (
 )
 SUPPORTED = (
     "supported are Conv2d, Linear, BatchNorm1d/2d, ReLU, AvgPool2d, AdaptiveAvgPool2d, MaxPool2d,"
-    " LeakyReLU, sums of two branches, Flatten, Dropout, Identity, a softmax at the end, and their"
-    " functional forms"
+    " LeakyReLU, sums of two branches, Flatten, Dropout, Identity, a mean over height and width, a"
+    " softmax at the end, and their functional forms"
 )
 REMEDIES: dict[str, str] = {
     "AdaptiveMaxPool2d MaxPool1d MaxPool3d": AVERAGE_POOLING,
@@ -106,7 +106,7 @@ REMEDIES: dict[str, str] = {
     "Softsign ReLU6 Hardtanh Hardswish Hardsigmoid Threshold clamp clamp_min clip": RECTIFY,
     "GroupNorm LayerNorm InstanceNorm1d InstanceNorm2d LocalResponseNorm": NORMALISE,
     "add iadd sub mul imul cat concat stack": CHAIN,
-    "mean": "write the global average pooling as nn.AdaptiveAvgPool2d(1)",
+    "mean": "only a mean over height and width is converted: x.mean((2, 3))",
     "ConvTranspose2d": "use Conv2d; upsampling layers are not converted",
     "Conv1d": "use Conv2d with a kernel of height 1 on (channels, 1, length) images",
     "squeeze": "write x.flatten(1)",

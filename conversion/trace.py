@@ -30,15 +30,14 @@ from bionet.conversion.operations import (
     refuse,
 )
 from bionet.conversion.records import Record, Records
+from bionet.conversion.rewrites import pool_means, rectify_before_maximum
 from bionet.errors import InputError
 
-__all__ = ["MAX_POOLS", "RELUS", "Trace", "is_call", "run_nodes", "symbolic", "trace"]
+__all__ = ["Trace", "run_nodes", "symbolic", "trace"]
 
 Consumer = Callable[[torch.Tensor], None]
 
 BATCH = 2
-RELUS = (nn.ReLU, nn.functional.relu, torch.relu, torch.relu_, "relu", "relu_")
-MAX_POOLS = (nn.MaxPool2d, nn.functional.max_pool2d, torch.max_pool2d)
 # Names that a spiking network has of its own.
 RESERVED = ("input", "readout")
 # What asks a tensor for its shape, not its values.
@@ -81,7 +80,7 @@ def trace(net: nn.Module, input_shape: Sequence[int]) -> Trace:
         of this shape does not fit.
     """
     shape = checked_shape(input_shape)
-    graph = rectify_before_maximum(symbolic(net))
+    graph = pool_means(rectify_before_maximum(symbolic(net)))
     walk = _Walk(graph, shape)
     with torch.no_grad():
         walk.run(torch.zeros(BATCH, *shape, dtype=precision(graph)))
@@ -134,33 +133,6 @@ def symbolic(net: nn.Module) -> fx.GraphModule:
             " of images"
         )
     return graph
-
-
-def rectify_before_maximum(graph: fx.GraphModule) -> fx.GraphModule:
-    """Exchange a max pooling and the ReLU that follows it: max(0, max x) = max of max(0, x).
-
-    A spiking unit rectifies, so the layer before the pooling has to be the rectified one.
-    """
-    for relu in [node for node in graph.graph.nodes if is_call(graph, node, RELUS)]:
-        pool = relu.args[0] if relu.args else relu.kwargs.get("input")
-        if not isinstance(pool, fx.Node) or not is_call(graph, pool, MAX_POOLS):
-            continue
-        if len(pool.users) > 1 or not pool.args or not isinstance(pool.args[0], fx.Node):
-            continue
-        with graph.graph.inserting_before(pool):
-            before = graph.graph.call_function(torch.relu, (pool.args[0],))
-        pool.replace_input_with(pool.args[0], before)
-        relu.replace_all_uses_with(pool)
-        graph.graph.erase_node(relu)
-    graph.recompile()
-    return graph
-
-
-def is_call(graph: fx.GraphModule, node: fx.Node, kinds: tuple[Any, ...]) -> bool:
-    """Whether a node calls a module type, function or method of these."""
-    if node.op == "call_module":
-        return type(graph.get_submodule(str(node.target))) in kinds
-    return node.op in ("call_function", "call_method") and node.target in kinds
 
 
 def run_nodes(

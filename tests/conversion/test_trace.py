@@ -66,6 +66,28 @@ def test_modules_used_twice_have_two_names():
     assert snn.names == ("input", "fc", "fc_2", "fc_3", "readout")
 
 
+MEANS = {
+    "dims": lambda x: x.mean((2, 3)),
+    "function, negative dims": lambda x: torch.mean(x, [-1, -2]),
+    "kept dims": lambda x: x.mean(dim=(2, 3), keepdim=True).flatten(1),
+}
+
+
+@pytest.mark.parametrize("kind", MEANS)
+def test_a_mean_over_height_and_width_is_global_average_pooling(kind):
+    net = forward(
+        lambda self, x: self.fc(MEANS[kind](F.relu(self.conv(x)))),
+        conv=nn.Conv2d(1, 2, 3),
+        fc=nn.Linear(2, 3),
+    )
+    kinds = [kind for _, kind in names(net, (1, 6, 5))]
+    assert kinds == ["Conv", "ReLU", "AveragePool", "Flatten", "Linear"]
+    pool = trace(net, (1, 6, 5)).records[2]
+    assert isinstance(pool, AveragePool) and pool.pool == (4, 3)
+    images = torch.rand(2, 1, 6, 5)
+    torch.testing.assert_close(trace(net, (1, 6, 5)).graph(images), net(images))
+
+
 def test_dropout_identity_and_pools_of_one_unit_leave_no_record():
     net = nn.Sequential(
         nn.Dropout(), nn.Identity(), nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d((2, 4)), nn.ReLU()
@@ -223,7 +245,8 @@ REFUSED = [
     (forward(lambda s, x: x + s.conv(x)[:, :1], **CONV), "getitem at node"),
     (forward(lambda s, x: s.conv(x) + 1.0, **CONV), "add at node 'add'.*without branches"),
     (forward(lambda s, x: torch.cat([x, x], 1)), "cat at node 'cat'.*without branches"),
-    (forward(lambda s, x: x.mean((2, 3))), r"tensor.mean at .*AdaptiveAvgPool2d\(1\)"),
+    (forward(lambda s, x: x.mean(1)), r"tensor.mean at .*only a mean over height and width"),
+    (forward(lambda s, x: x.mean((1, 2))), r"tensor.mean at .*only a mean over height and width"),
     (forward(lambda s, x: x * 2), "mul at node 'mul'.*cannot be converted"),
     (forward(lambda s, x: torch.fft.fft(x)), "fft_fft at node 'fft_fft'.*supported are Conv2d"),
     (forward(lambda s, x: x.item()), "does not fit at node 'item'|tensor.item at node"),

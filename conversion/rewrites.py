@@ -1,0 +1,68 @@
+"""Rewriting a traced graph into one that computes the same from convertible operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.nn import functional
+
+__all__ = ["MAX_POOLS", "RELUS", "is_call", "pool_means", "rectify_before_maximum"]
+
+RELUS = (nn.ReLU, functional.relu, torch.relu, torch.relu_, "relu", "relu_")
+MAX_POOLS = (nn.MaxPool2d, functional.max_pool2d, torch.max_pool2d)
+MEANS = (torch.mean, "mean")
+IMAGE_DIMS = 4  # (n, channels, height, width)
+
+
+def is_call(graph: fx.GraphModule, node: fx.Node, kinds: tuple[Any, ...]) -> bool:
+    """Whether a node calls a module type, function or method of these."""
+    if node.op == "call_module":
+        return type(graph.get_submodule(str(node.target))) in kinds
+    return node.op in ("call_function", "call_method") and node.target in kinds
+
+
+def rectify_before_maximum(graph: fx.GraphModule) -> fx.GraphModule:
+    """Exchange a max pooling and the ReLU that follows it: max(0, max x) = max of max(0, x).
+
+    A spiking unit rectifies, so the layer before the pooling has to be the rectified one.
+    """
+    for relu in [node for node in graph.graph.nodes if is_call(graph, node, RELUS)]:
+        pool = relu.args[0] if relu.args else relu.kwargs.get("input")
+        if not isinstance(pool, fx.Node) or not is_call(graph, pool, MAX_POOLS):
+            continue
+        if len(pool.users) > 1 or not pool.args or not isinstance(pool.args[0], fx.Node):
+            continue
+        with graph.graph.inserting_before(pool):
+            before = graph.graph.call_function(torch.relu, (pool.args[0],))
+        pool.replace_input_with(pool.args[0], before)
+        relu.replace_all_uses_with(pool)
+        graph.graph.erase_node(relu)
+    graph.recompile()
+    return graph
+
+
+def pool_means(graph: fx.GraphModule) -> fx.GraphModule:
+    """Write a mean over height and width as the global average pooling that it is."""
+    for mean in [node for node in graph.graph.nodes if is_call(graph, node, MEANS)]:
+        arguments = dict(zip(("input", "dim", "keepdim"), mean.args, strict=False)) | mean.kwargs
+        if set(arguments) - {"input", "dim", "keepdim"} or not _is_spatial(arguments.get("dim")):
+            continue
+        with graph.graph.inserting_before(mean):
+            pooled = graph.graph.call_function(
+                functional.adaptive_avg_pool2d, (arguments["input"], 1)
+            )
+            if not arguments.get("keepdim", False):
+                pooled = graph.graph.call_function(torch.flatten, (pooled, 1))
+        mean.replace_all_uses_with(pooled)
+        graph.graph.erase_node(mean)
+    graph.recompile()
+    return graph
+
+
+def _is_spatial(dim: Any) -> bool:
+    """Whether these are the last two of the dimensions (n, channels, height, width)."""
+    if not isinstance(dim, list | tuple) or not all(isinstance(d, int) for d in dim):
+        return False
+    return sorted(d % IMAGE_DIMS for d in dim) == [2, 3]
