@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from bionet import cli, conversion, docs
+from bionet import cli, conversion, docs, zoo
 from bionet.docs.methods import SECTIONS
 from bionet.errors import InputError
 
@@ -37,6 +37,16 @@ def test_every_command_with_all_it_takes_is_in_the_reference(made):
             assert parameter.help.partition("  [")[0].replace("|", "\\|") in section
     for code in cli.EXIT_CODES:
         assert f"| {code} | " in text
+
+
+def test_every_network_and_all_shipped_weights_are_listed(made):
+    text = made[DOCS / "networks.md"]
+    for name in zoo.names():
+        assert f"| `{name}` | " in text
+        for data in zoo.entry(name).data:
+            assert f"| `{name}`, `{data}` | " in text
+    assert "| `lenet5` | 1 x 28 x 28 | 20c5-p2-50c5-p2-500-10 |" in text
+    assert "| `net2`, `mnist` | 99.38 % | 0.1 MB | `bionet train net2 --data mnist" in text
 
 
 def test_every_method_shows_its_own_equations(made):

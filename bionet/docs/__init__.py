@@ -1,7 +1,7 @@
 """The parts of ``docs/`` that are made from the code: ``python -m bionet.docs`` writes them.
 
-:func:`pages` makes the command reference and, on each method's page, its equations. They are
-committed; a test compares them with what is made anew.
+:func:`pages` makes the command reference, the list of networks and, on each method's page, its
+equations. They are committed; a test compares them with what is made anew.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bionet.docs.commands import command_reference
 from bionet.docs.methods import SECTIONS, equations_section
+from bionet.docs.networks import networks_page
 from bionet.errors import InputError
 
 __all__ = ["pages", "write"]
@@ -31,7 +32,10 @@ def pages(folder: Path) -> dict[Path, str]:
     dict of Path to str
         File -> text.
     """
-    found = {folder / "commands.md": f"{BEGIN}\n\n{command_reference()}"}
+    found = {
+        folder / "commands.md": f"{BEGIN}\n\n{command_reference()}",
+        folder / "networks.md": f"{BEGIN}\n\n{networks_page()}",
+    }
     for name, methods in SECTIONS.items():
         path = folder / name
         made = "\n".join(equations_section(method) for method in methods)

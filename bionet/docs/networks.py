@@ -1,0 +1,54 @@
+"""The page of the zoo's networks: layers, and what trained weights come with the package."""
+
+from __future__ import annotations
+
+import inspect
+
+from bionet import zoo
+from bionet.topologies import TOPOLOGIES
+
+__all__ = ["networks_page"]
+
+
+def networks_page() -> str:
+    """Networks and weights as Markdown; what is said of weights is read from their files."""
+    lines = [
+        "# Networks of the zoo",
+        "",
+        "`32c5` is a convolution to 32 channels with 5 x 5 kernels, `p2` a pooling of 2 x 2, `p3s2`"
+        " one of 3 x 3 with stride 2, a bare number a fully connected layer."
+        " `bionet.zoo.load(NAME, DATA)` makes a network with the weights that come with the"
+        " package, `bionet.zoo.load(NAME)` one without, `bionet train NAME --data DATA` trains one."
+        " `bionet.architectures` and `bionet.topologies` say more of activations, norms and"
+        " sources.",
+        "",
+        "| network | image | layers |",
+        "|---|---|---|",
+        *(f"| `{name}` | {_image(name)} | {_layers(name)} |" for name in zoo.names()),
+        "",
+        "Weights, with their accuracy on all test images (for `digits`, the held-out 1,000) and the"
+        " command that made them:",
+        "",
+        "| weights | accuracy | size | command |",
+        "|---|---|---|---|",
+        *(_weights(name, data) for name in zoo.names() for data in zoo.entry(name).data),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _image(name: str) -> str:
+    return " x ".join(str(n) for n in zoo.entry(name).input_shape)
+
+
+def _layers(name: str) -> str:
+    """The layers, from their description, or the first word of the docstring."""
+    if name in TOPOLOGIES:
+        return TOPOLOGIES[name].topology
+    return (inspect.getdoc(zoo.entry(name).make) or "").partition(" ")[0]
+
+
+def _weights(name: str, data: str) -> str:
+    path = zoo.shipped(name, data)
+    told = zoo.provenance(path)
+    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    return f"| `{name}`, `{data}` | {100 * told['accuracy']:.2f} % | {size} | `{told['command']}` |"
