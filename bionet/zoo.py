@@ -54,7 +54,12 @@ __all__ = [
 
 # Data sets that weights of the networks of bionet.architectures come with the package for.
 SHIPPED: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"net1": ("mnist",), "net2": ("mnist",), "net4": ("fashion-mnist",)}
+    {
+        "net1": ("mnist",),
+        "net2": ("mnist",),
+        "net4": ("fashion-mnist",),
+        "net5_small": ("cifar10",),
+    }
 )
 PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
