@@ -102,7 +102,7 @@ def accuracy_over_time(
     ax.set_ylim(0, 102)
     ax.set_xlabel(f"time since image onset ({name_of_unit})")
     ax.set_ylabel(f"accuracy (%), {run.n_images:,} images")
-    ax.legend(loc="lower right", title=f"after {time[-1]:g} {name_of_unit}", alignment="left")
+    ax.legend(loc="best", title=f"after {time[-1]:g} {name_of_unit}", alignment="left")
     return ax
 
 
