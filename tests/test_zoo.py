@@ -83,6 +83,8 @@ def test_other_weights_reach_their_stated_accuracy(data: str, least: float) -> N
         ("net1", "mnist", 0.9877),
         ("net2", "mnist", 0.9935),
         ("net4", "fashion-mnist", 0.9211),
+        pytest.param("net5_small", "cifar10", 0.90, marks=pytest.mark.slow),
+        ("shang", "cifar10", 0.75),
         ("rueckauer", "cifar10", 0.878),
         ("lenet5_original", "mnist", 0.9905),
         ("cifar10_quick_original", "cifar10", 0.75),
