@@ -17,7 +17,7 @@ from bionet.network import Population
 from bionet.plan import Plan
 from bionet.randomness import COUNTER_NORMAL, COUNTER_UNIFORM, first_site, replace_rand, uses_rand
 
-__all__ = ["codes", "inhibition_of", "neuron_group", "uses_step"]
+__all__ = ["codes", "equations_of", "inhibition_of", "neuron_group", "uses_step"]
 
 # State updates that add nothing where these parameters are 0.
 IDLE_RATES = {"I/dt": ("I",), "(leak + I)/dt": ("I", "leak")}
@@ -36,7 +36,7 @@ def codes(model: NeuronModel) -> tuple[str | None, ...]:
     return (model.threshold, model.reset, model.update, *model.events.values())
 
 
-def _equations(population: Population, plan: Plan, driven: bool) -> Equations:
+def equations_of(population: Population, plan: Plan, driven: bool) -> Equations:
     """The model's equations; a parameter with one value for all units becomes shared."""
     lines = []
     for name, equation in population.model.brian().items():
@@ -67,7 +67,7 @@ def neuron_group(population: Population, plan: Plan, clock: Any, driven: bool) -
     site = first_site(name)
     group = brian2.NeuronGroup(
         population.size * plan.lanes,
-        _equations(population, plan, driven),
+        equations_of(population, plan, driven),
         threshold=replace_rand(model.threshold, site),
         reset=replace_rand(model.reset, site + 10) or ("" if model.threshold else None),
         refractory=model.refractory if model.refractory is not None else False,

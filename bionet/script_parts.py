@@ -12,9 +12,10 @@ import numpy as np
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, SUBEXPRESSION, SingleEquation
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
-from bionet.build import _codes, _equations, _uses_step, runs_back
+from bionet.build import runs_back
 from bionet.equations.inputs import FOREVER
 from bionet.equations.model import NeuronModel
+from bionet.groups import codes, equations_of, uses_step
 from bionet.kernels import AveragePool2d, Conv2d, Kernel
 from bionet.layout import to_channel_last
 from bionet.network import Population, Projection
@@ -39,7 +40,7 @@ EMBEDDED = 70
 
 def uses_random_numbers(populations: Sequence[Population]) -> bool:
     """Whether any population calls ``rand()``."""
-    return any(uses_rand(*_codes(p.model)) for p in populations)
+    return any(uses_rand(*codes(p.model)) for p in populations)
 
 
 def number(value: float, unit: str) -> str:
@@ -100,9 +101,9 @@ def describe_population(
     driven = analog and any(
         q.source == "input" and q.target == name for q in request.snn.projections
     )
-    equations = _equations(population, request.plan, driven)
+    equations = equations_of(population, request.plan, driven)
     lines = [_line(equation) for equation in equations.values()]
-    if _uses_step(model):
+    if uses_step(model):
         lines.append("step = t_in_timesteps : integer (shared)")
     shape = " x ".join(map(str, population.shape))
     size = f"{population.size:,} units" if population.size > 1 else "1 unit"
@@ -178,7 +179,7 @@ def _assignments(
             lines.append(f"{variable}.{name}_ = {float(initial)!r}  # when an image begins")
     if population.name == "input":
         lines.append(f"{variable}.x = pixels")
-    if uses_rand(*_codes(population.model)):
+    if uses_rand(*codes(population.model)):
         lines.append(f"{variable}.stream = random_stream(options.seed, options.image)")
         lines.append(f'{variable}.unit = torch_index("{population.name}")')
     return lines

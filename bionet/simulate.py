@@ -141,12 +141,12 @@ def simulate(
     kept = results.pop("kept")
     steps = {key[:2]: values for key, values in kept.items() if key.is_step}
     others = {key[:2]: values for key, values in kept.items() if not key.is_step}
+    results |= temporal_results(snn, steps)
     return Recording(
         shapes={name: snn.shape(name) for name in snn.names},
         parameters=parameters | results.pop("timing"),
         final_potentials={name: values for (name, v), values in others.items() if v == "v"},
         final_values={key: values for key, values in others.items() if key[1] != "v"},
-        **temporal_results(snn, steps),
         **results,
     )
 
