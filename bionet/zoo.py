@@ -11,7 +11,7 @@ References
 .. [2] Q. Yu et al.: see :mod:`bionet.architectures`.
 .. [3] Y. Jia et al.: Caffe: Convolutional architecture for fast feature embedding. ACM Multimedia
    (2014) 675-678.
-.. [3] Y. Shang, Y. Li, F. You: An SNN construction method based on CNN conversion and threshold
+.. [4] Y. Shang, Y. Li, F. You: An SNN construction method based on CNN conversion and threshold
    setting (2020).
 """
 
@@ -54,12 +54,7 @@ __all__ = [
 
 # Data sets that weights of the networks of bionet.architectures come with the package for.
 SHIPPED: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "net1": ("mnist",),
-        "net2": ("mnist",),
-        "net4": ("fashion-mnist",),
-        "net5_small": ("cifar10",),
-    }
+    dict(net1=("mnist",), net2=("mnist",), net4=("fashion-mnist",), net5_small=("cifar10",))
 )
 PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
@@ -355,7 +350,7 @@ def rueckauer(weights: str | os.PathLike[str] | None = None) -> nn.Module:
 
 
 def shang(weights: str | os.PathLike[str] | None = None) -> nn.Module:
-    """The three-convolution network of Shang et al. [3]_, adjusted (64c5-p2-64c5-p2-64c5-512-10).
+    """The three-convolution network of Shang et al. [4]_, adjusted (64c5-p2-64c5-p2-64c5-512-10).
 
     ReLU after every layer but the last, average pooling, no bias. The paper's figure of the
     network is not legible and its text gives the kinds of layers (conv1, pool1, conv2, pool2,
