@@ -56,6 +56,7 @@ def input_population(snn: SpikingNetwork, plan: Plan) -> Population:
         plan.gain,
         plan.stop,
         plan.leak * second if plan.leak else None,
+        plan.scale,
     )
     return Population("input", snn.input_shape, model)
 

@@ -57,6 +57,8 @@ class Plan:
         Populations whose potentials are recorded: units in PyTorch's order, None for all.
     leak : float
         Time constant of a reverse-coded network, in seconds.
+    scale : float
+        Factor on the pixels of a reverse code.
     kept : tuple of Kept
         State variables whose values are kept at the end of each presentation.
     skip_idle : bool
@@ -80,6 +82,7 @@ class Plan:
     gain: float = 1.0
     stop: float = FOREVER
     leak: float = 0.0
+    scale: float = 1.0
     spikes: tuple[str, ...] = ()
     potentials: Mapping[str, tuple[int, ...] | None] = field(default_factory=dict)
     kept: tuple[Kept, ...] = ()
@@ -171,6 +174,7 @@ def make_plan(
         gain=gain,
         stop=float(own.get("stop", FOREVER)),
         leak=own.get("leak_ms", 0.0) / 1000,
+        scale=float(own.get("input_gain", 1.0)),
         spikes=spikes,
         potentials=potentials,
         kept=(

@@ -176,7 +176,7 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
     ]
     simulation = asdict(plan)
     # Numbers that a running program takes as values:
-    for name in ("steps", "max_rate", "gain", "stop", "leak", "processes"):
+    for name in ("steps", "max_rate", "gain", "stop", "leak", "scale", "processes"):
         del simulation[name]
     simulation["active"], simulation["period"] = sorted(plan.active), bool(plan.period)
     return {

@@ -185,7 +185,10 @@ def decoded(run: Recording, snn: SpikingNetwork, population: str) -> np.ndarray:
     if population not in run.spike_steps:
         known = ", ".join(run.spike_steps) or "none"
         raise InputError(f"{population!r} has no spike steps to decode; populations: {known}")
-    return np.asarray(np.expm1(run.spike_steps[population] / snn.metadata["temporal"]["leak"]))
+    found = snn.metadata["simulation"]
+    gain = found.get("input_gain", 1.0) if population == "input" else 1.0
+    leak = snn.metadata["temporal"]["leak"]
+    return np.asarray(np.expm1(run.spike_steps[population] / leak)) / gain
 
 
 def output_values(run: Recording, snn: SpikingNetwork) -> np.ndarray:

@@ -197,8 +197,9 @@ def _records(net: Any, snn: SpikingNetwork) -> Records:
     from bionet.conversion.tdsnn import _ticking, temporal_records
     from bionet.conversion.trace import trace
 
-    records = temporal_records(trace(net, snn.input_shape).records)
     found, options = snn.metadata["temporal"], snn.metadata["options"]
+    input_gain = options.get("input_gain", 1.0)
+    records = temporal_records(trace(net, snn.input_shape).records, input_gain)
     weighted = {layer["name"] for layer in found["layers"]}
     names = {*found["clocks"], *(p.name for p in snn.populations)}
     for record in records:
@@ -208,7 +209,14 @@ def _records(net: Any, snn: SpikingNetwork) -> Records:
                 " pass the network that was converted"
             )
     return tuple(
-        _ticking(r, snn.metadata["largest"], options["margin"], found["leak"], options["mode"])
+        _ticking(
+            r,
+            snn.metadata["largest"],
+            options["margin"],
+            found["leak"],
+            options["mode"],
+            input_gain,
+        )
         if isinstance(r, MaxPool) and r.name in weighted
         else r
         for r in records
@@ -233,21 +241,23 @@ def _layers(
 
     found, options = snn.metadata["temporal"], snn.metadata["options"]
     leak, mode, rounding = found["leak"], options["mode"], options["rounding"]
+    gain = options.get("input_gain", 1.0)
     eta, dtype = found["tolerance"], run.parameters["dtype"]
     epsilon = float(np.finfo(dtype).eps)
-    values, whole = closed_form(records, torch.as_tensor(images), leak, mode, eta, rounding)
+    shown = torch.as_tensor(images).double() * gain
+    values, whole = closed_form(records, shown, leak, mode, eta, rounding)
     ann = activations(net, images, snn)
     ideal = {name: np.maximum(a, 0).astype(np.float64) for name, a in ann.items()}
     if mode == "finetune":  # the network was trained with the code in place
         ideal |= {name: a.clamp(min=0).numpy() for name, a in values.items()}
     measured = {name: run.spike_steps[name][part] for name in run.spike_steps}
-    pixels = torch.as_tensor(np.asarray(images, dtype=dtype)).double()
+    pixels = torch.as_tensor(np.asarray(images, dtype=dtype)).double() * gain
     own = eta if rounding == "nearest" else 0.0
     steps = spike_times(pixels, leak, own).numpy()
     exact = leak * (np.log1p(pixels.numpy()) - np.log1p(own))
     yield Checked(
         "input", measured["input"], steps, whole["input"].numpy(),
-        _distance(exact) <= 8 * epsilon * (leak + steps), np.expm1(measured["input"] / leak),
+        _distance(exact) <= 8 * epsilon * (leak + steps), np.expm1(measured["input"] / leak) / gain,
         np.asarray(images, dtype=np.float64),
     )  # fmt: skip
     lengths = {layer["name"]: layer["window"] for layer in found["layers"]}

@@ -187,6 +187,7 @@ def train_zoo(
     checkpoint: str | os.PathLike[str] | None = None,
     leak: float | None = None,
     mode: Mode = "finetune",
+    input_gain: float = 1.0,
     dtype: Literal["float32", "float16"] = "float32",
 ) -> TrainResult:
     """Train a network of the zoo by its recipe and write its weights with their provenance.
@@ -221,6 +222,8 @@ def train_zoo(
     mode : {"finetune", "compensate"}
         How these weights are to be converted: the paper's way, or with bias neurons that cancel the
         offset of the code and values rounded to the nearest step.
+    input_gain : float
+        With ``mode="compensate"``: pixels are coded this many times as large.
     dtype : {"float32", "float16"}
         Type that the weights are stored in. The accuracies are those of the stored values.
 
@@ -253,10 +256,10 @@ def train_zoo(
             zoo.start_from(net, start)
         trained = net
         if leak is not None and mode == "finetune":
+            trained = temporal_network(net, leak, input_gain=input_gain)
             add_bias_neurons(net, leak)
-            trained = temporal_network(net, leak)
         elif leak is not None:
-            trained = temporal_network(net, leak, mode, "nearest")
+            trained = temporal_network(net, leak, mode, "nearest", input_gain)
         result = train(
             trained,
             data_train,
@@ -286,8 +289,19 @@ def train_zoo(
         "threads": threads,
         "start": None if start is None else Path(start).name,
         "command": _command(
-            network, data, epochs, learning_rate, start, seed, device, threads, dtype, leak, mode
-        ),
+            network,
+            data,
+            epochs,
+            learning_rate,
+            start,
+            seed,
+            device,
+            threads,
+            dtype,
+            leak,
+            mode,
+            input_gain,
+        ),  # fmt: skip
         "versions": versions(),
     }
     save_weights(net.half() if dtype == "float16" else net, path, metadata)
@@ -341,6 +355,7 @@ def _command(
     dtype: str,
     leak: float | None,
     mode: Mode,
+    input_gain: float,
 ) -> str:
     """The command line that trains these weights again."""
     command = f"bionet train {network} --data {data} --seed {seed}"
@@ -357,4 +372,5 @@ def _command(
     if leak is None:
         return command
     activation = {name: value for value, name in MODES.items()}[mode]
-    return f"{command} --activation {activation} --leak {leak:g}ms"
+    command += f" --activation {activation} --leak {leak:g}ms"
+    return command if input_gain == 1 else f"{command} --input-gain {input_gain:g}"

@@ -26,6 +26,7 @@ networks with temporal coding. AAAI 33 (2019) 1319-1326. The ``compensate`` way 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -33,7 +34,7 @@ from brian2 import Quantity, ms, second
 from torch import nn
 
 from bionet.conversion.activations import as_images
-from bionet.conversion.records import MaxPool, Record, Records, Weighted
+from bionet.conversion.records import AveragePool, MaxPool, Record, Records, Weighted
 from bionet.conversion.steps import (
     absorb_relu,
     check_rectified,
@@ -75,6 +76,7 @@ def convert_tdsnn(
     max_pooling: Literal["last-spike", "ticking"] = "last-spike",
     readout: Literal["MP", "LS"] = "MP",
     dtype: Literal["float32", "float64"] = "float64",
+    input_gain: float = 1.0,
     pipelined: bool = False,
 ) -> SpikingNetwork:
     """Convert a network of ReLU layers to a TDSNN.
@@ -107,6 +109,10 @@ def convert_tdsnn(
         Potential at the end of the output layer's window, or latest spike (one window longer).
     dtype : {"float32", "float64"}
         Precision that the thresholds are for. In float32 a spike may be a step off.
+    input_gain : float
+        Pixels are coded this many times as large, and the first layer's weights are as much
+        smaller. With 1 a pixel has only ceil(L ln 2) + 1 values; a larger gain tells more of them
+        apart, the more so the darker they are, for a longer first window: ceil(L ln(gain + 1)).
     pipelined : bool
         Let simulations present the next image to a layer as soon as this one has left it, unless
         they say otherwise. Static windows only.
@@ -136,13 +142,20 @@ def convert_tdsnn(
         readout=readout,
         dtype=dtype,
     )
+    if not (math.isfinite(input_gain) and input_gain > 0):
+        raise InputError(f"input_gain must be a number > 0, but is {input_gain}")
+    if input_gain != 1 and mode == "finetune":
+        raise InputError(
+            "input_gain needs the bias neurons of mode='compensate'; leave it out, or convert"
+            " weights that were trained by bionet train --activation rounded"
+        )
     if pipelined and window == "dynamic":
         raise InputError(
             "pipelined needs window='static': with window='dynamic' the layers do not know"
             " beforehand when the next image may enter"
         )
     traced = trace(net, input_shape)
-    records = temporal_records(traced.records)
+    records = temporal_records(traced.records, input_gain)
     if calibration is None:
         raise InputError(
             "method 'tdsnn' measures the lengths of its windows on images: pass"
@@ -150,27 +163,57 @@ def convert_tdsnn(
         )
     images = as_images(calibration, traced.input_shape)
     steps = float(leak / dt)
+    _check_pixels(images)
+    images = images * input_gain
     largest = _largest_values(records, images, steps, mode, TOLERANCE[dtype], rounding)
     if max_pooling == "ticking":
-        records = tuple(_ticking(record, largest, margin, steps, mode) for record in records)
-    builder = Builder(records, traced.input_shape, leak, steps, mode, window, dtype, rounding)
+        records = tuple(
+            _ticking(record, largest, margin, steps, mode, input_gain) for record in records
+        )
+    builder = Builder(
+        records, traced.input_shape, leak, steps, mode, window, dtype, rounding, input_gain
+    )
     for record in records:
         builder.add(record, largest, margin)
     return builder.network(dt, readout, largest, margin, pipelined)
 
 
-def temporal_records(records: Records) -> Records:
-    """One record for each population to be; a ReLU after a max pooling moves before it."""
+def temporal_records(records: Records, input_gain: float = 1.0) -> Records:
+    """One record for each population to be; a ReLU after a max pooling moves before it.
+
+    Parameters
+    ----------
+    records : tuple of Record
+        Of a traced network.
+    input_gain : float
+        How many times as large the pixels are; the first weights are as many times smaller.
+    """
     records = absorb_relu(fold_batchnorm(remove_flatten(records)))
     records = merge_linear(records)
     check_rectified(records)
     if not isinstance(records[-1], Weighted):
         raise InputError(f"the network ends with {records[-1].place}; end it with a Linear")
-    return records
+    return _attenuated(records, input_gain)
+
+
+def _attenuated(records: Records, gain: float) -> Records:
+    """Records whose first weights are divided by a gain; a max pooling passes on what it gets."""
+    first = next(i for i, record in enumerate(records) if not isinstance(record, MaxPool))
+    record = records[first]
+    if isinstance(record, Weighted):
+        record = replace(record, weights=record.weights / gain)
+    elif isinstance(record, AveragePool):
+        record = replace(record, scale=record.scale / gain)
+    return (*records[:first], record, *records[first + 1 :])
 
 
 def _ticking(
-    record: Record, largest: dict[str, float], margin: float, leak: float, mode: Mode
+    record: Record,
+    largest: dict[str, float],
+    margin: float,
+    leak: float,
+    mode: Mode,
+    input_gain: float,
 ) -> Record:
     """A max pooling as a layer with weights; any other record as it is."""
     if not isinstance(record, MaxPool):
@@ -180,7 +223,7 @@ def _ticking(
             f"{record.place}: a ticking max pooling needs the bias neurons of mode='compensate';"
             " use max_pooling='last-spike'"
         )
-    largest_value = 1.0 if record.source == "input" else margin * largest[record.source]
+    largest_value = input_gain if record.source == "input" else margin * largest[record.source]
     return ticking_pool(record, leak, math.ceil(leak * math.log1p(largest_value)))
 
 
@@ -193,12 +236,6 @@ def _largest_values(
     rounding: Rounding,
 ) -> dict[str, float]:
     """Largest value of every population over the calibration images."""
-    if bool((images < 0).any()) or bool((images > 1).any()):
-        raise InputError(
-            "the calibration images hold pixels below 0 or above 1, for which the reverse coding"
-            " has no spike; scale them to lie between 0 and 1, and let the network subtract the"
-            " mean (a BatchNorm2d before its first layer)"
-        )
     largest: dict[str, float] = {"input": float(images.max())}
     for batch in torch.split(images, BATCH):
         values, _ = closed_form(records, batch, leak, mode, tolerance, rounding)
@@ -209,6 +246,15 @@ def _largest_values(
                 found = max(0.0, float(values[record.name].max()))
             largest[record.name] = max(largest.get(record.name, 0.0), found)
     return largest
+
+
+def _check_pixels(images: torch.Tensor) -> None:
+    if bool((images < 0).any()) or bool((images > 1).any()):
+        raise InputError(
+            "the calibration images hold pixels below 0 or above 1, for which the reverse coding"
+            " has no spike; scale them to lie between 0 and 1, and let the network subtract the"
+            " mean (a BatchNorm2d before its first layer)"
+        )
 
 
 def _check_options(leak: Quantity, dt: Quantity, margin: float, **chosen: str) -> None:

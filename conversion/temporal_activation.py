@@ -11,8 +11,9 @@ A network trained so has the same parameters, under the same names, as the netwo
 ``bionet.convert(net, "tdsnn", mode="finetune", leak=...)`` takes that one.
 
 With ``mode="compensate"`` the input of a synapse layer is :math:`G(x) - 1`, as bias neurons that
-cancel the 1 make it: x, rounded to the values that a spike's step can stand for. The network then
-begins as the converted one, whatever its depth and padding, and learns to do with these values.
+cancel the 1 make it: x, rounded to the values that a spike's step can stand for; of pixels
+:math:`(G(kx) - 1)/k` with the input gain k. The network then begins as the converted one, whatever
+its depth and padding, and learns to do with these values.
 
 References
 ----------
@@ -34,6 +35,7 @@ __all__ = ["TemporalActivation", "add_bias_neurons", "temporal_network"]
 SHIFTS = {"up": 0.0, "nearest": 0.5}
 POOLINGS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 SYNAPSES = (nn.Conv2d, nn.Linear, *POOLINGS)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 OTHERS = (nn.ReLU, nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Dropout, nn.Identity)
 
 
@@ -105,15 +107,21 @@ class TemporalSynapses(nn.Module):
 
 
 class CompensatedSynapses(nn.Module):
-    """A synapse layer of G(x) - 1, with its own bias."""
+    """A layer of (G(k x) - 1) / k, with its own bias."""
 
-    def __init__(self, layer: nn.Module, leak: float, rounding: Literal["up", "nearest"]) -> None:
+    def __init__(
+        self,
+        layer: nn.Module,
+        leak: float,
+        rounding: Literal["up", "nearest"],
+        input_gain: float = 1.0,
+    ) -> None:
         super().__init__()
-        self.layer, self.code = layer, TemporalActivation(leak, rounding)
+        self.layer, self.code, self.gain = layer, TemporalActivation(leak, rounding), input_gain
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """W (G(x) - 1) + b."""
-        return torch.as_tensor(self.layer(self.code(x) - 1))
+        """W (G(k x) - 1) / k + b."""
+        return torch.as_tensor(self.layer((self.code(self.gain * x) - 1) / self.gain))
 
 
 def add_bias_neurons(net: nn.Module, leak: float) -> None:
@@ -145,6 +153,7 @@ def temporal_network(
     leak: float,
     mode: Literal["finetune", "compensate"] = "finetune",
     rounding: Literal["up", "nearest"] = "up",
+    input_gain: float = 1.0,
 ) -> nn.Module:
     """The network with G before every synapse layer; it shares its parameters with ``net``.
 
@@ -159,6 +168,8 @@ def temporal_network(
         cancel the offset of G. Only in the latter may there be batch normalisations.
     rounding : {"up", "nearest"}
         Nearest only with ``mode="compensate"``.
+    input_gain : float
+        k: pixels are coded this many times as large. Other than 1 only with ``mode="compensate"``.
 
     Returns
     -------
@@ -175,31 +186,55 @@ def temporal_network(
             "mode is 'finetune', with rounding='up', or 'compensate';"
             f" got {mode!r} with rounding={rounding!r}"
         )
-    others = OTHERS if mode == "finetune" else (*OTHERS, nn.BatchNorm1d, nn.BatchNorm2d)
+    if not (math.isfinite(input_gain) and input_gain > 0):
+        raise InputError(f"input_gain must be a number > 0, but is {input_gain}")
+    if mode == "finetune" and input_gain != 1:
+        raise InputError("input_gain needs mode='compensate'; leave it out")
+    others = OTHERS if mode == "finetune" else (*OTHERS, *NORMS)
     graph = fx.symbolic_trace(net)
     modules = dict(graph.named_modules())
+    # What holds pixels, and what a norm makes of them: the next weights take that in.
+    pixels, normed = _pixels(graph.graph, modules)
     for node in graph.graph.nodes:
-        if node.op == "call_module" and isinstance(modules[str(node.target)], SYNAPSES):
-            name = f"temporal_{str(node.target).replace('.', '_')}"
-            layer = modules[str(node.target)]
-            graph.add_submodule(
-                name,
-                TemporalSynapses(layer, leak)
-                if mode == "finetune"
-                else CompensatedSynapses(layer, leak, rounding),
-            )
-            node.target = name
-        elif node.op == "call_module" and not isinstance(modules[str(node.target)], others):
-            kind = type(modules[str(node.target)]).__name__
+        layer = modules.get(str(node.target)) if node.op == "call_module" else None
+        if layer is not None and not isinstance(layer, (*SYNAPSES, *others)):
+            kind = type(layer).__name__
             raise InputError(
                 f"layer {node.target!r} ({kind}) has no form in a temporal code; fold a"
                 " BatchNorm2d into the layer before it, and train with ReLU and pooling modules"
             )
-        elif node.op == "call_function" and "pool" in str(node.target):
+        if node.op == "call_function" and "pool" in str(node.target):
             raise InputError(
                 f"the function {node.name!r} pools without a module; use nn.AvgPool2d or"
                 " nn.MaxPool2d, so that the temporal code can be put before it"
             )
+        first = bool(node.args) and node.args[0] in pixels
+        coded = isinstance(layer, SYNAPSES) and node.args[0] not in normed
+        if layer is not None and (coded or (first and isinstance(layer, NORMS))):
+            name = f"temporal_{str(node.target).replace('.', '_')}"
+            graph.add_submodule(
+                name,
+                TemporalSynapses(layer, leak)
+                if mode == "finetune"
+                else CompensatedSynapses(layer, leak, rounding, input_gain if first else 1.0),
+            )
+            node.target = name
     graph.delete_all_unused_submodules()
     graph.recompile()
     return graph
+
+
+def _pixels(graph: fx.Graph, modules: dict[str, nn.Module]) -> tuple[set[fx.Node], set[fx.Node]]:
+    """Nodes that hold pixels, up to the first layer, and those that hold normalised ones."""
+    passing = (nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Dropout, nn.Identity, nn.ReLU)
+    pixels, normed = set(), set()
+    for node in graph.nodes:
+        if node.op == "placeholder":
+            pixels.add(node)
+        elif node.op == "call_module" and node.args[0] in pixels | normed:
+            layer = modules[str(node.target)]
+            if isinstance(layer, NORMS) or (isinstance(layer, passing) and node.args[0] in normed):
+                normed.add(node)
+            elif isinstance(layer, passing):
+                pixels.add(node)
+    return pixels, normed

@@ -53,10 +53,11 @@ class Builder:
         window: str,
         dtype: str,
         rounding: Rounding,
+        input_gain: float = 1.0,
     ) -> None:
         self.records, self.input_shape, self.mode = records, input_shape, mode
         self.leak, self.steps, self.dynamic = leak, steps, window == "dynamic"
-        self.dtype, self.rounding = dtype, rounding
+        self.dtype, self.rounding, self.input_gain = dtype, rounding, input_gain
         self.tolerance = effective_tolerance(steps, rounding, TOLERANCE[dtype])
         self.populations = [Population(ONSET, (1,), bias_neuron(onset=True))]
         self.projections: list[Projection] = []
@@ -73,7 +74,7 @@ class Builder:
         value = bias_value(self.mode)
         longest = max(margin * largest[record.source], value)
         if self.clocks[record.source] == ONSET:
-            longest = max(1.0, value)  # pixels lie between 0 and 1
+            longest = max(self.input_gain, value)  # pixels lie between 0 and 1
         length = math.ceil(self.steps * math.log1p(longest))
         self._add_layer(record, length)
 
@@ -169,6 +170,7 @@ class Builder:
                 "window": "dynamic" if self.dynamic else "static",
                 "margin": margin,
                 "rounding": self.rounding,
+                "input_gain": self.input_gain,
             },
             "activations": {r.name: r.node for r in self.records} | {READOUT: last.node},
             "largest": largest,
@@ -177,6 +179,7 @@ class Builder:
                 "duration_ms": float(dt / ms) * (least + (more if readout == "LS" else 0)),
                 "leak_ms": float(self.leak / ms),
                 "dtype": self.dtype,
+                "input_gain": self.input_gain,
                 "gain": 1.0 + self.tolerance if self.rounding == "nearest" else 1.0,
                 **({"pipelined": True} if pipelined else {}),
             },

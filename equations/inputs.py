@@ -1,13 +1,13 @@
 r"""Input codings: how a pixel x becomes a constant current or a spike train.
 
-==========  ==============================================================  ========================
-coding      equation                                                        threshold
-==========  ==============================================================  ========================
-analog      x drives the first layer as a constant current: I = W x + b     (none)
-poisson     rate = abs(x) max_rate                                          rand() < rate dt
-uniform     d(phase)/dt = abs(x) max_rate, phase back by 1 at a spike       phase >= 1
-reverse     one spike, the later the larger x: T(x) = ceil(L ln(x + 1))     gain exp(t/tau) >= 1 + x
-==========  ==============================================================  ========================
+==========  ===========================================================  =========================
+coding      equation                                                     threshold
+==========  ===========================================================  =========================
+analog      x drives the first layer as a constant current: I = W x + b  (none)
+poisson     rate = abs(x) max_rate                                       rand() < rate dt
+uniform     d(phase)/dt = abs(x) max_rate, phase back by 1 at a spike    phase >= 1
+reverse     one spike, later for a larger x: T(x) = ceil(L ln(k x + 1))  gain e^(t/tau) >= 1 + k x
+==========  ===========================================================  =========================
 
 A negative pixel emits *negative spikes* at the rate of its absolute value: the same train,
 of amplitude o = -1. ``gain`` scales the amplitude: with ``gain = 1/(max_rate dt)`` the mean
@@ -23,6 +23,7 @@ symbol         unit     meaning
 ``gain``       1        factor on the amplitude of every spike
 ``stop``       1        step of the presentation at which the input falls silent
 ``tau``        second   leak of a reverse-coded network; L = tau/dt steps
+``scale``      1        k: factor on the pixels of a reverse code
 ``spiked``     1        step of the one spike of a reverse code, or -1
 =============  =======  =====================================================
 
@@ -146,8 +147,8 @@ def uniform(max_rate: Quantity, gain: float = 1.0, stop: float = FOREVER) -> Neu
 
 
 @check_units(tau=second)
-def reverse(tau: Quantity, gain: float = 1.0) -> NeuronModel:
-    """Reverse coding: one spike, ceil(L ln((x + 1)/gain)) steps after the onset, for x >= 0.
+def reverse(tau: Quantity, gain: float = 1.0, scale: float = 1.0) -> NeuronModel:
+    """Reverse coding: one spike, ceil(L ln((k x + 1)/gain)) steps after the onset, for x >= 0.
 
     Parameters
     ----------
@@ -155,6 +156,8 @@ def reverse(tau: Quantity, gain: float = 1.0) -> NeuronModel:
         Leak of the network that the spikes enter, in units of time; L = tau/dt.
     gain : float
         1 rounds up to a step; exp(1/2L) rounds to the nearest step.
+    scale : float
+        k: the larger, the finer small values are told apart, and the longer it takes.
 
     References
     ----------
@@ -163,10 +166,16 @@ def reverse(tau: Quantity, gain: float = 1.0) -> NeuronModel:
     check_time_constant(tau)
     return NeuronModel(
         name="reverse",
-        equations="x : 1 (constant)\nspiked : 1\ntau : second (constant)\ngain : 1 (constant)",
-        threshold="spiked < 0 and gain*exp(step*dt/tau) >= 1 + x",
+        equations="""
+            x : 1 (constant)
+            spiked : 1
+            tau : second (constant)
+            gain : 1 (constant)
+            scale : 1 (constant)
+        """,
+        threshold="spiked < 0 and gain*exp(step*dt/tau) >= 1 + scale*x",
         reset="spiked = step",
-        parameters={"x": 0.0, "tau": tau, "gain": gain},
+        parameters={"x": 0.0, "tau": tau, "gain": gain, "scale": scale},
         initial={"spiked": -1.0},
         input="x",
         source="Zhang et al. 2019 (TDSNN), Eq. 3",
@@ -182,6 +191,7 @@ def input_model(
     gain: float = 1.0,
     stop: float = FOREVER,
     tau: Quantity | None = None,
+    scale: float = 1.0,
 ) -> NeuronModel:
     """The model of an input coding by its name.
 
@@ -197,7 +207,7 @@ def input_model(
             raise InputError(
                 "the reverse coding is for networks of method 'tdsnn', whose leak it shares"
             )
-        return reverse(tau, gain)
+        return reverse(tau, gain, scale)
     models = {"poisson": poisson, "uniform": uniform}
     if coding not in models:
         raise InputError(f"unknown input coding {coding!r}; known are {', '.join(CODINGS)}")

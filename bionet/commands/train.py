@@ -49,6 +49,10 @@ def train(
     leak: Annotated[
         str | None, typer.Option(help="Leak of the temporal code, in steps of 1 ms: 10ms.")
     ] = None,
+    input_gain: Annotated[
+        float,
+        typer.Option(help="Of rounded: pixels are coded this many times as large."),
+    ] = 1.0,
     dtype: Annotated[
         Literal["float32", "float16"], typer.Option(help="Type that the weights are stored in.")
     ] = "float32",
@@ -64,6 +68,8 @@ def train(
     check_writable(out.parent if is_file else out)
     if (activation != "relu") != (leak is not None):
         raise InputError("--activation tdsnn or rounded and --leak, such as 10ms, belong together")
+    if input_gain != 1 and activation != "rounded":
+        raise InputError("--input-gain belongs to --activation rounded; leave it out")
     from bionet.train import MODES, train_zoo
 
     result = train_zoo(
@@ -81,6 +87,7 @@ def train(
         checkpoint=checkpoint,
         leak=None if leak is None else float(time(leak, "--leak")) * 1000,
         mode=MODES.get(activation, "finetune"),
+        input_gain=input_gain,
         dtype=dtype,
     )
     found = describe(

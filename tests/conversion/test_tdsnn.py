@@ -485,3 +485,65 @@ def test_added_biases_are_loaded_with_the_weights(tmp_path):
     again = bionet.zoo.load("lenet5", tmp_path / "tuned.safetensors")
     torch.testing.assert_close(again.fc1.bias, net.fc1.bias, rtol=0, atol=0)
     assert again.fc1.bias.requires_grad
+
+
+def normed_network(first, padding=1):
+    """A deep network behind something that pixels go through before any weights."""
+    torch.manual_seed(7)
+    net = nn.Sequential(
+        first, nn.Conv2d(2, 4, 3, padding=padding), nn.BatchNorm2d(4), nn.ReLU(),
+        nn.Conv2d(4, 5, 2), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.LazyLinear(3),
+    ).double()  # fmt: skip
+    net(torch.rand(20, 2, 6, 7, dtype=torch.float64))  # statistics of the norms
+    return net.eval()
+
+
+@pytest.mark.parametrize("first", [nn.Identity(), nn.MaxPool2d(2), nn.AvgPool2d(2)])
+def test_an_input_gain_rounds_pixels_more_finely_and_changes_nothing_else(first):
+    net, images = normed_network(first), np.random.default_rng(2).random((5, 2, 6, 7))
+    with torch.no_grad():
+        scores = net(torch.from_numpy(images)).numpy()
+    errors = []
+    for gain in (1, 20):
+        snn = bionet.convert(
+            net, "tdsnn", images, leak=20 * ms, rounding="nearest", input_gain=gain
+        )
+        run = bionet.simulate(snn, images, device="numpy")
+        assert np.all(
+            run.spike_steps["input"] == np.ceil(20 * np.log1p(gain * images) - 0.5).clip(0)
+        )
+        values = bionet.temporal.decoded(run, snn, "input")
+        errors.append((abs(values - images).max(), abs(output_values(run, snn) - scores).max()))
+        audit = bionet.audit(net, snn, run, images)
+        assert audit.first_bad is None and sum(row.wrong for row in audit.rows) == 0
+    assert errors[1][0] < 0.6 * errors[0][0] and errors[1][1] < errors[0][1]
+
+
+def test_training_rounds_pixels_as_the_converted_network_does():
+    """With a gain, and with a batch normalisation before the first weights."""
+    norm = nn.BatchNorm2d(2, momentum=1.0)
+    net = normed_network(norm, padding=0)
+    images = torch.rand(4, 2, 6, 7, dtype=torch.float64)
+    coded = temporal_network(net, 6, "compensate", "nearest", input_gain=12).eval()
+    with torch.no_grad():
+        scores = coded(images).numpy()
+    snn = bionet.convert(
+        net, "tdsnn", images.numpy(), leak=6 * ms, rounding="nearest", input_gain=12
+    )
+    run = bionet.simulate(snn, images.numpy(), device="numpy")
+    np.testing.assert_allclose(output_values(run, snn), scores, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("gain", [0, -2, float("nan"), float("inf")])
+def test_an_input_gain_is_a_number_above_zero(tiny, tiny_images, gain):
+    with pytest.raises(bionet.InputError, match="input_gain must be a number > 0"):
+        bionet.convert(tiny, "tdsnn", tiny_images, input_gain=gain)
+    with pytest.raises(bionet.InputError, match="input_gain must be a number > 0"):
+        temporal_network(tiny, 6, "compensate", input_gain=gain)
+
+
+def test_an_input_gain_needs_bias_neurons(tiny, tiny_images):
+    with pytest.raises(bionet.InputError, match="input_gain needs the bias neurons"):
+        bionet.convert(tiny, "tdsnn", tiny_images, mode="finetune", input_gain=4)
+    with pytest.raises(bionet.InputError, match="input_gain needs mode='compensate'"):
+        temporal_network(tiny, 6, input_gain=4)
