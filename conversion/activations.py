@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from bionet.conversion.trace import run_nodes, symbolic
+from bionet.conversion.trace import rewritten, run_nodes, symbolic
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 
@@ -87,7 +87,7 @@ def activations(
     InputError
         If the images do not fit, or the network is not the one that was converted.
     """
-    graph = symbolic(net)
+    graph = rewritten(net) if isinstance(network, SpikingNetwork) else symbolic(net)
     if isinstance(network, SpikingNetwork):
         nodes = dict(network.metadata.get("activations", {}))
         checked = as_images(images, network.input_shape, "images")

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from brian2 import Quantity
 
-from bionet.conversion.records import MaxPool, Record, Records, Sum, Weighted
+from bionet.conversion.records import (
+    MaxPool,
+    Record,
+    Records,
+    Sum,
+    Weighted,
+    per_channel,
+)
 from bionet.equations import NeuronModel, integrator, with_rate_estimate
 from bionet.network import Population, Projection, Readout, SpikingNetwork
 
@@ -85,9 +92,9 @@ def drive(record: Record) -> float | np.ndarray:
 
     Returns
     -------
-    float or array (channels, 1, 1) or (features,)
+    float or array (channels, 1, 1), (channels, height, width) or (features,)
         Exactly 0.0 where there is none: populations without drive are simulated faster.
     """
     if not isinstance(record, Weighted | Sum) or not np.any(record.bias):
         return 0.0
-    return record.bias.reshape(-1, *[1] * (len(record.shape) - 1))
+    return per_channel(record.bias, len(record.shape))

@@ -106,6 +106,24 @@ class Record:
 Records = tuple[Record, ...]
 
 
+def per_channel(values: np.ndarray, n_dimensions: int) -> np.ndarray:
+    """Values of the channels in a shape that broadcasts with a layer's.
+
+    Parameters
+    ----------
+    values : array (), (channels,), or one that broadcasts already
+    n_dimensions : int
+        Of the layer's shape: 1 or 3.
+
+    Returns
+    -------
+    array (channels, 1, 1) or (features,), or ``values``
+    """
+    if values.ndim != 1:
+        return values
+    return values.reshape(-1, *[1] * (n_dimensions - 1))
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Weighted(Record):
     """A record with weights: a convolution or a fully connected layer.
@@ -113,8 +131,9 @@ class Weighted(Record):
     Parameters
     ----------
     weights : array (n_out, ...)
-    bias : array (n_out,)
-        Zeros where the source network has none.
+    bias : array (n_out,) or (n_out, height, width)
+        Zeros where the source network has none. One for each unit where a normalisation shifts
+        an input that is padded: the shift does not reach the padding.
     """
 
     weights: np.ndarray
@@ -128,7 +147,7 @@ class Conv(Weighted):
     Parameters
     ----------
     weights : array (n_out, n_in / groups, kernel_height, kernel_width)
-    bias : array (n_out,)
+    bias : array (n_out,) or (n_out, height, width)
     stride, padding, dilation : pair of int
     groups : int
     """
@@ -231,9 +250,11 @@ class Sum(Record):
 
     @property
     def bias(self) -> np.ndarray:
-        """Sum of the branches' biases, array (channels,)."""
+        """Sum of the branches' biases, array (channels,) or one for each unit."""
         biases = [branch.bias for branch in self.branches if isinstance(branch, Weighted)]
-        return np.asarray(sum(biases, np.zeros(self.shape[0])))
+        if all(bias.ndim == 1 for bias in biases):
+            return np.asarray(sum(biases, np.zeros(self.shape[0])))
+        return np.asarray(sum(per_channel(bias, len(self.shape)) for bias in biases))
 
     @property
     def projections(self) -> tuple[tuple[str, Kernel], ...]:

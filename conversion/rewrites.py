@@ -8,11 +8,20 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-__all__ = ["MAX_POOLS", "RELUS", "is_call", "pool_means", "rectify_before_maximum"]
+__all__ = [
+    "MAX_POOLS",
+    "RELUS",
+    "is_call",
+    "normalise_after_pooling",
+    "pool_means",
+    "rectify_before_maximum",
+]
 
 RELUS = (nn.ReLU, functional.relu, torch.relu, torch.relu_, "relu", "relu_")
 MAX_POOLS = (nn.MaxPool2d, functional.max_pool2d, torch.max_pool2d)
 MEANS = (torch.mean, "mean")
+NORMS = (nn.BatchNorm2d,)
+WEIGHTED = (nn.Conv2d, nn.Linear, functional.conv2d, functional.linear)
 IMAGE_DIMS = 4  # (n, channels, height, width)
 
 
@@ -41,6 +50,45 @@ def rectify_before_maximum(graph: fx.GraphModule) -> fx.GraphModule:
         graph.graph.erase_node(relu)
     graph.recompile()
     return graph
+
+
+def normalise_after_pooling(graph: fx.GraphModule) -> fx.GraphModule:
+    """Exchange a batch normalisation and the pooling that follows it, where that is exact.
+
+    A mean of affine values is the affine value of their mean; so is a maximum, if no scale is
+    negative. The normalisation can then be folded into the layer after the pooling. One that
+    follows a layer with weights is left where it is: it is folded into those.
+    """
+    found = [node for node in graph.graph.nodes if is_call(graph, node, NORMS)]
+    while found:
+        norm = found.pop()
+        before = norm.args[0] if norm.args else None
+        pool = next(iter(norm.users), None)
+        if not isinstance(before, fx.Node) or is_call(graph, before, WEIGHTED):
+            continue
+        if len(norm.users) != 1 or pool is None or not _pools_alike(graph, pool, norm):
+            continue
+        pool.replace_input_with(norm, before)
+        pool.replace_all_uses_with(norm)
+        norm.replace_input_with(before, pool)
+        pool.append(norm)
+        found.append(norm)  # there may be another pooling
+    graph.recompile()
+    return graph
+
+
+def _pools_alike(graph: fx.GraphModule, pool: fx.Node, norm: fx.Node) -> bool:
+    """Whether pooling normalised values is normalising pooled ones."""
+    if pool.op != "call_module" or pool.args[:1] != (norm,):
+        return pool.op == "call_function" and pool.target is functional.adaptive_avg_pool2d
+    layer = graph.get_submodule(str(pool.target))
+    if isinstance(layer, nn.MaxPool2d):
+        weight = graph.get_submodule(str(norm.target)).weight
+        return weight is None or bool((weight > 0).all())
+    if isinstance(layer, nn.AvgPool2d):
+        padded = layer.padding not in (0, (0, 0)) or layer.ceil_mode
+        return not padded and layer.divisor_override is None
+    return isinstance(layer, nn.AdaptiveAvgPool2d)
 
 
 def pool_means(graph: fx.GraphModule) -> fx.GraphModule:

@@ -39,6 +39,7 @@ from bionet.conversion.records import (
     Sum,
     Weighted,
     find,
+    per_channel,
 )
 from bionet.conversion.steps import per_input
 from bionet.conversion.trace import Trace, run_nodes
@@ -172,7 +173,8 @@ def _normalised(record: Record, scales: Scales, target: Record) -> Record:
     if isinstance(record, Conv | Linear):
         column = here.reshape(-1, *[1] * (record.weights.ndim - 1)) if here.ndim else here
         weights = record.weights * per_input(record, before) / column
-        return replace(record, weights=weights, bias=record.bias / here)
+        scale = per_channel(here, 3) if record.bias.ndim > 1 else here
+        return replace(record, weights=weights, bias=record.bias / scale)
     raise InputError(f"{record.place} ({record.kind}) has no weights to normalise")
 
 

@@ -21,6 +21,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import torch
+from torch.nn import functional
 
 from bionet.conversion.branches import (
     is_nonnegative,
@@ -45,6 +47,7 @@ from bionet.conversion.records import (
     Weighted,
     consumers,
     find,
+    per_channel,
     removed,
     replaced,
 )
@@ -149,8 +152,9 @@ def fold_batchnorm(records: Records) -> Records:
 
     After a weighted layer, :math:`W' = s W, b' = s b + t` with scale s and shift t of the output
     channel. Elsewhere (on the input, after a ReLU or a pooling) into the layer that follows:
-    :math:`W'_{ij} = W_{ij} s_j, b' = b + \sum_j W_{ij} t_j`, which holds at padded borders only
-    where t = 0, since padding comes after the normalisation.
+    :math:`W'_{ij} = W_{ij} s_j, b' = b + \sum_j W_{ij} t_j`. Padding comes after the
+    normalisation and is not shifted: where there is any, the sum is over the inputs that a unit
+    really has, and every unit gets a bias of its own.
 
     Raises
     ------
@@ -186,24 +190,25 @@ def fold_batchnorm(records: Records) -> Records:
 def fold_back(layer: Conv | Linear, norm: BatchNorm) -> Conv | Linear:
     """The layer with the normalisation of its output in its weights."""
     scale = norm.scale.reshape(-1, *[1] * (layer.weights.ndim - 1))
-    bias = norm.scale * layer.bias + norm.shift
+    scales, shifts = norm.scale, norm.shift
+    if layer.bias.ndim > 1:
+        scales, shifts = per_channel(scales, 3), per_channel(shifts, 3)
+    bias = scales * layer.bias + shifts
     return replace(layer, weights=layer.weights * scale, bias=bias, node=norm.node)
 
 
 def fold_forward(layer: Conv | Linear, norm: BatchNorm) -> Conv | Linear:
     """The layer with the normalisation of its input in its weights."""
+    weights = layer.weights * per_input(layer, norm.scale)
     if isinstance(layer, Conv) and any(layer.padding) and np.any(norm.shift):
-        raise InputError(
-            f"the batch normalisation at {norm.place} shifts the input that {layer.place} pads"
-            " with zeros, so that it cannot be folded exactly; put it after the convolution, or"
-            " use padding=0, and train again"
-        )
+        image = np.broadcast_to(per_channel(norm.shift, 3), norm.shape).astype(np.float64)
+        shifted = functional.conv2d(
+            torch.from_numpy(image.copy())[None], torch.from_numpy(layer.weights).double(), None,
+            layer.stride, layer.padding, layer.dilation, layer.groups,
+        )[0].numpy()  # fmt: skip
+        return replace(layer, weights=weights, bias=per_channel(layer.bias, 3) + shifted)
     shift = layer.weights * per_input(layer, norm.shift)
-    return replace(
-        layer,
-        weights=layer.weights * per_input(layer, norm.scale),
-        bias=layer.bias + shift.reshape(len(shift), -1).sum(axis=1),
-    )
+    return replace(layer, weights=weights, bias=layer.bias + shift.reshape(len(shift), -1).sum(1))
 
 
 def per_input(layer: Conv | Linear, values: np.ndarray) -> np.ndarray:
@@ -327,10 +332,17 @@ def merged_pooling(conv: Conv, pool: AveragePool) -> Conv:
             window = np.s_[:, :, y : y_stop : conv.dilation[0], x : x_stop : conv.dilation[1]]
             weights[window] += conv.weights
     share = pool.scale / (pool.divisor_override or rows * columns)
+    bias = conv.bias * rows * columns
+    if bias.ndim > 1:
+        bias = sum(
+            conv.bias[:, y : y + down * whole[1] : down, x : x + right * whole[2] : right]
+            for y in range(rows)
+            for x in range(columns)
+        )
     return replace(
         conv,
         weights=weights * share,
-        bias=conv.bias * share * rows * columns,
+        bias=bias * share,
         stride=(conv.stride[0] * down, conv.stride[1] * right),
         dilation=(1, 1),
         shape=pool.shape,

@@ -111,8 +111,9 @@ def convert_tdsnn(
         Precision that the thresholds are for. In float32 a spike may be a step off.
     input_gain : float
         Pixels are coded this many times as large, and the first layer's weights are as much
-        smaller. With 1 a pixel has only ceil(L ln 2) + 1 values; a larger gain tells more of them
-        apart, the more so the darker they are, for a longer first window: ceil(L ln(gain + 1)).
+        smaller (ours, not in the paper; ``mode="compensate"`` only). With 1 a pixel has only
+        ceil(L ln 2) + 1 values; a larger gain tells more of them apart, the more so the darker
+        they are, for a longer first window: ceil(L ln(gain + 1)) steps.
     pipelined : bool
         Let simulations present the next image to a layer as soon as this one has left it, unless
         they say otherwise. Static windows only.

@@ -49,6 +49,7 @@ from bionet.conversion.records import (
     MaxPool,
     Record,
     Records,
+    per_channel,
 )
 from bionet.errors import InputError
 
@@ -118,8 +119,7 @@ def bias_contribution(
     record: Record, source_shape: tuple[int, ...], leak: float, mode: Mode
 ) -> np.ndarray:
     """c: what the bias neuron adds to A of each unit, float64 array of the record's shape."""
-    bias = getattr(record, "bias", np.zeros(1)).astype(np.float64)
-    bias = bias.reshape(-1, *[1] * (len(record.shape) - 1))
+    bias = per_channel(getattr(record, "bias", np.zeros(1)), len(record.shape)).astype(np.float64)
     if mode == "finetune" and not isinstance(record, AveragePool):
         return np.broadcast_to(bias * math.exp(math.ceil(leak * math.log(2)) / leak), record.shape)
     offset = linear(record, torch.ones((1, *source_shape), dtype=torch.float64))[0].numpy()

@@ -30,7 +30,11 @@ from bionet.conversion.operations import (
     refuse,
 )
 from bionet.conversion.records import Record, Records
-from bionet.conversion.rewrites import pool_means, rectify_before_maximum
+from bionet.conversion.rewrites import (
+    normalise_after_pooling,
+    pool_means,
+    rectify_before_maximum,
+)
 from bionet.errors import InputError
 
 __all__ = ["Trace", "run_nodes", "symbolic", "trace"]
@@ -80,13 +84,18 @@ def trace(net: nn.Module, input_shape: Sequence[int]) -> Trace:
         of this shape does not fit.
     """
     shape = checked_shape(input_shape)
-    graph = pool_means(rectify_before_maximum(symbolic(net)))
+    graph = rewritten(net)
     walk = _Walk(graph, shape)
     with torch.no_grad():
         walk.run(torch.zeros(BATCH, *shape, dtype=precision(graph)))
     if not walk.records:
         raise InputError(f"{type(net).__name__} has no layers to convert")
     return Trace(graph, tuple(walk.records), shape)
+
+
+def rewritten(net: nn.Module) -> fx.GraphModule:
+    """The traced graph, with operations in the order and form that have a conversion."""
+    return normalise_after_pooling(pool_means(rectify_before_maximum(symbolic(net))))
 
 
 def symbolic(net: nn.Module) -> fx.GraphModule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,11 +27,27 @@ FINETUNED_LEAKS = (2, 5, 10)
 EXIT_LEAK = 10
 CALIBRATION_IMAGES = 2000
 RATE = 1e-3  # largest learning rate of what is trained on
+INPUT_GAIN = 16
+TUNED_LEAKS, TUNING_EPOCHS = (8,), 2
+AUGMENTED = {"augment": 3, "flip": True, "weight_decay": 0.05, "channels_last": True}
 COUNTED = (
     "operations: two for a multiply-accumulate of the network, one for an addition, a leak"
     " update or a tick; the paper's 42 % is its headline at a loss of at most 0.5 points"
 )
 Found = list[dict[str, float]]
+
+
+class Way(NamedTuple):
+    """One curve: a network for every leak, and how it is converted."""
+
+    label: str
+    options: Mapping[str, Any] = {}
+    leaks: Sequence[float] = LEAKS
+    networks: Mapping[float, nn.Module] = {}  # other than the one that all share
+
+
+UP = Way("rounded up")
+NEAREST = Way("to the nearest", {"rounding": "nearest"})
 
 
 def leaks(settings: Settings) -> Result:
@@ -45,7 +61,7 @@ def max_pooling(settings: Settings) -> Result:
     Caffe's has no ReLU there, and a spike codes no value below 0: it is trained on with them.
     """
     images, labels = settings.test("mnist", settings.number(10_000, 100))
-    data, text = _training_images(settings)
+    data, text = _training_images(settings, "mnist", 20_000)
     original = settings.network("lenet5_original", "mnist")
     before = accuracy("original network", count(original, images, labels), len(labels))
     layers: OrderedDict[str, nn.Module] = OrderedDict()
@@ -60,33 +76,44 @@ def max_pooling(settings: Settings) -> Result:
 
 
 def deep(settings: Settings) -> Result:
-    """The same of Rueckauer's network, its batch normalisation folded into the weights."""
-    return _leaks(settings, settings.network("rueckauer", "cifar10"), "cifar10", 2_000)
+    """The same of Rueckauer's network, its batch normalisation folded into the weights.
+
+    Two more curves: with pixels coded more finely than activations, and with that trained on.
+    """
+    net = settings.network("rueckauer", "cifar10")
+    data, text = _training_images(settings, "cifar10", 50_000, TUNING_EPOCHS)
+    tuned: dict[float, nn.Module] = {}
+    options = {"rounding": "nearest", "input_gain": INPUT_GAIN}
+    for leak in TUNED_LEAKS:
+        tuned[leak] = settings.network("rueckauer", "cifar10")
+        coded = temporal_network(tuned[leak], leak, "compensate", "nearest", INPUT_GAIN)
+        _trained_on(settings, coded, data, RATE / 2, TUNING_EPOCHS, **AUGMENTED)
+        tuned[leak].eval()
+    ways = (
+        UP,
+        NEAREST,
+        Way(f"input gain {INPUT_GAIN}", options),
+        Way(f"input gain {INPUT_GAIN}, trained on", options, TUNED_LEAKS, tuned),
+    )
+    notes = (f"input gain {INPUT_GAIN}: pixels are coded as if they were so many times as large",
+             f"trained on: {text}, with values rounded")  # fmt: skip
+    found = _leaks(settings, net, "cifar10", 2_000, ways)
+    return dataclasses.replace(found, notes=(*found.notes, *notes))
 
 
 def ways(settings: Settings) -> Result:
     """Both ways: converted as it is, and fine-tuned for each leak with the code in place."""
-    images, labels = settings.test("mnist", settings.number(10_000, 100))
     net = settings.network("lenet5", "mnist")
-    calibration, _ = settings.calibration("mnist", CALIBRATION_IMAGES)
-    rows = [accuracy("network", count(net, images, labels), len(labels))]
     tuned: dict[float, nn.Module] = {}
-    data, text = _training_images(settings)
+    data, text = _training_images(settings, "mnist", 20_000)
     for leak in FINETUNED_LEAKS:
-        net_of_leak = settings.network("lenet5", "mnist")
-        add_bias_neurons(net_of_leak, leak)
-        _trained_on(settings, temporal_network(net_of_leak, leak), data, RATE / 2)
-        tuned[leak] = net_of_leak.eval()
-    curves = {
-        "without training": _curve(settings, lambda leak: net, images, labels, calibration, rows),
-        "fine-tuned": _curve(
-            settings, tuned.__getitem__, images, labels, calibration, rows,
-            leaks=FINETUNED_LEAKS, mode="finetune",
-        ),
-    }  # fmt: skip
-    rows += _saved(curves)
-    notes = (COUNTED, f"fine-tuned: {text}, for each leak")
-    return Result(tuple(rows), notes, {"figure": lambda: _draw(curves)})
+        tuned[leak] = settings.network("lenet5", "mnist")
+        add_bias_neurons(tuned[leak], leak)
+        _trained_on(settings, temporal_network(tuned[leak], leak), data, RATE / 2)
+        tuned[leak].eval()
+    tuned_way = Way("fine-tuned", {"mode": "finetune"}, FINETUNED_LEAKS, tuned)
+    found = _leaks(settings, net, "mnist", 10_000, (Way("without training"), tuned_way))
+    return dataclasses.replace(found, notes=(COUNTED, f"fine-tuned: {text}, for each leak"))
 
 
 def exits(settings: Settings) -> Result:
@@ -115,46 +142,47 @@ def exits(settings: Settings) -> Result:
     )
 
 
-def _leaks(settings: Settings, net: nn.Module, data: str, full: int) -> Result:
-    """A network for all leaks, values rounded up as in the paper, and to the nearest."""
+def _leaks(
+    settings: Settings,
+    net: nn.Module,
+    data: str,
+    full: int,
+    ways: Sequence[Way] = (UP, NEAREST),
+) -> Result:
+    """A network for all leaks, converted in several ways."""
     images, labels = settings.test(data, settings.number(full, 100))
     calibration, _ = settings.calibration(data, CALIBRATION_IMAGES)
     rows = [accuracy("network", count(net, images, labels), len(labels))]
-    curves = {
-        "rounded up": _curve(settings, lambda leak: net, images, labels, calibration, rows),
-        "to the nearest": _curve(
-            settings, lambda leak: net, images, labels, calibration, rows, rounding="nearest"
-        ),
-    }
+    curves: dict[str, Found] = {}
+    for way in ways:
+        curves[way.label] = found = []
+        for leak in way.leaks:
+            rows.append(_run(settings, net, way, leak, calibration, images, labels, found))
+            found[-1]["loss"] = rows[0].value - rows[-1].value
     rows += _saved(curves)
     return Result(tuple(rows), (COUNTED, "no training"), {"figure": lambda: _draw(curves)})
 
 
-def _curve(
+def _run(
     settings: Settings,
-    network: Any,
+    net: nn.Module,
+    way: Way,
+    leak: float,
+    calibration: np.ndarray,
     images: np.ndarray,
     labels: np.ndarray,
-    calibration: np.ndarray,
-    rows: list[Row],
-    leaks: Sequence[float] = LEAKS,
-    **options: Any,
-) -> Found:
-    """Loss and saved operations for every leak; the accuracies are added to ``rows``."""
-    found: Found = []
-    said = ", ".join(str(value) for value in options.values())
+    found: Found,
+) -> Row:
+    """Accuracy of a network for one leak; what it saves is added to ``found``."""
     # In float32 values on the edges of steps, of which there are none here, would be off.
-    narrow: dict[str, Any] = {"dtype": "float32"} if options.get("rounding") == "nearest" else {}
-    for leak in leaks:
-        snn = bionet.convert(network(leak), "tdsnn", calibration, leak=leak * ms, **options,
-                             **narrow)  # fmt: skip
-        run = settings.simulate(snn, images)
-        label = f"L = {leak} steps{', ' + said if said else ''}"
-        rows.append(accuracy(label, run.predictions() == labels))
-        share = 100 * operations(snn, run).saved
-        found.append({"L": leak, "loss": rows[0].value - rows[-1].value, "saved": share,
-                      "n": len(labels)})  # fmt: skip
-    return found
+    narrow = {"dtype": "float32"} if way.options.get("rounding") == "nearest" else {}
+    snn = bionet.convert(
+        way.networks.get(leak, net), "tdsnn", calibration, leak=leak * ms, **way.options, **narrow
+    )
+    run = settings.simulate(snn, images)
+    saved = 100 * operations(snn, run).saved
+    found.append({"L": leak, "saved": saved, "n": len(labels)})
+    return accuracy(f"L = {leak} steps, {way.label}", run.predictions() == labels)
 
 
 def _saved(curves: Mapping[str, Found]) -> list[Row]:
@@ -165,23 +193,31 @@ def _saved(curves: Mapping[str, Found]) -> list[Row]:
     ]
 
 
-def _training_images(settings: Settings) -> tuple[datasets.Dataset, str]:
-    """Training images of MNIST, drawn by the seed, and what is done with them."""
-    train = datasets.load("mnist", "train", settings.data_dir)
-    n = 2_000 if settings.quick else 20_000
+def _training_images(
+    settings: Settings, data: str, full: int, epochs: int = 1
+) -> tuple[datasets.Dataset, str]:
+    """Training images, drawn by the seed, and what is done with them."""
+    train = datasets.load(data, "train", settings.data_dir)
+    n = 2_000 if settings.quick else full
     some = np.random.default_rng(settings.seed).permutation(len(train.labels))[:n]
     part = dataclasses.replace(train, images=train.images[some], labels=train.labels[some])
-    return part, f"trained on for one epoch of {n:,} images"
+    times = "one epoch" if epochs == 1 else f"{epochs} epochs"
+    return part, f"trained on for {times} of {n:,} images"
 
 
 def _trained_on(
-    settings: Settings, net: nn.Module, data: datasets.Dataset, rate: float
+    settings: Settings,
+    net: nn.Module,
+    data: datasets.Dataset,
+    rate: float,
+    epochs: int = 1,
+    **recipe: Any,
 ) -> nn.Module:
-    """The network after one more epoch; its own mode is that of evaluation."""
+    """The network after some more epochs; its own mode is that of evaluation."""
     with torch.random.fork_rng(devices=[]):
         train(
-            net.train(), data, data, seed=settings.seed, epochs=1, learning_rate=rate,
-            progress=settings.progress,
+            net.train(), data, data, seed=settings.seed, epochs=epochs, learning_rate=rate,
+            progress=settings.progress, **recipe,
         )  # fmt: skip
     return net.eval()
 

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from brian2 import ms
 from torch import nn
 from torch.nn import functional as F
 
+import bionet
 from bionet.conversion import METHODS, activations, convert, options
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
@@ -58,8 +60,18 @@ def classic():
     )
 
 
+def normalised():
+    """Normalisations on the input, before padding and before a pooling."""
+    return nn.Sequential(
+        nn.BatchNorm2d(2), nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(),
+        nn.BatchNorm2d(4), nn.AvgPool2d(2), nn.Conv2d(4, 5, 3, padding=2, stride=2), nn.ReLU(),
+        nn.Flatten(), nn.Linear(5 * 4 * 4, 3),
+    )  # fmt: skip
+
+
 NETS = {
     "sequential": (classic, (2, 10, 12)),
+    "normalised": (normalised, (2, 10, 11)),
     **{
         f"functional, {kind}": (lambda kind=kind: FunctionalNet(kind), (3, 10, 12))
         for kind in ("view", "reshape", "method", "function")
@@ -360,3 +372,24 @@ def test_class_scores_may_all_be_negative(randomised, as_relu_network):
     assert snn.metadata["scales"]["readout"] == pytest.approx(np.abs(scores).max(), rel=1e-6)
     found = as_relu_network(snn, images)["readout"]
     np.testing.assert_array_equal(found.argmax(1), scores.argmax(1))
+
+
+@pytest.mark.parametrize("name", ["normalised", "mean over the map"])
+def test_the_audit_compares_with_the_network_as_it_is_converted(name, randomised):
+    """What is rewritten before the conversion is rewritten for the comparison as well."""
+
+    class Mean(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.fc = nn.Conv2d(2, 4, 3), nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.fc(torch.relu(self.conv(x)).mean((2, 3)))
+
+    net = randomised(normalised() if name == "normalised" else Mean())
+    images = images_of((2, 10, 11), n=4)
+    snn = convert(net, calibration=images)
+    run = bionet.simulate(snn, images, 300 * ms, device="numpy")
+    audit = bionet.audit(net, snn, run, images)
+    for row in audit.rows[1:]:  # against another layer's activations it would be about 0
+        assert row.correlation > 0.98

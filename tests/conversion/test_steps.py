@@ -29,8 +29,8 @@ def evaluate(records, images):
         x = values[record.source]
         if isinstance(record, Conv):
             options = (record.stride, record.padding, record.dilation, record.groups)
-            weights, bias = torch.tensor(record.weights), torch.tensor(record.bias)
-            x = F.conv2d(x, weights, bias, *options)
+            bias = record.bias if record.bias.ndim == 3 else record.bias.reshape(-1, 1, 1)
+            x = F.conv2d(x, torch.tensor(record.weights), None, *options) + torch.tensor(bias)
         elif isinstance(record, Linear):
             x = F.linear(x.flatten(1), torch.tensor(record.weights), torch.tensor(record.bias))
         elif isinstance(record, BatchNorm):
@@ -61,7 +61,6 @@ def test_folding_batch_normalisation_changes_nothing(
     groups, channels, stride, padding, dilation, bias, affine, before, seed, randomised
 ):
     n_in, n_out = groups * channels, groups * 2
-    padding = 0 if before else padding
     conv = nn.Conv2d(
         n_in, n_out, (3, 2), stride, padding, dilation=dilation, groups=groups, bias=bias
     )
@@ -108,18 +107,63 @@ def test_a_normalisation_of_maps_before_a_flatten_folds_into_the_full_layer(rand
     np.testing.assert_allclose(evaluate(records, images), expected, rtol=1e-9)
 
 
-def test_a_normalisation_before_padding_folds_only_without_shift(randomised):
+def test_normalisations_around_a_padded_convolution_and_its_pooling(randomised):
+    """Every unit has a bias of its own, which the steps after it take along."""
+    net = nn.Sequential(
+        nn.BatchNorm2d(2), nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3), nn.AvgPool2d((2, 3), 2)
+    )  # fmt: skip
+    net = randomised(net, 4)
+    (record,) = merge_linear(fold_batchnorm(trace(net, (2, 6, 9)).records))
+    assert record.bias.shape == record.shape == (3, 3, 4)
+    images = np.random.default_rng(0).normal(size=(2, 2, 6, 9))
+    with torch.no_grad():
+        expected = net(torch.tensor(images)).numpy()
+    np.testing.assert_allclose(evaluate((record,), images), expected, rtol=1e-9)
+
+
+def test_a_normalisation_before_padding_without_shift_leaves_one_bias_a_channel(randomised):
     net = randomised(nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 2, 3, padding=1)))
-    with pytest.raises(InputError, match="layer '0'.* shifts the input that layer '1'.*padding=0"):
-        fold_batchnorm(trace(net, (2, 4, 4)).records)
     with torch.no_grad():
         net[0].running_mean.zero_()
         net[0].bias.zero_()
-    records = fold_batchnorm(trace(net, (2, 4, 4)).records)
-    images = np.random.default_rng(0).normal(size=(2, 2, 4, 4))
+    (record,) = fold_batchnorm(trace(net, (2, 4, 4)).records)
+    assert record.bias.shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("pools", "negative"),
+    [
+        ([nn.AvgPool2d(2)], True),
+        ([nn.MaxPool2d(2, 1, 1)], False),
+        ([nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1)], False),
+    ],
+)
+def test_a_normalisation_before_a_pooling_folds_into_the_layer_after_it(
+    pools, negative, randomised
+):
+    net = nn.Sequential(
+        nn.Conv2d(1, 3, 2), nn.ReLU(), nn.BatchNorm2d(3), *pools, nn.Conv2d(3, 2, 1), nn.ReLU()
+    )
+    net = randomised(net, 2)
+    net[2].weight.data.abs_()
+    if negative:
+        net[2].weight.data.neg_()
+    images = torch.rand(5, 1, 7, 7, dtype=torch.float64)
+    found = trace(net, (1, 7, 7))
     with torch.no_grad():
-        expected = net(torch.tensor(images)).numpy()
-    np.testing.assert_allclose(evaluate(records, images), expected, rtol=1e-9)
+        expected = net(images)
+        np.testing.assert_allclose(found.graph(images), expected, rtol=1e-9)
+    kinds = [record.kind for record in fold_batchnorm(found.records)]
+    assert "batch norm" not in str(kinds) and len(kinds) == 4 + len(pools)
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.AvgPool2d(2, padding=1)])
+def test_a_normalisation_that_a_pooling_does_not_let_through_is_refused(pool, randomised):
+    net = nn.Sequential(nn.Conv2d(1, 3, 2), nn.ReLU(), nn.BatchNorm2d(3), pool, nn.Conv2d(3, 2, 1))
+    net = randomised(net)
+    net[2].weight.data.neg_() if (net[2].weight > 0).all() else None
+    with pytest.raises(InputError, match="normalisation at layer '2'.*stands beside no layer"):
+        fold_batchnorm(trace(net, (1, 7, 7)).records)
 
 
 @pytest.mark.parametrize(

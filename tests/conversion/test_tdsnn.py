@@ -487,11 +487,11 @@ def test_added_biases_are_loaded_with_the_weights(tmp_path):
     assert again.fc1.bias.requires_grad
 
 
-def normed_network(first, padding=1):
+def normed_network(first):
     """A deep network behind something that pixels go through before any weights."""
     torch.manual_seed(7)
     net = nn.Sequential(
-        first, nn.Conv2d(2, 4, 3, padding=padding), nn.BatchNorm2d(4), nn.ReLU(),
+        first, nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(),
         nn.Conv2d(4, 5, 2), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.LazyLinear(3),
     ).double()  # fmt: skip
     net(torch.rand(20, 2, 6, 7, dtype=torch.float64))  # statistics of the norms
@@ -522,7 +522,7 @@ def test_an_input_gain_rounds_pixels_more_finely_and_changes_nothing_else(first)
 def test_training_rounds_pixels_as_the_converted_network_does():
     """With a gain, and with a batch normalisation before the first weights."""
     norm = nn.BatchNorm2d(2, momentum=1.0)
-    net = normed_network(norm, padding=0)
+    net = normed_network(norm)
     images = torch.rand(4, 2, 6, 7, dtype=torch.float64)
     coded = temporal_network(net, 6, "compensate", "nearest", input_gain=12).eval()
     with torch.no_grad():
