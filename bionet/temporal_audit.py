@@ -195,11 +195,13 @@ def _records(net: Any, snn: SpikingNetwork) -> Records:
     # The conversion needs torch, which takes seconds to import.
     from bionet.conversion.records import MaxPool
     from bionet.conversion.tdsnn import _ticking, temporal_records
+    from bionet.conversion.temporal import shifted
     from bionet.conversion.trace import trace
 
     found, options = snn.metadata["temporal"], snn.metadata["options"]
     input_gain = options.get("input_gain", 1.0)
     records = temporal_records(trace(net, snn.input_shape).records, input_gain)
+    records = shifted(records, found.get("shifts", {}))
     weighted = {layer["name"] for layer in found["layers"]}
     names = {*found["clocks"], *(p.name for p in snn.populations)}
     for record in records:

@@ -42,7 +42,7 @@ from bionet.conversion.steps import (
     merge_linear,
     remove_flatten,
 )
-from bionet.conversion.temporal import Mode, Rounding, closed_form
+from bionet.conversion.temporal import Mode, Rounding, closed_form, rounding_shifts, shifted
 from bionet.conversion.temporal_layers import TOLERANCE, Builder
 from bionet.conversion.temporal_pooling import ticking_pool
 from bionet.conversion.trace import trace
@@ -60,6 +60,7 @@ CHOICES = {
     "dtype": tuple(TOLERANCE),
 }
 BATCH = 100
+CORRECTION_IMAGES = 200  # held in memory at once
 
 
 def convert_tdsnn(
@@ -77,6 +78,7 @@ def convert_tdsnn(
     readout: Literal["MP", "LS"] = "MP",
     dtype: Literal["float32", "float64"] = "float64",
     input_gain: float = 1.0,
+    bias_correction: bool = False,
     pipelined: bool = False,
 ) -> SpikingNetwork:
     """Convert a network of ReLU layers to a TDSNN.
@@ -114,6 +116,10 @@ def convert_tdsnn(
         smaller (ours, not in the paper; ``mode="compensate"`` only). With 1 a pixel has only
         ceil(L ln 2) + 1 values; a larger gain tells more of them apart, the more so the darker
         they are, for a longer first window: ceil(L ln(gain + 1)) steps.
+    bias_correction : bool
+        Add to every bias what rounding takes from its layer's sums on the average, as measured on
+        the first 200 calibration images (Nagel et al. 2019; not in the paper,
+        ``mode="compensate"`` only).
     pipelined : bool
         Let simulations present the next image to a layer as soon as this one has left it, unless
         they say otherwise. Static windows only.
@@ -145,11 +151,12 @@ def convert_tdsnn(
     )
     if not (math.isfinite(input_gain) and input_gain > 0):
         raise InputError(f"input_gain must be a number > 0, but is {input_gain}")
-    if input_gain != 1 and mode == "finetune":
-        raise InputError(
-            "input_gain needs the bias neurons of mode='compensate'; leave it out, or convert"
-            " weights that were trained by bionet train --activation rounded"
-        )
+    for name, asked in (("input_gain", input_gain != 1), ("bias_correction", bias_correction)):
+        if asked and mode == "finetune":
+            raise InputError(
+                f"{name} needs the bias neurons of mode='compensate'; leave it out, or convert"
+                " weights that were trained by bionet train --activation rounded"
+            )
     if pipelined and window == "dynamic":
         raise InputError(
             "pipelined needs window='static': with window='dynamic' the layers do not know"
@@ -166,6 +173,11 @@ def convert_tdsnn(
     steps = float(leak / dt)
     _check_pixels(images)
     images = images * input_gain
+    shifts = {}
+    if bias_correction:
+        some = images[:CORRECTION_IMAGES]
+        shifts = rounding_shifts(records, some, steps, TOLERANCE[dtype], rounding)
+        records = shifted(records, shifts)
     largest = _largest_values(records, images, steps, mode, TOLERANCE[dtype], rounding)
     if max_pooling == "ticking":
         records = tuple(
@@ -176,7 +188,7 @@ def convert_tdsnn(
     )
     for record in records:
         builder.add(record, largest, margin)
-    return builder.network(dt, readout, largest, margin, pipelined)
+    return builder.network(dt, readout, largest, margin, pipelined, shifts)
 
 
 def temporal_records(records: Records, input_gain: float = 1.0) -> Records:

@@ -28,15 +28,22 @@ c         1      contribution of the layer's bias neuron
 eta       1      tolerance, above the rounding of the precision used
 ========  =====  =========================================================
 
+What rounding changes on the average, :func:`rounding_shifts` measures, so that biases can take it
+back.
+
 References
 ----------
 Zhang et al. 2019 (TDSNN), Eqs. 10-11; ``compensate`` is not in the paper.
+M. Nagel et al.: Data-free quantization through weight equalization and bias correction. ICCV (2019)
+1325-1334, Section 4.2 (bias correction).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -49,6 +56,7 @@ from bionet.conversion.records import (
     MaxPool,
     Record,
     Records,
+    Weighted,
     per_channel,
 )
 from bionet.errors import InputError
@@ -61,6 +69,8 @@ __all__ = [
     "closed_form",
     "effective_tolerance",
     "linear",
+    "rounding_shifts",
+    "shifted",
     "spike_times",
 ]
 
@@ -161,8 +171,7 @@ def closed_form(
     for record in records:
         before = steps[record.source]
         if isinstance(record, MaxPool):
-            options = (record.pool, record.stride, record.padding)
-            steps[record.name] = F.max_pool2d(before, *options, ceil_mode=record.ceil_mode)
+            steps[record.name] = _largest(record, before)
             continue
         shape = tuple(before.shape[1:])
         constant = torch.tensor(bias_contribution(record, shape, leak, mode))
@@ -170,3 +179,72 @@ def closed_form(
         activations[record.name] = total
         steps[record.name] = spike_times(total, leak, eta)
     return activations, steps
+
+
+def rounding_shifts(
+    records: Records,
+    images: torch.Tensor,
+    leak: float,
+    tolerance: float = 1e-9,
+    rounding: Rounding = "up",
+) -> dict[str, np.ndarray]:
+    """What a layer's sums lose by the rounding of all layers before it, on the average.
+
+    Layer by layer, the shift of a channel is the mean of exact sum less coded sum over its units
+    and all images, the layers before it having been shifted by theirs.
+
+    Parameters
+    ----------
+    records : tuple of Record
+        Of ``mode="compensate"``.
+    images : tensor (n, *input_shape)
+    leak, tolerance, rounding
+        See :func:`closed_form`.
+
+    Returns
+    -------
+    dict of str to float64 array (channels,)
+        For every layer with weights.
+
+    References
+    ----------
+    Nagel et al. 2019, Section 4.2 (for quantised activations).
+    """
+    eta = effective_tolerance(leak, rounding, tolerance)
+    exact = {"input": images.double()}
+    steps = {"input": spike_times(exact["input"], leak, eta if rounding == "nearest" else 0.0)}
+    shifts: dict[str, np.ndarray] = {}
+    for record in records:
+        values, before = exact[record.source], steps[record.source]
+        if isinstance(record, MaxPool):
+            exact[record.name], steps[record.name] = (_largest(record, x) for x in (values, before))
+            continue
+        ones = bias_contribution(record, tuple(before.shape[1:]), leak, "compensate")
+        coded = linear(record, torch.exp(before / leak)) + torch.tensor(ones)
+        # A value of x is coded as x + 1; the bias neuron cancels the 1.
+        whole = linear(record, values + 1) + torch.tensor(ones)
+        if isinstance(record, Weighted):
+            others = tuple(d for d in range(whole.ndim) if d != 1)
+            shift = (whole - coded).mean(dim=others)
+            shifts[record.name] = shift.numpy()
+            coded += torch.tensor(per_channel(shifts[record.name], coded.ndim - 1))
+        exact[record.name] = whole.clamp(min=0)
+        steps[record.name] = spike_times(coded, leak, eta)
+    return shifts
+
+
+def shifted(records: Records, shifts: Mapping[str, Any]) -> Records:
+    """The records with shifts of their channels added to their biases."""
+    found = []
+    for record in records:
+        if isinstance(record, Weighted) and record.name in shifts:
+            shift = np.asarray(shifts[record.name], dtype=np.float64)
+            shift = per_channel(shift, 3) if record.bias.ndim > 1 else shift
+            record = replace(record, bias=record.bias + shift)
+        found.append(record)
+    return tuple(found)
+
+
+def _largest(record: MaxPool, x: torch.Tensor) -> torch.Tensor:
+    options = (record.pool, record.stride, record.padding)
+    return F.max_pool2d(x, *options, ceil_mode=record.ceil_mode)

@@ -6,6 +6,7 @@ See :mod:`bionet.conversion.tdsnn` for what a layer is made of.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -152,6 +153,7 @@ class Builder:
         largest: dict[str, float],
         margin: float,
         pipelined: bool = False,
+        shifts: Mapping[str, np.ndarray] | None = None,
     ) -> SpikingNetwork:
         """The whole network."""
         last = self.records[-1]
@@ -189,6 +191,7 @@ class Builder:
                 "layers": self.layers,
                 "clocks": {n: c for n, c in self.clocks.items() if c != ONSET},
                 "tolerance": self.tolerance,
+                "shifts": {name: shift.tolist() for name, shift in (shifts or {}).items()},
             },
         }
         return SpikingNetwork(

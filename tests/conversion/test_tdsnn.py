@@ -547,3 +547,29 @@ def test_an_input_gain_needs_bias_neurons(tiny, tiny_images):
         bionet.convert(tiny, "tdsnn", tiny_images, mode="finetune", input_gain=4)
     with pytest.raises(bionet.InputError, match="input_gain needs mode='compensate'"):
         temporal_network(tiny, 6, input_gain=4)
+
+
+@pytest.mark.parametrize("rounding", ["up", "nearest"])
+def test_a_bias_correction_takes_back_what_rounding_changes_on_the_average(rounding, tmp_path):
+    net, images = normed_network(nn.MaxPool2d(2)), np.random.default_rng(3).random((40, 2, 6, 7))
+    with torch.no_grad():
+        scores = net(torch.from_numpy(images)).numpy()
+    offsets = []
+    for corrected in (False, True):
+        snn = bionet.convert(
+            net, "tdsnn", images, leak=4 * ms, rounding=rounding, bias_correction=corrected
+        )
+        run = bionet.simulate(snn, images, device="numpy")
+        offsets.append(abs((output_values(run, snn) - scores).mean(axis=0)).max())
+        audit = bionet.audit(net, snn, run, images)
+        assert sum(row.wrong + row.unlike for row in audit.rows) == 0
+    # These are the images of the calibration, so nothing is left but the last bits.
+    assert offsets[0] > 1e-3 and offsets[1] < 1e-12
+    snn.save(tmp_path / "net.snn")
+    again = bionet.SpikingNetwork.load(tmp_path / "net.snn")
+    assert again.metadata["temporal"]["shifts"] == snn.metadata["temporal"]["shifts"]
+
+
+def test_a_bias_correction_needs_bias_neurons(tiny, tiny_images):
+    with pytest.raises(bionet.InputError, match="bias_correction needs the bias neurons"):
+        bionet.convert(tiny, "tdsnn", tiny_images, mode="finetune", bias_correction=True)
