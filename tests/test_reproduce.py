@@ -23,6 +23,7 @@ from bionet.reproduce import (
     augmented,
     chosen,
     markdown,
+    tdsnn,
     threshold,
 )
 from bionet.reproduce.item import accuracy
@@ -183,4 +184,31 @@ def test_threshold_search_of_lenet5_runs(monkeypatch):
     counted = rows["energy of an image, counted events"].value
     assert 742e-3 * counted == pytest.approx(rows["power at 742 images/s, counted events"].value)
     assert result.figures["confusion"]().get_xlabel()
+    plt.close("all")
+
+
+def test_tdsnn_of_a_deep_network_has_a_curve_for_every_way(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(1)
+    net = layers("4c3-p2-3", 2, 6, slope=0.0).eval()
+    images = torch.rand(20, 2, 6, 6, generator=generator).numpy()
+    labels = net(torch.from_numpy(images)).argmax(1).numpy()
+    monkeypatch.setattr(Settings, "test", lambda self, name, n: (images[:n], labels[:n]))
+    monkeypatch.setattr(Settings, "calibration", lambda self, name, n: (images[:n], labels[:n]))
+    monkeypatch.setattr(Settings, "network", lambda self, *_: net)
+    for name in ("UP", "NEAREST", "FINER"):
+        monkeypatch.setattr(tdsnn, name, getattr(tdsnn, name)._replace(leaks=(2, 20)))
+    result = chosen("tdsnn", "deep")[0].run(Settings(device="numpy"))
+    rows = {row.label: row for row in result.rows}
+    assert rows["network"].value == 100
+    assert rows["L = 2 steps, finer input"].value >= rows["L = 2 steps, rounded up"].value
+    for way in ("rounded up", "to the nearest", "finer input"):
+        assert rows[f"L = 20 steps, {way}"].value > 90
+        saved = [rows[f"operations saved, L = {leak}, {way}"].value for leak in (2, 20)]
+        assert saved[1] < saved[0] < 50
+    above, below = result.figures["figure"]()
+    assert [line.get_label() for line in above.get_lines()[:3]] == [
+        "rounded up", "to the nearest", "finer input",
+    ]  # fmt: skip
+    assert len(below.get_lines()[2].get_xdata()) == 2
     plt.close("all")
