@@ -117,10 +117,12 @@ def test_augmapping_gives_all_rows_and_six_figures(monkeypatch):
     monkeypatch.setattr(Settings, "calibration", lambda self, name, n: (data[0] + 0.5, data[1]))
     result = chosen("augmapping", "net1")[0].run(Settings())
     bounds = [("augmapping", bound, 10) for bound in augmented.BOUNDS]
-    assert asked == [("termapping", None, 800), ("augmapping", None, 100), *bounds]
+    both = [("termapping", None, 800), ("augmapping", None, 100)]
+    assert asked == [*both, ("augmapping", None, 100), *bounds]
     rows = {row.label: row for row in result.rows}
     assert rows["augmapping, steps at 0 % loss"].value == 4
     assert rows["augmapping, steps at 0 % loss"].paper == 46
+    assert rows["augmapping, gain 4, steps at 0 % loss"].paper == 46
     assert rows["termapping, million events at 0 % loss"].value == pytest.approx(4e-6)
     assert rows["augmapping, steps at <1 % loss"].paper is None
     assert rows["augmapping, M = 8"].value == 100
