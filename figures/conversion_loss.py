@@ -219,7 +219,9 @@ def _logarithmic(axis: Axis) -> None:
     low, high = axis.get_data_interval()
     wide = low > 0 and high > 1000 * low  # three labels a decade would touch each other
     axis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
+    )
     axis.set_minor_formatter(NullFormatter())
 
 
