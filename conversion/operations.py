@@ -97,8 +97,8 @@ CHAIN = (
 )
 SUPPORTED = (
     "supported are Conv2d, Linear, BatchNorm1d/2d, ReLU, AvgPool2d, AdaptiveAvgPool2d, MaxPool2d,"
-    " LeakyReLU, sums of two branches, Flatten, Dropout, Identity, a mean over height and width, a"
-    " softmax at the end, and their functional forms"
+    " LeakyReLU, sums of two branches, Flatten, Dropout, Identity, a mean over height and width,"
+    " arithmetic with constants, a softmax at the end, and their functional forms"
 )
 REMEDIES: dict[str, str] = {
     "AdaptiveMaxPool2d MaxPool1d MaxPool3d": AVERAGE_POOLING,

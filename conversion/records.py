@@ -188,7 +188,9 @@ class BatchNorm(Record):
 
     Parameters
     ----------
-    scale, shift : array (channels,)
+    scale : array (channels,)
+    shift : array (channels,) or (channels, height, width)
+        One for each unit where a forward subtracts an image.
     """
 
     scale: np.ndarray

@@ -174,9 +174,11 @@ def fold_batchnorm(records: Records) -> Records:
             and len(norm.scale) == len(before.weights)
             and len(consumers(records, before.name)) == 1
         ):
-            folded: Weighted = fold_back(before, norm)
+            folded: Record = fold_back(before, norm)
         elif len(after) == 1 and isinstance(after[0], Conv | Linear):
             folded = fold_forward(after[0], norm)
+        elif len(after) == 1 and isinstance(after[0], BatchNorm):
+            folded = both_norms(norm, after[0])
         else:
             raise InputError(
                 f"the batch normalisation at {norm.place} stands beside no layer that it can be"
@@ -191,16 +193,26 @@ def fold_back(layer: Conv | Linear, norm: BatchNorm) -> Conv | Linear:
     """The layer with the normalisation of its output in its weights."""
     scale = norm.scale.reshape(-1, *[1] * (layer.weights.ndim - 1))
     scales, shifts = norm.scale, norm.shift
-    if layer.bias.ndim > 1:
+    if layer.bias.ndim > 1 or shifts.ndim > 1:
         scales, shifts = per_channel(scales, 3), per_channel(shifts, 3)
-    bias = scales * layer.bias + shifts
+    bias = scales * (per_channel(layer.bias, 3) if shifts.ndim > 1 else layer.bias) + shifts
     return replace(layer, weights=layer.weights * scale, bias=bias, node=norm.node)
+
+
+def both_norms(first: BatchNorm, second: BatchNorm) -> BatchNorm:
+    """Two normalisations in a row as one."""
+    n = len(first.shape) if max(first.shift.ndim, second.shift.ndim) > 1 else 1
+    scale, shift = per_channel(second.scale, n), per_channel(first.shift, n)
+    return replace(
+        second, scale=second.scale * first.scale, shift=scale * shift + per_channel(second.shift, n)
+    )
 
 
 def fold_forward(layer: Conv | Linear, norm: BatchNorm) -> Conv | Linear:
     """The layer with the normalisation of its input in its weights."""
     weights = layer.weights * per_input(layer, norm.scale)
-    if isinstance(layer, Conv) and any(layer.padding) and np.any(norm.shift):
+    of_units = norm.shift.ndim > 1
+    if isinstance(layer, Conv) and (of_units or (any(layer.padding) and np.any(norm.shift))):
         image = np.broadcast_to(per_channel(norm.shift, 3), norm.shape).astype(np.float64)
         shifted = functional.conv2d(
             torch.from_numpy(image.copy())[None], torch.from_numpy(layer.weights).double(), None,
@@ -218,7 +230,8 @@ def per_input(layer: Conv | Linear, values: np.ndarray) -> np.ndarray:
     ----------
     layer : Conv or Linear
     values : array () or (channels,)
-        One for all, one for each channel of the source, or one for each source unit.
+        One for all, one for each channel of the source, or one for each source unit; before a
+        Linear also (channels, height, width).
 
     Returns
     -------
@@ -227,6 +240,8 @@ def per_input(layer: Conv | Linear, values: np.ndarray) -> np.ndarray:
     if values.ndim == 0:
         return values
     if isinstance(layer, Linear):
+        if values.ndim > 1:
+            return values.reshape(1, -1)
         # A channel of a flattened image is a run of columns: C order of (channels, height, width).
         return np.repeat(values, layer.weights.shape[1] // len(values))[np.newaxis]
     n_out, n_in = layer.weights.shape[:2]

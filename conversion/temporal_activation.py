@@ -28,6 +28,7 @@ from typing import Any, Literal
 import torch
 from torch import fx, nn
 
+from bionet.conversion.arithmetic import is_arithmetic
 from bionet.errors import InputError
 
 __all__ = ["TemporalActivation", "add_bias_neurons", "temporal_network"]
@@ -207,6 +208,11 @@ def temporal_network(
             raise InputError(
                 f"the function {node.name!r} pools without a module; use nn.AvgPool2d or"
                 " nn.MaxPool2d, so that the temporal code can be put before it"
+            )
+        if is_arithmetic(node, [m for m in node.all_input_nodes if m.op != "get_attr"]):
+            raise InputError(
+                f"the forward computes {node.name!r} between the layers, which cannot be trained"
+                " with the temporal code; use a batch normalisation, or scale the images yourself"
             )
         first = bool(node.args) and node.args[0] in pixels
         coded = isinstance(layer, SYNAPSES) and node.args[0] not in normed

@@ -8,9 +8,9 @@ once on a batch of two blank images, which gives the shape of everything.
 from __future__ import annotations
 
 import copy
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from torch import fx, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import is_parametrized
 
+from bionet.conversion.arithmetic import IN_PLACE, arithmetic, is_arithmetic
 from bionet.conversion.operations import (
     CHAIN,
     FUNCTIONS,
@@ -237,14 +238,19 @@ class _Walk(fx.Interpreter):
             refuse(self._label(node), self._place(node))
 
     def _convert(self, node: fx.Node, value: torch.Tensor) -> None:
-        handler, arguments = self._handler(node)
         place, label = self._place(node), self._label(node)
         data = [m for m in node.all_input_nodes if m in self.names]
         first = node.args[0] if node.args else node.kwargs.get("input")
-        if handler is addition:
-            data = self._summands(node, label, place)
-        elif len(data) != 1 or first is not data[0]:
-            refuse(label, place, "its input and weights must be one layer's output and parameters")
+        handler: Handler
+        if is_arithmetic(node, data):
+            handler, arguments = partial(arithmetic, apply=self._applied(node, data[0])), {}
+        else:
+            handler, arguments = self._handler(node)
+            if handler is addition:
+                data = self._summands(node, label, place)
+            elif len(data) != 1 or first is not data[0]:
+                why = "its input and weights must be one layer's output and parameters"
+                refuse(label, place, why)
         if value.ndim < 2 or value.shape[0] != BATCH:
             why = (
                 f"it makes a batch of {BATCH} images into the shape {tuple(value.shape)}; keep the"
@@ -273,6 +279,20 @@ class _Walk(fx.Interpreter):
         else:
             self.names[node] = self._name(node, record)
             self.records.append(replace(record, name=self.names[node]))
+
+    def _applied(self, node: fx.Node, data: fx.Node) -> Callable[[torch.Tensor], Any]:
+        """What a node makes of another value of its input."""
+
+        def apply(x: torch.Tensor) -> Any:
+            def value(argument: fx.Node) -> Any:
+                return x.clone() if argument is data else self.env[argument]
+
+            args, kwargs = fx.node.map_arg((node.args, node.kwargs), value)
+            if node.op == "call_method":
+                return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+            return node.target(*args, **kwargs)  # type: ignore[operator]
+
+        return apply
 
     def _summands(self, node: fx.Node, label: str, place: str) -> list[fx.Node]:
         """The two layers' outputs that a sum adds; anything else is refused."""
@@ -336,7 +356,7 @@ def in_place(node: fx.Node, arguments: Mapping[str, Any]) -> bool:
     if node.op == "call_module":
         return bool(arguments.get("inplace")) and "p" not in arguments  # no dropout: it is nothing
     name = str(getattr(node.target, "__name__", node.target))
-    return node.target is operator.iadd or bool(arguments.get("inplace")) or name.endswith("_")
+    return node.target in IN_PLACE or bool(arguments.get("inplace")) or name.endswith("_")
 
 
 def checked_shape(input_shape: Sequence[int]) -> tuple[int, ...]:

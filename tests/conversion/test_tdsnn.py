@@ -329,6 +329,19 @@ def test_a_pooling_function_is_refused_in_training():
         temporal_network(Functional(), 10)
 
 
+def test_arithmetic_is_refused_in_training():
+    class Shifted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.fc(x - 0.5)
+
+    with pytest.raises(bionet.InputError, match="computes 'sub' between the layers"):
+        temporal_network(Shifted(), 10)
+
+
 def test_a_leak_below_one_step_is_refused_in_training():
     with pytest.raises(bionet.InputError, match="steps >= 1"):
         TemporalActivation(0.5)
