@@ -182,7 +182,7 @@ def test_threshold_search_of_lenet5_runs(monkeypatch):
     monkeypatch.setitem(threshold.NETWORKS, "lenet5", ("digits", 20, 20))
     result = chosen("threshold_search", "lenet5")[0].run(Settings(quick=True))
     rows = {row.label: row for row in result.rows}
-    assert rows["all, SNN"].value > rows["all, flat thresholds of 0.1"].value
+    assert rows["all, SNN"].value > rows["all, flat thresholds of 0.1, floor 0, 100 steps"].value
     counted = rows["energy of an image, counted events"].value
     assert 742e-3 * counted == pytest.approx(rows["power at 742 images/s, counted events"].value)
     assert result.figures["confusion"]().get_xlabel()
