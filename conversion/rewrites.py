@@ -83,7 +83,7 @@ def _pools_alike(graph: fx.GraphModule, pool: fx.Node, norm: fx.Node) -> bool:
         return pool.op == "call_function" and pool.target is functional.adaptive_avg_pool2d
     layer = graph.get_submodule(str(pool.target))
     if isinstance(layer, nn.MaxPool2d):
-        weight = graph.get_submodule(str(norm.target)).weight
+        weight: Any = graph.get_submodule(str(norm.target)).weight
         return weight is None or bool((weight > 0).all())
     if isinstance(layer, nn.AvgPool2d):
         padded = layer.padding not in (0, (0, 0)) or layer.ceil_mode

@@ -349,11 +349,12 @@ def merged_pooling(conv: Conv, pool: AveragePool) -> Conv:
     share = pool.scale / (pool.divisor_override or rows * columns)
     bias = conv.bias * rows * columns
     if bias.ndim > 1:
-        bias = sum(
+        taken = [
             conv.bias[:, y : y + down * whole[1] : down, x : x + right * whole[2] : right]
             for y in range(rows)
             for x in range(columns)
-        )
+        ]
+        bias = np.sum(taken, axis=0)
     return replace(
         conv,
         weights=weights * share,

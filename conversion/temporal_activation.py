@@ -216,7 +216,7 @@ def temporal_network(
             )
         first = bool(node.args) and node.args[0] in pixels
         coded = isinstance(layer, SYNAPSES) and node.args[0] not in normed
-        if layer is not None and (coded or (first and isinstance(layer, NORMS))):
+        if isinstance(layer, nn.Module) and (coded or (first and isinstance(layer, NORMS))):
             name = f"temporal_{str(node.target).replace('.', '_')}"
             graph.add_submodule(
                 name,
@@ -233,7 +233,8 @@ def temporal_network(
 def _pixels(graph: fx.Graph, modules: dict[str, nn.Module]) -> tuple[set[fx.Node], set[fx.Node]]:
     """Nodes that hold pixels, up to the first layer, and those that hold normalised ones."""
     passing = (nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.Flatten, nn.Dropout, nn.Identity, nn.ReLU)
-    pixels, normed = set(), set()
+    pixels: set[fx.Node] = set()
+    normed: set[fx.Node] = set()
     for node in graph.nodes:
         if node.op == "placeholder":
             pixels.add(node)

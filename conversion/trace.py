@@ -242,8 +242,9 @@ class _Walk(fx.Interpreter):
         data = [m for m in node.all_input_nodes if m in self.names]
         first = node.args[0] if node.args else node.kwargs.get("input")
         handler: Handler
+        arguments: dict[str, Any] = {}
         if is_arithmetic(node, data):
-            handler, arguments = partial(arithmetic, apply=self._applied(node, data[0])), {}
+            handler = partial(arithmetic, apply=self._applied(node, data[0]))
         else:
             handler, arguments = self._handler(node)
             if handler is addition:

@@ -152,7 +152,8 @@ def _leaks(
     rows = [accuracy("network", count(net, images, labels), len(labels))]
     curves: dict[str, Found] = {}
     for way in ways:
-        curves[way.label] = found = []
+        found: Found = []
+        curves[way.label] = found
         for leak in way.leaks:
             rows.append(_run(settings, net, way, leak, calibration, images, labels, found))
             found[-1]["loss"] = rows[0].value - rows[-1].value
@@ -172,10 +173,11 @@ def _run(
 ) -> Row:
     """Accuracy of a network for one leak; what it saves is added to ``found``."""
     # In float32 values on the edges of steps, of which there are none here, would be off.
-    narrow = {"dtype": "float32"} if way.options.get("rounding") == "nearest" else {}
-    snn = bionet.convert(
-        way.networks.get(leak, net), "tdsnn", calibration, leak=leak * ms, **way.options, **narrow
-    )
+    options: dict[str, Any] = dict(way.options)
+    if options.get("rounding") == "nearest":
+        options["dtype"] = "float32"
+    chosen = way.networks.get(leak, net)
+    snn = bionet.convert(chosen, "tdsnn", calibration, leak=leak * ms, **options)
     run = settings.simulate(snn, images)
     saved = 100 * operations(snn, run).saved
     found.append({"L": leak, "saved": saved, "n": len(labels)})
