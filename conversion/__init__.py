@@ -7,6 +7,7 @@ file of its own, with one entry in ``METHODS``; its keyword-only arguments are i
 from __future__ import annotations
 
 import inspect
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -119,6 +120,8 @@ def convert(
         raise InputError(
             f"method {method!r} has no option {unknown[0]!r}; its options are {', '.join(known)}"
         )
+    for name, value in options.items():
+        _check_kind(method, name, value)
     if input_shape is None:
         if calibration is None:
             raise InputError("convert needs input_shape, the shape of one image: (1, 28, 28)")
@@ -141,3 +144,18 @@ def options(method: str) -> dict[str, Any]:
 
 
 _options = options  # convert has an argument of that name
+KINDS: dict[str, tuple[Any, str]] = {
+    "bool": (bool | np.bool_, "True or False"),
+    "int": (numbers.Integral, "a whole number"),
+    "float": (numbers.Real, "a number"),
+}
+
+
+def _check_kind(method: str, name: str, value: Any) -> None:
+    """Refuse a value of an option that is a number or a truth value, if it is not one."""
+    wanted = str(inspect.signature(METHODS[method]).parameters[name].annotation)
+    if wanted not in KINDS:
+        return
+    kind, said = KINDS[wanted]
+    if not isinstance(value, kind) or (wanted != "bool" and isinstance(value, bool)):
+        raise InputError(f"{name} of method {method!r} must be {said}, but is {value!r}")

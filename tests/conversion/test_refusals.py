@@ -77,3 +77,17 @@ def test_images_that_pooling_units_cannot_represent_are_refused(randomised):
     for wrong in (images - 0.5, images * 255):
         with pytest.raises(InputError, match=r"layer '0'.*pools the images, which reach from"):
             convert(net, calibration=wrong)
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "value", "message"),
+    [
+        ("tdsnn", "input_gain", "abc", "input_gain of method 'tdsnn' must be a number.*'abc'"),
+        ("tdsnn", "bias_correction", 3, "bias_correction of .* must be True or False, but is 3"),
+        ("threshold_search", "budget", 2.5, "budget of .* must be a whole number, but is 2.5"),
+        ("rate", "percentile", True, "percentile of method 'rate' must be a number, but is True"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused(method, option, value, message):
+    with pytest.raises(InputError, match=message):
+        convert(nn.Linear(3, 2), method, input_shape=(3,), **{option: value})
