@@ -33,7 +33,7 @@ def small_net(randomised, bias=True):
         ({"percentil": 99}, "method 'rate' has no option 'percentil'; its options are .*reset"),
         ({"percentile": 0}, "percentile must be above 0 and at most 100, but is 0"),
         ({"percentile": 101}, "percentile must be above 0 and at most 100, but is 101"),
-        ({"percentile": "high"}, "percentile must be above 0 and at most 100, but is 'high'"),
+        ({"percentile": "high"}, "percentile of method 'rate' must be a number, but is 'high'"),
         ({"calibration": [[1.0], [1.0, 2.0]]}, "calibration must be an array of images, but"),
         ({"normalisation": "mean"}, "normalisation is 'percentile', 'max' or None, but got 'mean'"),
         ({"reset": "soft"}, "reset is 'subtract' or 'zero', but got 'soft'"),
