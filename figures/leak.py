@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import NullLocator, ScalarFormatter, SymmetricalLogLocator
 
 from bionet.errors import InputError
 from bionet.figures.style import COLUMN, new_figure, style
@@ -53,14 +53,10 @@ def loss_and_operations(
         above.plot(leak, [row["loss"] for row in ordered], label=label, **look)
         below.plot(leak, [row["saved"] for row in ordered], **look)
     for ax, level, text in (
-        (above, PAPER_LOSS, f"paper: at most {PAPER_LOSS:g}"),
+        (above, PAPER_LOSS, f"paper: at most {PAPER_LOSS:g} points"),
         (below, PAPER_SAVED, f"paper: {PAPER_SAVED:g} %"),
     ):
-        ax.axhline(level, color="black", lw=0.7, ls=(0, (4, 3)), zorder=1)
-        ax.annotate(
-            text, (1, level), (-2, 2), xycoords=("axes fraction", "data"),
-            textcoords="offset points", ha="right", va="bottom", fontsize="small",
-        )  # fmt: skip
+        ax.axhline(level, color="black", lw=0.7, ls=(0, (4, 3)), zorder=1, label=text)
     _finish(above, below, sorted({row["L"] for rows in curves.values() for row in rows}))
     return axes
 
@@ -72,4 +68,9 @@ def _finish(above: Axes, below: Axes, leaks: Sequence[float]) -> None:
     below.set_xlabel("leak L (steps)")
     above.set_ylabel("accuracy loss\n(percentage points)")
     below.set_ylabel("operations saved (%)")
+    above.set_yscale("symlog", linthresh=1)  # losses of a tenth and of many points, and none
+    ticks = SymmetricalLogLocator(base=10, linthresh=1, subs=(1, 2, 5))
+    above.yaxis.set_major_locator(ticks)
+    above.yaxis.set_major_formatter(ScalarFormatter())
     above.legend()
+    below.legend()
