@@ -11,7 +11,6 @@ Calibration images of TerMapping are training images.
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from brian2 import ms
 
 import bionet
 from bionet.curves import Curves, curves, join, spike_bits
+from bionet.memory import peak_memory
 from bionet.zoo import provenance
 
 # Network -> data, ANN %, then zero-loss steps and million events of TerMapping and AugMapping.
@@ -98,8 +98,7 @@ def report(options: argparse.Namespace, found: Curves) -> None:
         for row in found.early_decisions(rule=rule):
             shown = ("-", "-") if row.steps is None else (row.steps, f"{row.events:,.0f}")
             print(f"{row.loss:>8} {rule:>8} {shown[0]:>7} {shown[1]:>10}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    peak, child = peak_memory()
     print(f"peak memory: {peak:.2f} GiB here, {child:.2f} GiB in the largest simulation process")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from bionet.network import SpikingNetwork
 from bionet.plan import Plan
 from bionet.presentation import count_dtype, spike_dtype, step_dtype
 
-__all__ = ["available_memory", "check_memory", "estimate"]
+__all__ = ["available_memory", "check_memory", "estimate", "peak_memory"]
 
 # Share of steps in which a unit fires, for the estimate of recorded spikes; measured networks
 # stay below it (LeNet-5 with percentile 99.9: 0.1).
@@ -91,3 +92,13 @@ def _size(n_bytes: float) -> str:
             return f"{n_bytes:.3g} {unit}"
         n_bytes /= 1000
     return f"{n_bytes:.3g} GB"
+
+
+def peak_memory() -> tuple[float, float]:
+    """The most memory that this process had, and its largest finished child, in GiB."""
+    import resource  # not on Windows
+
+    unit = 1 if sys.platform == "darwin" else 2**10  # bytes there, KiB on Linux
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    own, child = (resource.getrusage(w).ru_maxrss * unit / 2**30 for w in who)
+    return own, child

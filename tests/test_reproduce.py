@@ -1,6 +1,7 @@
 """Reproductions: what they compare, how they say it, what they refuse."""
 
 import json
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -151,6 +152,10 @@ def test_augmapping_of_a_deep_network_needs_its_negative_spikes(monkeypatch):
     assert lost.value < 80 and lost.paper == 35.4
     assert rows["network without negative activations"].value == pytest.approx(lost.value, abs=10)
     assert net[1].negative_slope == 0.5
+    own, child = (
+        float(x) for x in re.findall(r"memory: ([\d.]+) .* process, ([\d.]+)", result.notes[-1])[0]
+    )
+    assert 0.05 < own < 50 and 0 <= child < 50
     for draw in result.figures.values():
         assert draw().get_xlabel()
     plt.close("all")

@@ -18,6 +18,7 @@ from brian2 import ms
 import bionet
 from bionet import figures
 from bionet.curves import Curves, curves, join
+from bionet.memory import peak_memory
 from bionet.reproduce.item import Item, Result, Row, Settings, accuracy, count
 
 __all__ = ["BOUNDS", "DEEP", "ITEMS", "NETWORKS"]
@@ -196,6 +197,9 @@ def deep(network: str) -> Callable[[Settings], Result]:
             f"loss of augmapping: {whole.value - rows[1].value:.2f} points (paper:"
             f" {DEEP_PAPER['network'] - DEEP_PAPER['augmapping']:.2f}); the paper has net5",
             "; ".join(speeds),
+            "peak memory: {:.2f} GiB of this process, {:.2f} GiB of the largest simulation".format(
+                *peak_memory()
+            ),
         )
         return Result(
             tuple(rows), notes, {"error_over_steps": lambda: figures.error_over_steps(found)}
