@@ -153,7 +153,7 @@ def early_decision(
         left = np.arange(len(losses)) + (number - (len(runs) - 1) / 2) * width
         bars = ax.bar(left, heights, 0.9 * width, color=f"C{number % 7}", label=name)
         drawn += [height for height in heights if not np.isnan(height)]
-        texts = ["" if np.isnan(h) else f"{h:,.0f}" for h in heights]
+        texts = ["" if np.isnan(h) else _short(h) for h in heights]
         ax.bar_label(bars, texts, fontsize=6, padding=1)
         for x, height in zip(left, heights, strict=True):
             if np.isnan(height):
@@ -210,6 +210,15 @@ def accuracy_against(
     return ax
 
 
+def _short(number: float) -> str:
+    """A number that fits over a narrow bar: 522, 14.3k, 2.1M."""
+    if number >= 1e6:
+        return f"{number / 1e6:.3g}M"
+    if number >= 1e4:
+        return f"{number / 1e3:.3g}k"
+    return f"{number:,.0f}"
+
+
 def _logarithmic(axis: Axis) -> None:
     """A logarithmic axis whose ticks 1, 2, 5, 10, ... or 1, 10, ... are written out."""
     if isinstance(axis, XAxis):
@@ -217,8 +226,11 @@ def _logarithmic(axis: Axis) -> None:
     else:
         axis.axes.set_yscale("log")
     low, high = axis.get_data_interval()
-    wide = low > 0 and high > 1000 * low  # three labels a decade would touch each other
-    axis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
+    decades = np.log10(high / low) if low > 0 else 0.0
+    if decades > 3:  # three labels a decade would touch each other, of many decades even one
+        axis.set_major_locator(LogLocator(base=10.0 ** np.ceil(decades / 6), subs=(1,)))
+    else:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
     )
