@@ -38,7 +38,7 @@ from bionet.conversion.rewrites import (
 )
 from bionet.errors import InputError
 
-__all__ = ["Trace", "run_nodes", "symbolic", "trace"]
+__all__ = ["Trace", "rewritten", "run_nodes", "symbolic", "trace"]
 
 Consumer = Callable[[torch.Tensor], None]
 

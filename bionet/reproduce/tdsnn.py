@@ -155,8 +155,10 @@ def _leaks(
         found: Found = []
         curves[way.label] = found
         for leak in way.leaks:
-            rows.append(_run(settings, net, way, leak, calibration, images, labels, found))
-            found[-1]["loss"] = rows[0].value - rows[-1].value
+            row, saved = _run(settings, net, way, leak, calibration, images, labels)
+            rows.append(row)
+            loss = rows[0].value - row.value
+            found.append({"L": leak, "loss": loss, "saved": saved, "n": len(labels)})
     rows += _saved(curves)
     return Result(tuple(rows), (COUNTED, "no training"), {"figure": lambda: _draw(curves)})
 
@@ -169,9 +171,8 @@ def _run(
     calibration: np.ndarray,
     images: np.ndarray,
     labels: np.ndarray,
-    found: Found,
-) -> Row:
-    """Accuracy of a network for one leak; what it saves is added to ``found``."""
+) -> tuple[Row, float]:
+    """Accuracy of a network for one leak, and the operations that it saves, %."""
     # In float32 values on the edges of steps, of which there are none here, would be off.
     options: dict[str, Any] = dict(way.options)
     if options.get("rounding") == "nearest":
@@ -179,9 +180,8 @@ def _run(
     chosen = way.networks.get(leak, net)
     snn = bionet.convert(chosen, "tdsnn", calibration, leak=leak * ms, **options)
     run = settings.simulate(snn, images)
-    saved = 100 * operations(snn, run).saved
-    found.append({"L": leak, "saved": saved, "n": len(labels)})
-    return accuracy(f"L = {leak} steps, {way.label}", run.predictions() == labels)
+    row = accuracy(f"L = {leak} steps, {way.label}", run.predictions() == labels)
+    return row, 100 * operations(snn, run).saved
 
 
 def _saved(curves: Mapping[str, Found]) -> list[Row]:
