@@ -301,7 +301,7 @@ def train_zoo(
             leak,
             mode,
             input_gain,
-        ),  # fmt: skip
+        ),
         "versions": versions(),
     }
     save_weights(net.half() if dtype == "float16" else net, path, metadata)

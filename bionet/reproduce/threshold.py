@@ -69,7 +69,7 @@ def item(network: str) -> Callable[[Settings], Result]:
         few, many = (100, 100) if settings.quick else (SEARCH_STEPS, STEPS)
         snn = searched(net, data, settings, duration=few * ms, floor=FLOOR)
 
-        def with_floor(thresholds: Any) -> SpikingNetwork:
+        def at_floor_zero(thresholds: Any) -> SpikingNetwork:
             shape = images.shape[1:]
             return bionet.convert(net, "threshold_search", input_shape=shape, thresholds=thresholds)
 
@@ -78,13 +78,13 @@ def item(network: str) -> Callable[[Settings], Result]:
         table = per_class(run, labels, READOUT, own, names)
         rows = class_rows(table, PAPER if data == "cifar10" else {})
         rows.append(accuracy("all, SNN by most spikes", run.predictions("MS") == labels))
-        # Units that fire in nearly every step are slow to simulate, and need no many images.
+        # Units that fire in nearly every step are slow to simulate; a thousand images tell enough.
         some = slice(FLAT_IMAGES)
         for label, thresholds, chosen in (
             (f"all, SNN with a floor of 0, {few} steps", snn.metadata["thresholds"], slice(None)),
             (f"all, flat thresholds of {FLAT:g}, floor 0, {few} steps", FLAT, some),
         ):
-            compared = settings.simulate(with_floor(thresholds), images[chosen], few * ms)
+            compared = settings.simulate(at_floor_zero(thresholds), images[chosen], few * ms)
             rows.append(accuracy(label, compared.predictions(READOUT) == labels[chosen]))
         rows += energy_rows(snn, run, PAPER_POWER if network == "shang" else None)
         return Result(tuple(rows), notes(snn, run, own), {
