@@ -89,6 +89,7 @@ AVERAGE_POOLING = (
     "train with AvgPool2d instead (bionet.conversion.to_average_pooling replaces it;"
     " then fine-tune)"
 )
+NO_BRANCHES = "train without branches that meet, or use rate or augmapping"
 RECTIFY = "a firing rate is a rectified value: train with ReLU instead"
 NORMALISE = "its statistics differ for every image: train with BatchNorm2d, which can be folded"
 CHAIN = (

@@ -30,7 +30,7 @@ from bionet.conversion.branches import (
     merge_sums,
     own_population,
 )
-from bionet.conversion.operations import AVERAGE_POOLING, RECTIFY
+from bionet.conversion.operations import AVERAGE_POOLING, NO_BRANCHES, RECTIFY
 from bionet.conversion.records import (
     Add,
     AveragePool,
@@ -101,9 +101,7 @@ def population_records(
     if not signed:
         refuse_kind(records, LeakyReLU, "LeakyReLU", f"{RECTIFY}, or use augmapping")
     if not branches:
-        refuse_kind(
-            records, Add, "sum", "train without branches that meet, or use rate or augmapping"
-        )
+        refuse_kind(records, Add, "sum", NO_BRANCHES)
     records = fold_batchnorm(remove_flatten(records))
     records = merge_sums(merge_linear(absorb_relu(records, rectified_input)))
     check_rectified(records, signed)

@@ -34,12 +34,22 @@ from brian2 import Quantity, ms, second
 from torch import nn
 
 from bionet.conversion.activations import as_images
-from bionet.conversion.records import AveragePool, MaxPool, Record, Records, Weighted
+from bionet.conversion.operations import NO_BRANCHES
+from bionet.conversion.records import (
+    Add,
+    AveragePool,
+    LeakyReLU,
+    MaxPool,
+    Record,
+    Records,
+    Weighted,
+)
 from bionet.conversion.steps import (
     absorb_relu,
     check_rectified,
     fold_batchnorm,
     merge_linear,
+    refuse_kind,
     remove_flatten,
 )
 from bionet.conversion.temporal import Mode, Rounding, closed_form, rounding_shifts, shifted
@@ -201,6 +211,8 @@ def temporal_records(records: Records, input_gain: float = 1.0) -> Records:
     input_gain : float
         How many times as large the pixels are; the first weights are as many times smaller.
     """
+    refuse_kind(records, Add, "sum", NO_BRANCHES)
+    refuse_kind(records, LeakyReLU, "LeakyReLU", "train with ReLU instead, or use augmapping")
     records = absorb_relu(fold_batchnorm(remove_flatten(records)))
     records = merge_linear(records)
     check_rectified(records)

@@ -401,6 +401,24 @@ def test_a_network_must_end_with_a_layer_of_weights():
         bionet.convert(net, "tdsnn", np.zeros((1, *SHAPE)))
 
 
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(2, 2, 3, padding=1), nn.Linear(72, 4)
+
+    def forward(self, x):
+        return self.fc(torch.flatten(torch.relu(self.conv(x) + x), 1))
+
+
+def test_sums_of_branches_and_values_below_zero_have_no_spike_time():
+    images = np.zeros((1, 2, 6, 6))
+    with pytest.raises(bionet.InputError, match="the sum at node 'add'"):
+        bionet.convert(Residual(), "tdsnn", images)
+    leaky = nn.Sequential(nn.Conv2d(2, 3, 3), nn.LeakyReLU(), nn.Flatten(), nn.Linear(48, 4))
+    with pytest.raises(bionet.InputError, match="the LeakyReLU at layer '1'"):
+        bionet.convert(leaky, "tdsnn", images)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
