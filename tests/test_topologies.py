@@ -20,6 +20,10 @@ WEIGHTS = {
         (48, 3, 3, 3), (48, 48, 3, 3), (96, 48, 3, 3), (96, 96, 3, 3), (192, 96, 3, 3),
         (192, 192, 3, 3), (384, 3072), (10, 384),
     ],
+    "net5_quarter": [
+        (32, 3, 3, 3), (32, 32, 3, 3), (64, 32, 3, 3), (64, 64, 3, 3), (128, 64, 3, 3),
+        (128, 128, 3, 3), (256, 2048), (10, 256),
+    ],
     "net6": [
         *((n_out, n_in, 3, 3) for n_in, n_out in (
             (3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256),
@@ -49,7 +53,7 @@ def test_layers(name):
         if isinstance(module, nn.LeakyReLU):
             pooled = isinstance(modules[number + 1], nn.AvgPool2d)
             dropped = isinstance(modules[number + 1], nn.Dropout)
-            assert dropped == (name in ("net5", "net6") and not pooled)
+            assert dropped == (name in ("net5", "net5_quarter", "net6") and not pooled)
 
 
 def test_a_signal_keeps_its_size_in_a_deep_network():

@@ -37,7 +37,7 @@ NETWORKS: dict[str, tuple[str, float, dict[str, tuple[int, float, int]]]] = {
 }  # fmt: skip
 GAIN = 4
 AMPLIFIED = f"augmapping, gain {GAIN}"
-DEEP = ("net5_small", "net5")
+DEEP = ("net5_small", "net5_quarter", "net5")
 DEEP_STEPS = 300
 NO_NEGATIVES = "augmapping without negative spikes"
 DEEP_PAPER = {"network": 94.13, "augmapping": 93.90, NO_NEGATIVES: 35.4}
