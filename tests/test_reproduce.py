@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 from typer.testing import CliRunner
 
 import bionet
 from bionet import cli
 from bionet.curves import Curves
+from bionet.datasets import Dataset
 from bionet.errors import InputError
 from bionet.metrics import wilson_interval
 from bionet.reproduce import (
@@ -194,28 +196,34 @@ def test_threshold_search_of_lenet5_runs(monkeypatch):
     plt.close("all")
 
 
+WAYS = ("rounded up", "to the nearest", "finer input", "trained with rounding")
+
+
 def test_tdsnn_of_a_deep_network_has_a_curve_for_every_way(monkeypatch):
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(1)
-    net = layers("4c3-p2-3", 2, 6, slope=0.0).eval()
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(),
+        nn.Linear(36, 3),
+    ).eval()  # fmt: skip
     images = torch.rand(20, 2, 6, 6, generator=generator).numpy()
     labels = net(torch.from_numpy(images)).argmax(1).numpy()
     monkeypatch.setattr(Settings, "test", lambda self, name, n: (images[:n], labels[:n]))
     monkeypatch.setattr(Settings, "calibration", lambda self, name, n: (images[:n], labels[:n]))
     monkeypatch.setattr(Settings, "network", lambda self, *_: net)
-    for name in ("UP", "NEAREST", "FINER"):
+    data = Dataset("random", "train", images, labels, ("a", "b", "c"))
+    monkeypatch.setattr(tdsnn, "_training_images", lambda *_: (data, "trained on"))
+    for name in ("UP", "NEAREST", "FINER", "ROUNDED"):
         monkeypatch.setattr(tdsnn, name, getattr(tdsnn, name)._replace(leaks=(2, 10)))
     result = chosen("tdsnn", "deep")[0].run(Settings(device="numpy"))
     rows = {row.label: row for row in result.rows}
     assert rows["network"].value == 100
     assert rows["L = 2 steps, finer input"].value >= rows["L = 2 steps, rounded up"].value
-    for way in ("rounded up", "to the nearest", "finer input"):
+    for way in WAYS:
         assert rows[f"L = 10 steps, {way}"].value >= 80
         saved = [rows[f"operations saved, L = {leak}, {way}"].value for leak in (2, 10)]
         assert saved[1] < saved[0] < 50
     above, below = result.figures["figure"]()
-    assert [line.get_label() for line in above.get_lines()[:3]] == [
-        "rounded up", "to the nearest", "finer input",
-    ]  # fmt: skip
+    assert tuple(line.get_label() for line in above.get_lines()[: len(WAYS)]) == WAYS
     assert len(below.get_lines()[2].get_xdata()) == 2
     plt.close("all")

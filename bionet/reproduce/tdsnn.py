@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -23,10 +24,10 @@ from bionet.train import train
 __all__ = ["ITEMS", "LEAKS"]
 
 LEAKS = (2, 5, 10, 20, 50)
-FINETUNED_LEAKS = (2, 5, 10)
 EXIT_LEAK = 10
 CALIBRATION_IMAGES = 2000
 RATE = 1e-3  # largest learning rate of what is trained on
+TUNING_RATE = RATE / 2  # and with the code in place
 INPUT_GAIN = 16
 COUNTED = (
     "operations: two for a multiply-accumulate of the network, one for an addition, a leak"
@@ -56,6 +57,12 @@ FINER = Way(
     },
     (5, 8, 10, 12, 14, 20),
 )
+TUNED = Way("fine-tuned", {"mode": "finetune"}, (2, 5, 10))
+ROUNDED = Way(
+    "trained with rounding",
+    {**NEAREST.options, "input_gain": INPUT_GAIN, "window": "dynamic"},
+    (8, 10, 13),
+)
 
 
 def leaks(settings: Settings) -> Result:
@@ -78,39 +85,43 @@ def max_pooling(settings: Settings) -> Result:
             layers[f"{name}_relu"] = nn.ReLU()
         layers[name] = layer
     net = _trained_on(settings, nn.Sequential(layers), data, RATE)
-    found = _leaks(settings, net, "mnist", 10_000)
-    note = f"network: {text}, with a ReLU before each pooling"
-    return dataclasses.replace(found, rows=(before, *found.rows), notes=(*found.notes, note))
+    tuned = _tuned(settings, net, TUNED, data)
+    found = _leaks(settings, net, "mnist", 10_000, (UP, NEAREST, tuned))
+    notes = (
+        COUNTED,
+        f"network: {text}, with a ReLU before each pooling",
+        f"{TUNED.label}: {text} more, for each leak",
+    )
+    return dataclasses.replace(found, rows=(before, *found.rows), notes=notes)
 
 
 def deep(settings: Settings) -> Result:
     """The same of Rueckauer's network, its batch normalisation folded into the weights.
 
-    One more curve: pixels coded as finely as activations, biases corrected, windows that end with
-    their last spike. None of it is in the paper.
+    Two more curves, with pixels coded as finely as activations and windows that end with their
+    last spike: biases corrected, and trained on with rounded values. None of it is in the paper.
     """
     net = settings.network("rueckauer", "cifar10")
-    found = _leaks(settings, net, "cifar10", 2_000, (UP, NEAREST, FINER))
-    note = (
+    data, text = _training_images(settings, "cifar10", 20_000)
+    rounded = _tuned(settings, net, ROUNDED, data)
+    found = _leaks(settings, net, "cifar10", 2_000, (UP, NEAREST, FINER, rounded))
+    notes = (
+        COUNTED,
         f"{FINER.label}: to the nearest, with input_gain={INPUT_GAIN}, bias_correction=True and"
-        " window='dynamic'"
+        " window='dynamic'; no training",
+        f"{ROUNDED.label}: {text}, for each leak, with values to the nearest; then converted with"
+        f" input_gain={INPUT_GAIN} and window='dynamic'",
     )
-    return dataclasses.replace(found, notes=(*found.notes, note))
+    return dataclasses.replace(found, notes=notes)
 
 
 def ways(settings: Settings) -> Result:
     """Both ways: converted as it is, and fine-tuned for each leak with the code in place."""
     net = settings.network("lenet5", "mnist")
-    tuned: dict[float, nn.Module] = {}
     data, text = _training_images(settings, "mnist", 20_000)
-    for leak in FINETUNED_LEAKS:
-        tuned[leak] = settings.network("lenet5", "mnist")
-        add_bias_neurons(tuned[leak], leak)
-        _trained_on(settings, temporal_network(tuned[leak], leak), data, RATE / 2)
-        tuned[leak].eval()
-    tuned_way = Way("fine-tuned", {"mode": "finetune"}, FINETUNED_LEAKS, tuned)
-    found = _leaks(settings, net, "mnist", 10_000, (Way("without training"), tuned_way))
-    return dataclasses.replace(found, notes=(COUNTED, f"fine-tuned: {text}, for each leak"))
+    tuned = _tuned(settings, net, TUNED, data)
+    found = _leaks(settings, net, "mnist", 10_000, (Way("without training"), tuned))
+    return dataclasses.replace(found, notes=(COUNTED, f"{TUNED.label}: {text}, for each leak"))
 
 
 def exits(settings: Settings) -> Result:
@@ -211,6 +222,21 @@ def _trained_on(
             progress=settings.progress,
         )  # fmt: skip
     return net.eval()
+
+
+def _tuned(settings: Settings, net: nn.Module, way: Way, data: datasets.Dataset) -> Way:
+    """A way with a copy of the network for each leak, trained on with the code in place."""
+    networks: dict[float, nn.Module] = {}
+    for leak in way.leaks:
+        networks[leak] = copied = copy.deepcopy(net)
+        if way.options.get("mode") == "finetune":
+            add_bias_neurons(copied, leak)
+            coded = temporal_network(copied, leak)
+        else:
+            coded = temporal_network(copied, leak, "compensate", "nearest", INPUT_GAIN)
+        _trained_on(settings, coded, data, TUNING_RATE)
+        copied.eval()
+    return way._replace(networks=networks)
 
 
 def _draw(curves: Mapping[str, Found]) -> Any:
