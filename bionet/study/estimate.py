@@ -3,12 +3,15 @@
 Time is counted in unit updates (units x steps x images). Where some of a study's cells are
 finished, their own speed is used; else that of LeNet-5 on one core of a 2.5 GHz server, as measured
 with float32 in C++ standalone.
+
+Networks are converted for it, and refused where they cannot be, unless the conversion would
+simulate; then a network of as many units stands in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ from bionet.memory import estimate as recording_bytes
 from bionet.network import SpikingNetwork
 from bionet.plan import Plan, default_lanes
 from bionet.study.cells import Cell, digest, finished, read_cell
-from bionet.study.materials import Materials
+from bionet.study.materials import NETWORKS, Materials, read_network
 from bionet.study.running import programs
 from bionet.study.specification import with_units
 
@@ -29,6 +32,7 @@ UPDATES_PER_SECOND = {"cpp_standalone": 8e7, "cython": 1e7, "numpy": 2e6}
 COMPILE_SECONDS = 25.0  # of one core
 START_SECONDS = 1.0  # of a cell: reading the network, writing the program's values
 PROCESS_BYTES = 250 * 2**20  # Python with Brian2 and what it imports
+SEARCHES = ("dsnn", "threshold_search")  # they simulate to find their thresholds
 STATE_BYTES = 32  # of a unit and lane: potential, drive, thresholds, spikes, noise
 
 
@@ -77,18 +81,18 @@ def estimate(materials: Materials, folder: Path, jobs: int) -> Estimate:
     left = [cell for cell in cells if cell.key not in done]
     device = materials.study.settings["device"]
     n_images = len(materials.chosen.images)
-    sizes = {key: _size(materials, key) for key in materials.sources}
-    own = _own_speed(cells, folder, sorted(done), sizes)
+    networks = _networks(materials, folder)
+    own = _own_speed(cells, folder, sorted(done), networks)
     speed = own or UPDATES_PER_SECOND[device]
     groups: dict[str, dict[str, Any]] = {}
     seconds, memory = 0.0, 0.0
     for cell in left:
-        size = sizes[_network_key(cell)]
-        steps = steps_of(cell)
-        one = START_SECONDS + size.n_units * steps * n_images / speed
+        snn = networks[cell.network]
+        steps = steps_of(cell, snn)
+        one = START_SECONDS + snn.n_units * steps * n_images / speed
         seconds += one
-        memory = max(memory, _bytes(size, steps, n_images))
-        name = digest([_network_key(cell), cell.content["method"]["label"], cell.content["coding"]])
+        memory = max(memory, _bytes(snn, steps, n_images))
+        name = digest([cell.network, cell.content["method"]["label"], cell.content["coding"]])
         row = groups.setdefault(
             name,
             {
@@ -116,54 +120,74 @@ def estimate(materials: Materials, folder: Path, jobs: int) -> Estimate:
     )
 
 
-def _network_key(cell: Cell) -> str:
-    return digest(cell.content["converted"]["network"])
+def _networks(materials: Materials, folder: Path) -> dict[str, SpikingNetwork]:
+    """By their keys, the networks of all cells: from the folder, or converted, or a stand-in."""
+    networks: dict[str, SpikingNetwork] = {}
+    for cell in {cell.network: cell for cell in materials.cells}.values():
+        if (folder / NETWORKS / f"{cell.network}.snn").is_file():
+            networks[cell.network] = read_network(folder, cell.network)
+        elif cell.content["method"]["name"] not in SEARCHES:
+            networks[cell.network] = materials.converted(cell)
+        else:
+            networks[cell.network] = _stand_in(materials, cell)
+    return networks
 
 
-def _size(materials: Materials, key: str) -> SpikingNetwork:
-    """A network with as many units as the converted ones have, whatever the method."""
+def _stand_in(materials: Materials, cell: Cell) -> SpikingNetwork:
+    """A network with as many units as the converted one, and no times of its own."""
     from bionet.conversion import convert
 
-    source = materials.sources[key]
+    source = materials.sources[digest(cell.content["converted"]["network"])]
     shape = source.input_shape or materials.chosen.images.shape[1:]
-    return convert(source.net, "rate", input_shape=shape, normalisation=None)
+    snn = convert(source.net, "rate", input_shape=shape, normalisation=None)
+    return replace(snn, metadata={})
 
 
-def steps_of(cell: Cell) -> int:
-    """Steps of a presentation, from the cell's own times, its method's, or the general ones."""
+def steps_of(cell: Cell, snn: SpikingNetwork) -> int:
+    """Steps of a presentation, from the cell's times, its network's, its method's or the general.
+
+    Parameters
+    ----------
+    cell : Cell
+    snn : SpikingNetwork
+        As converted for the cell.
+    """
     from bionet import conversion, perturbations
 
     content = cell.content
-    given = {**content["converted"]["options"]}
-    given |= {k: v for k, v in content["method"].items() if k in ("duration", "dt") and v}
-    known = conversion.options(content["method"]["name"])
+    own = snn.metadata.get("simulation", {})
+    options = {**conversion.options(content["method"]["name"]), **content["converted"]["options"]}
     found = {}
-    for name, general in (("duration", 50 * ms), ("dt", 1 * ms)):
-        value = given.get(name, known.get(name, general))
+    for name, general in (("duration", 50.0), ("dt", 1.0)):
+        value = content["method"][name]
+        if value is None and f"{name}_ms" in own:
+            found[name] = own[f"{name}_ms"]
+            continue
+        value = options.get(name) if value is None else value
         value = time(value, name) if isinstance(value, str) else with_units(value)
-        found[name] = float(value / ms) if value is not None else float(general / ms)
+        found[name] = general if value is None else float(value / ms)
     kind = content["perturbation"]["name"]
     if kind != "none" and perturbations.find(kind).name == "time_step":
         found["dt"] = content["level"]
     return round(found["duration"] / found["dt"])
 
 
-def _bytes(size: SpikingNetwork, steps: int, n_images: int) -> float:
-    lanes = default_lanes(size, 1)
+def _bytes(snn: SpikingNetwork, steps: int, n_images: int) -> float:
+    lanes = default_lanes(snn, 1)
     plan = Plan(steps, 1e-3, lanes)
-    recording = sum(recording_bytes(size, plan, n_images, 0).values())
-    weights = 3 * 8 * size.n_weights
-    return recording + weights + lanes * size.n_units * STATE_BYTES
+    recording = sum(recording_bytes(snn, plan, n_images, 0).values())
+    weights = 3 * 8 * snn.n_weights
+    return recording + weights + lanes * snn.n_units * STATE_BYTES
 
 
 def _own_speed(
-    cells: Sequence[Cell], folder: Path, done: Sequence[str], sizes: Mapping[str, SpikingNetwork]
+    cells: Sequence[Cell], folder: Path, done: Sequence[str], snns: Mapping[str, SpikingNetwork]
 ) -> float | None:
     """Unit updates a second of the finished cells."""
     updates, seconds = 0.0, 0.0
-    networks = {cell.key: _network_key(cell) for cell in cells}
+    of_cell = {cell.key: snns[cell.network] for cell in cells}
     for key in done:
         row = read_cell(folder, key)
-        updates += sizes[networks[key]].n_units * row["steps"] * row["images"]
+        updates += of_cell[key].n_units * row["steps"] * row["images"]
         seconds += row["run_seconds"]
     return updates / seconds if seconds > 0 else None

@@ -49,19 +49,25 @@ class Materials:
             path = folder / NETWORKS / f"{cell.network}.snn"
             if not path.is_file():
                 note(f"converting: {cell.content['method']['label']}, {cell.content['coding']}")
-                try:
-                    self._converted(cell).save(path)
-                except InputError as error:
-                    content = cell.content
-                    name, method = content["converted"]["network"]["name"], content["method"]
-                    raise InputError(
-                        f"network {name!r}, method {method['label']!r}: {error}"
-                    ) from error
+                self.converted(cell).save(path)
 
-    def _converted(self, cell: Cell) -> SpikingNetwork:
+    def converted(self, cell: Cell) -> SpikingNetwork:
+        """The network that a cell perturbs and simulates.
+
+        Raises
+        ------
+        InputError
+            Naming network and method, if the one cannot be converted by the other.
+        """
+        try:
+            return self._converted(cell.content["converted"])
+        except InputError as error:
+            name, method = cell.content["converted"]["network"]["name"], cell.content["method"]
+            raise InputError(f"network {name!r}, method {method['label']!r}: {error}") from error
+
+    def _converted(self, converted: Mapping[str, Any]) -> SpikingNetwork:
         from bionet import conversion
 
-        converted = cell.content["converted"]
         source = self.sources[digest(converted["network"])]
         options = {key: with_units(value) for key, value in converted["options"].items()}
         if options.get("labels") is True:  # the search may look at the calibration's classes

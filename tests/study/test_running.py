@@ -16,6 +16,7 @@ from bionet import cli, study
 from bionet import perturbations as pb
 from bionet.errors import BioNetError, InputError
 from bionet.metrics import synaptic_events, wilson_interval
+from bionet.study.estimate import estimate
 from bionet.study.materials import gather, read_network
 from bionet.study.results import TIMING
 from bionet.study.worker import latencies, run_cell
@@ -291,6 +292,24 @@ def test_a_dry_run_writes_nothing(whole, there, capsys):
     assert not (there / "dry").exists()
     assert cli.main(["study", "tiny.toml", "--dry-run", "--out", "whole"]) == 0
     assert f"of which {N_CELLS} are finished" in capsys.readouterr().out
+
+
+def test_an_estimate_knows_the_windows_of_a_conversion(there):
+    own = (there / "tiny.toml").read_text().split("[[method]]")[0]
+    method = '[[method]]\nname = "tdsnn"\ncodings = ["reverse"]\noptions = {{leak = "{}ms"}}\n'
+    level = '[[perturbation]]\nname = "membrane_noise"\nlevels = [0]\n'
+    found = []
+    for leak in (5, 50):
+        (there / "windows.toml").write_text(own + method.format(leak) + level)
+        materials = gather(study.load("windows.toml"))
+        (row,) = estimate(materials, there / "none", 1).rows
+        snn = materials.converted(materials.cells[0])
+        assert row["steps"] == snn.metadata["simulation"]["duration_ms"]
+        found.append(row["steps"])
+    assert found[0] < found[1]
+    (there / "windows.toml").write_text(own + method.format("0.5") + level)
+    with pytest.raises(InputError, match="network 'tiny_study_net:make', method 'tdsnn': the leak"):
+        estimate(gather(study.load("windows.toml")), there / "none", 1)
 
 
 @pytest.mark.parametrize(
