@@ -15,7 +15,14 @@ from bionet.inhibition import LateralInhibition
 from bionet.layout import to_channel_last, torch_index
 from bionet.network import Population
 from bionet.plan import Plan
-from bionet.randomness import COUNTER_NORMAL, COUNTER_UNIFORM, first_site, replace_rand, uses_rand
+from bionet.randomness import (
+    COUNTER_NORMAL,
+    COUNTER_NORMAL_IF,
+    COUNTER_UNIFORM,
+    first_site,
+    replace_rand,
+    uses_rand,
+)
 
 __all__ = ["codes", "equations_of", "inhibition_of", "neuron_group", "uses_step"]
 
@@ -73,7 +80,11 @@ def neuron_group(population: Population, plan: Plan, clock: Any, driven: bool) -
         refractory=model.refractory if model.refractory is not None else False,
         events={e: replace_rand(code, site + 30) for e, code in model.events.items()},
         method=model.method,
-        namespace={"counter_uniform": COUNTER_UNIFORM, "counter_normal": COUNTER_NORMAL},
+        namespace={
+            "counter_uniform": COUNTER_UNIFORM,
+            "counter_normal": COUNTER_NORMAL,
+            "counter_normal_if": COUNTER_NORMAL_IF,
+        },
         dtype=_dtypes(model, plan),
         clock=clock,
         name=name,

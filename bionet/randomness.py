@@ -9,7 +9,8 @@ sequence per process (or thread), so its trains depend on all of these.
 ``randn()`` is the normal quantile of such a number. It is computed from additions,
 multiplications, divisions and square roots alone, which round the same way everywhere: the
 logarithms and cosines of a Box-Muller transform differ in their last bit between NumPy and the
-C library, and with them some spikes.
+C library, and with them some spikes. ``randn_if(x)`` is the same number where x is not 0, and 0
+elsewhere; as no number depends on another one, those that nobody needs are not computed.
 
 References
 ----------
@@ -28,7 +29,9 @@ from brian2.core.functions import Function
 
 __all__ = [
     "COUNTER_NORMAL",
+    "COUNTER_NORMAL_IF",
     "COUNTER_UNIFORM",
+    "RANDN_IF",
     "first_site",
     "image_streams",
     "replace_rand",
@@ -92,26 +95,37 @@ static inline double counter_normal(int32_t stream, int32_t unit, int32_t step, 
 }}
 """
 
-_CYTHON_NORMAL = f'''
+_CPP_NORMAL_IF = """
+static inline double counter_normal_if(
+        int32_t stream, int32_t unit, int32_t step, int32_t site, double wanted) {
+    return wanted != 0.0 ? counter_normal(stream, unit, step, site) : 0.0;
+}
+"""
+
+
+def _cython(source: str, function: str, arguments: str = "") -> str:
+    """C++ for a Cython module, which may hold that of other functions too: names of its own."""
+
+    def own(found: re.Match[str]) -> str:
+        return found[0] if found[0] == function else f"_{found[1]}_of_{function}"
+
+    return f'''
 cdef extern from *:
     """
 #include <stdint.h>
 #include <cstring>
 #include <cmath>
-{_CPP.replace("_bionet_mix", "_bionet_mix_n").replace("counter_uniform", "_counter_uniform_n")}
-{_CPP_NORMAL.replace("counter_uniform", "_counter_uniform_n")}
+{re.sub(r"_?(bionet_mix|counter_[a-z_]+)", own, source)}
     """
-    double counter_normal(int stream, int unit, int step, int site)
+    double {function}(int stream, int unit, int step, int site{arguments})
 '''
 
-_CYTHON = f'''
-cdef extern from *:
-    """
-#include <stdint.h>
-{_CPP}
-    """
-    double counter_uniform(int stream, int unit, int step, int site)
-'''
+
+_CYTHON = _cython(_CPP, "counter_uniform")
+_CYTHON_NORMAL = _cython(_CPP + _CPP_NORMAL, "counter_normal")
+_CYTHON_NORMAL_IF = _cython(
+    _CPP + _CPP_NORMAL + _CPP_NORMAL_IF, "counter_normal_if", ", double wanted"
+)
 
 
 def _mix(h: np.ndarray) -> np.ndarray:
@@ -198,16 +212,45 @@ COUNTER_NORMAL.implementations.add_implementation(
 )
 COUNTER_NORMAL.implementations.add_implementation("cython", _CYTHON_NORMAL)
 
-_RAND = re.compile(r"\brand(n?)\(\)")
+
+def counter_normal_if(
+    stream: np.ndarray, unit: np.ndarray, step: np.ndarray, site: int, wanted: np.ndarray
+) -> np.ndarray:
+    """As :func:`counter_normal` where ``wanted`` is not 0, and 0 elsewhere."""
+    return np.where(np.asarray(wanted) != 0, counter_normal(stream, unit, step, site), 0.0)
+
+
+COUNTER_NORMAL_IF = Function(
+    counter_normal_if,
+    arg_units=[1, 1, 1, 1, None],
+    arg_types=["integer"] * 4 + ["any"],
+    return_unit=1,
+    return_type="float",
+)
+COUNTER_NORMAL_IF.implementations.add_numpy_implementation(counter_normal_if)
+COUNTER_NORMAL_IF.implementations.add_implementation(
+    "cpp", _CPP_NORMAL_IF, dependencies={"counter_normal": COUNTER_NORMAL}
+)
+COUNTER_NORMAL_IF.implementations.add_implementation("cython", _CYTHON_NORMAL_IF)
+
+# What stands in a model's code, where Brian2 knows rand() and randn() itself.
+RANDN_IF = Function(
+    lambda wanted: counter_normal_if(0, 0, 0, 0, wanted),
+    arg_units=[None],
+    arg_types=["any"],
+    return_unit=1,
+    return_type="float",
+)
+_RAND = re.compile(r"\brand(?:(n?)\(\)|n_if\((\w+)\))")
 
 
 def uses_rand(*codes: str | None) -> bool:
-    """Whether any of the strings calls ``rand()`` or ``randn()``."""
+    """Whether any of the strings calls ``rand()``, ``randn()`` or ``randn_if(x)``."""
     return any(code is not None and _RAND.search(code) for code in codes)
 
 
 def replace_rand(code: str | None, first_site: int = 0) -> str | None:
-    """The string with each ``rand()`` and ``randn()`` replaced by the counter-based generators."""
+    """The string with ``rand()``, ``randn()`` and ``randn_if(x)`` from the generators above."""
     if code is None:
         return None
     site = first_site
@@ -215,7 +258,10 @@ def replace_rand(code: str | None, first_site: int = 0) -> str | None:
     def call(found: re.Match[str]) -> str:
         nonlocal site
         site += 1
-        return f"counter_{'normal' if found[1] else 'uniform'}(stream, unit, step, {site})"
+        arguments = f"stream, unit, step, {site}"
+        if found[2]:
+            return f"counter_normal_if({arguments}, {found[2]})"
+        return f"counter_{'normal' if found[1] else 'uniform'}({arguments})"
 
     return _RAND.sub(call, code)
 

@@ -119,7 +119,7 @@ RECIPES: Mapping[tuple[str, str], Recipe] = MappingProxyType(
             channels_last=True,
         ),
         ("net5_quarter", "cifar10"): Recipe(
-            epochs=20,
+            epochs=10,
             learning_rate=1e-3,
             augment=2,
             flip=True,

@@ -39,6 +39,7 @@ from brian2.units.allunits import second
 from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity, get_dimensions
 
 from bionet.errors import InputError
+from bionet.randomness import RANDN_IF
 
 __all__ = ["NeuronModel"]
 
@@ -340,7 +341,7 @@ def _brian_refuses(
             refractory=refractory if refractory is not None else False,
             method=method,
             events=dict(events),
-            namespace={},
+            namespace={"randn_if": RANDN_IF},
             codeobj_class=NumpyCodeObject,
             clock=brian2.Clock(dt=1 * brian2.ms),
         )

@@ -69,6 +69,8 @@ def test_rand_is_replaced_site_by_site():
         "counter_uniform(stream, unit, step, 11) < 0.5 and counter_uniform(stream, unit, step, 12)"
         " > v"
     )
+    assert uses_rand("v += randn_if(arriving)") and not uses_rand("randn_if()")
+    assert replace_rand("randn_if(w)*s") == "counter_normal_if(stream, unit, step, 1, w)*s"
     assert replace_rand(None) is None
 
 

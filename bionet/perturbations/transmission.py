@@ -264,7 +264,7 @@ def delay_line(slots: int, jitter: bool = False) -> NeuronModel:
     if jitter:
         lines += ["jitter : second (constant)", "longest : 1 (constant)"]
         parameters |= {"jitter": 0 * ms, "longest": float(slots - 1)}
-        travel, last = "(lag + jitter*randn())/dt", "longest"
+        travel, last = "(lag + jitter*randn_if(arriving))/dt", "longest"
     # 1e-4: a lag of whole steps must not round down where it is one only up to float32.
     statements = [f"slot = clip(floor({travel} + 0.5 + 1e-4), 0, {last})"]
     for k in range(slots):

@@ -6,7 +6,12 @@ from brian2 import Hz, ms
 
 import bionet
 from bionet import perturbations as pb
-from bionet.randomness import COUNTER_NORMAL, counter_normal
+from bionet.randomness import (
+    COUNTER_NORMAL,
+    COUNTER_NORMAL_IF,
+    COUNTER_UNIFORM,
+    counter_normal,
+)
 
 EVERYTHING = [
     pb.SpikeTimeJitter(1 * ms, slots=6),
@@ -49,17 +54,26 @@ def test_normal_numbers_are_the_same_in_cython():
         prefs[names[1]] = list(COMPILE_ARGUMENTS)  # no fused multiplications and additions
         for target in ("numpy", "cython"):
             prefs.codegen.target = target
-            group = NeuronGroup(
-                20000, "v : 1", namespace={"counter_normal": COUNTER_NORMAL}, dtype=np.float64
+            functions = {
+                "counter_uniform": COUNTER_UNIFORM,
+                "counter_normal": COUNTER_NORMAL,
+                "counter_normal_if": COUNTER_NORMAL_IF,
+            }
+            group = NeuronGroup(20000, "v : 1\nw : 1", namespace=functions, dtype=np.float64)
+            group.run_regularly(
+                "u = counter_uniform(78, i, 3, 21); v = counter_normal(78, i, 3, 21);"
+                " w = counter_normal_if(78, i, 3, 21, int(u < 0.25))"
             )
-            group.run_regularly("v = counter_normal(78, i, 3, 21)")
             Network(group, *group.contained_objects).run(0.1 * ms)
-            values[target] = np.asarray(group.v[:])
+            values[target] = np.asarray([group.v[:], group.w[:]])
     finally:
         for name in names:
             prefs[name] = before[name]
     np.testing.assert_array_equal(values["numpy"], values["cython"])
-    assert np.abs(values["numpy"]).max() > 3.5  # the tail is among them
+    v, w = values["cython"]
+    assert np.abs(v).max() > 3.5  # the tail is among them
+    assert 4800 < np.count_nonzero(w) < 5200
+    np.testing.assert_array_equal(w[w != 0], v[w != 0])
 
 
 def test_normal_numbers_are_those_of_the_quantile_function():
