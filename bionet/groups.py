@@ -95,13 +95,15 @@ def neuron_group(population: Population, plan: Plan, clock: Any, driven: bool) -
         group.variables[variable].set_value(value)
     if uses_rand(*codes(model)):
         group.variables["unit"].set_value(np.tile(torch_index(population.shape), plan.lanes))
-    if model.update:
-        group.run_regularly(
-            replace_rand(model.update, site + 20),
-            clock=clock,
-            when=f"update_{name}",
-            name=f"{name}_update",
-        )
+    for number, block in enumerate((replace_rand(model.update, site + 20) or "").split("\n\n")):
+        if block:
+            group.run_regularly(
+                block,
+                clock=clock,
+                when=f"update_{name}",
+                order=number,
+                name=f"{name}_update" + (f"_{number}" if number else ""),
+            )
     group.state_updater.when = f"integrate_{name}"
     for thresholder in group.thresholder.values():
         thresholder.when = f"threshold_{name}"

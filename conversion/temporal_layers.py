@@ -101,8 +101,12 @@ class Builder:
         name, source = record.name, record.source
         bias, tick, before = f"{name}_bias", f"{name}_tick", self.clocks[record.source]
         size, n_source = int(np.prod(record.shape)), int(np.prod(self.shapes[source]))
-        # The tolerance is one of A + 1, and v is smaller than A at the end of the window.
-        theta = -self.tolerance * math.exp(-length / self.steps)
+        # The tolerance is one of A + 1, and v is smaller than A at the end of the window: by a
+        # factor that a dynamic window knows only when it ends. There eta = tolerance goes into A
+        # and the ticks, as (A + 1)/(1 + eta) <= e^(k/L) is A - eta <= (1 + eta) (e^(k/L) - 1).
+        theta = 0.0 if self.dynamic else -self.tolerance * math.exp(-length / self.steps)
+        eta = self.tolerance if self.dynamic else 0.0
+        bias_weights = eta / math.exp(self._bias_step() / self.steps) - self._constant(record)
         limit = {"n_inputs": n_source + 1} if self.dynamic else {"window": length, "ticks": 0}
         self.populations += [
             Population(bias, (1,), bias_neuron()),
@@ -120,9 +124,9 @@ class Builder:
             if before != ONSET:  # the ticks of a layer are over when the next one is released
                 link(Projection(tick, before, one, 1, variable="stopped", event="release"))
         link(Projection(tick, name, Dense(-ones), variable="inhibition", event="release"))
-        link(Projection(tick, name, Dense(ones)))
+        link(Projection(tick, name, Dense((1.0 + eta) * ones)))
         link(Projection(source, name, negated(record)))
-        link(Projection(bias, name, Dense(-self._constant(record))))
+        link(Projection(bias, name, Dense(bias_weights)))
         self.clocks[name] = tick
         self.layers.append({"name": name, "clock": tick, "source": source, "window": length})
 

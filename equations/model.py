@@ -62,7 +62,9 @@ class NeuronModel:
         Refractory period: the name of a parameter in seconds, or an expression.
     update : str, optional
         Statements executed for every unit in every step, after the synaptic input has
-        arrived and before the threshold is tested (a floor on the potential, say).
+        arrived and before the threshold is tested (a floor on the potential, say). What follows
+        a blank line is a loop over the units of its own: a random number drawn in a loop keeps
+        the compiler from computing several units at once.
     method : str
         Integration method of Brian2 (``"euler"``, ``"exact"``, ...).
     parameters : mapping of str to number or Quantity
@@ -346,8 +348,8 @@ def _brian_refuses(
             clock=brian2.Clock(dt=1 * brian2.ms),
         )
         group.variables.add_array("step", size=1, dtype=np.int32, scalar=True)
-        if update:
-            group.run_regularly(update, codeobj_class=NumpyCodeObject)
+        for block in update.split("\n\n") if update else ():
+            group.run_regularly(block, codeobj_class=NumpyCodeObject)
         group._network = group.name  # else Brian2 warns that the group was never simulated
         for item in [group, *group.contained_objects]:
             item.before_run({})

@@ -262,11 +262,12 @@ def delay_line(slots: int, jitter: bool = False) -> NeuronModel:
     parameters: dict[str, Any] = {"lag": 0 * ms}
     last = str(slots - 1)
     if jitter:
-        lines += ["jitter : second (constant)", "longest : 1 (constant)"]
+        lines += ["slot : 1", "jitter : second (constant)", "longest : 1 (constant)"]
         parameters |= {"jitter": 0 * ms, "longest": float(slots - 1)}
         travel, last = "(lag + jitter*randn_if(arriving))/dt", "longest"
     # 1e-4: a lag of whole steps must not round down where it is one only up to float32.
     statements = [f"slot = clip(floor({travel} + 0.5 + 1e-4), 0, {last})"]
+    statements += [""] * jitter  # the drawing is a loop of its own
     for k in range(slots):
         due = "o" if k == 0 else f"s{k}"
         rest = f"s{k + 1} + " if k + 1 < slots else ""

@@ -43,7 +43,8 @@ def test_an_input_gain_rounds_pixels_more_finely_and_changes_nothing_else(first)
     assert errors[1][0] < 0.6 * errors[0][0] and errors[1][1] < errors[0][1]
 
 
-def test_training_rounds_pixels_as_the_converted_network_does():
+@pytest.mark.parametrize("window", ["static", "dynamic"])
+def test_training_rounds_as_the_converted_network_does(window):
     """With a gain, and with a batch normalisation before the first weights."""
     norm = nn.BatchNorm2d(2, momentum=1.0)
     net = normed_network(norm)
@@ -52,9 +53,11 @@ def test_training_rounds_pixels_as_the_converted_network_does():
     with torch.no_grad():
         scores = coded(images).numpy()
     snn = bionet.convert(
-        net, "tdsnn", images.numpy(), leak=6 * ms, rounding="nearest", input_gain=12
+        net, "tdsnn", images.numpy(), leak=6 * ms, rounding="nearest", input_gain=12, window=window
     )
     run = bionet.simulate(snn, images.numpy(), device="numpy")
+    audit = bionet.audit(net, snn, run, images.numpy())
+    assert sum(row.wrong for row in audit.rows) == 0
     np.testing.assert_allclose(output_values(run, snn), scores, rtol=0, atol=1e-9)
 
 
