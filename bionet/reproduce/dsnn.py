@@ -141,6 +141,11 @@ def _each_coding(
     for coding in ("uniform", "poisson"):
         run = settings.simulate(snn, images, coding=coding)
         rows.append(accuracy(f"{network}, {coding}", run.predictions("MP") == labels))
+        # What the trains tell of the pixels by their end, read by the network itself.
+        most = run.parameters["max_rate_hz"] * run.n_steps * run.parameters["dt_ms"] / 1000
+        told = (run.counts["input"] / most).astype(np.float32)
+        right = count(settings.network(network, NETWORKS[network][0]), told, labels)
+        rows.append(accuracy(f"{network}, ANN on the rates of {coding} trains", right, len(labels)))
     return rows, []
 
 
