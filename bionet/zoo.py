@@ -72,7 +72,8 @@ class ZooEntry:
     input_shape : tuple (channels, height, width)
         One image.
     data : tuple of str
-        Data sets that trained weights come with the package for.
+        Data sets that trained weights come with the package for; ``-rounded`` are those of
+        ``bionet train --activation rounded``, for a temporal code.
     """
 
     name: str
@@ -386,7 +387,9 @@ ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
                 (3, 32, 32),
                 ("cifar10",),
             ),
-            ZooEntry("rueckauer", architectures.rueckauer, (3, 32, 32), ("cifar10",)),
+            ZooEntry(
+                "rueckauer", architectures.rueckauer, (3, 32, 32), ("cifar10", "cifar10-rounded")
+            ),
             *(
                 ZooEntry(name, maker(name), (t.channels, t.height, t.height), SHIPPED.get(name, ()))
                 for name, t in TOPOLOGIES.items()

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 import bionet
 from bionet import cli
 from bionet.curves import Curves
-from bionet.datasets import Dataset
 from bionet.errors import InputError
 from bionet.metrics import wilson_interval
 from bionet.reproduce import (
@@ -211,8 +210,7 @@ def test_tdsnn_of_a_deep_network_has_a_curve_for_every_way(monkeypatch):
     monkeypatch.setattr(Settings, "test", lambda self, name, n: (images[:n], labels[:n]))
     monkeypatch.setattr(Settings, "calibration", lambda self, name, n: (images[:n], labels[:n]))
     monkeypatch.setattr(Settings, "network", lambda self, *_: net)
-    data = Dataset("random", "train", images, labels, ("a", "b", "c"))
-    monkeypatch.setattr(tdsnn, "_training_images", lambda *_: (data, "trained on"))
+    monkeypatch.setattr(bionet.zoo, "load", lambda name, weights: net)
     for name in ("UP", "NEAREST", "FINER", "ROUNDED"):
         monkeypatch.setattr(tdsnn, name, getattr(tdsnn, name)._replace(leaks=(2, 10)))
     result = chosen("tdsnn", "deep")[0].run(Settings(device="numpy"))

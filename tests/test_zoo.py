@@ -55,8 +55,10 @@ def test_shipped_weights_load_in_evaluation_mode_and_say_where_they_come_from(
     assert zoo.shipped(network, data).stat().st_size < 5_000_000
     assert header == zoo.provenance(f"{network}-{data}")
     assert header == zoo.provenance(zoo.shipped(network, data))
-    assert header["command"].startswith(f"bionet train {network} --data {data} --seed 0")
-    assert (header["network"], header["data"], header["seed"]) == (network, data, 0)
+    images = data.removesuffix("-rounded")
+    assert ("--activation rounded" in header["command"]) == (images != data)
+    assert header["command"].startswith(f"bionet train {network} --data {images} --seed 0")
+    assert (header["network"], header["data"], header["seed"]) == (network, images, 0)
     if header.get("start"):  # fine-tuned: the weights that it started from are there too
         assert (zoo.shipped(network, data).parent / header["start"]).is_file()
     assert header["versions"].keys() == {"python", "bionet", "torch", "numpy"}

@@ -29,6 +29,7 @@ CALIBRATION_IMAGES = 2000
 RATE = 1e-3  # largest learning rate of what is trained on
 TUNING_RATE = RATE / 2  # and with the code in place
 INPUT_GAIN = 16
+WEIGHTS = "cifar10-rounded"  # of Rueckauer's network
 COUNTED = (
     "operations: two for a multiply-accumulate of the network, one for an addition, a leak"
     " update or a tick; the paper's 42 % is its headline at a loss of at most 0.5 points"
@@ -61,7 +62,7 @@ TUNED = Way("fine-tuned", {"mode": "finetune"}, (2, 5, 10))
 ROUNDED = Way(
     "trained with rounding",
     {**NEAREST.options, "input_gain": INPUT_GAIN, "window": "dynamic"},
-    (8, 10, 13),
+    (10, 13, 14, 20),
 )
 
 
@@ -85,7 +86,7 @@ def max_pooling(settings: Settings) -> Result:
             layers[f"{name}_relu"] = nn.ReLU()
         layers[name] = layer
     net = _trained_on(settings, nn.Sequential(layers), data, RATE)
-    tuned = _tuned(settings, net, TUNED, data)
+    tuned = _tuned(settings, net, data)
     found = _leaks(settings, net, "mnist", 10_000, (UP, NEAREST, tuned))
     notes = (
         COUNTED,
@@ -102,15 +103,15 @@ def deep(settings: Settings) -> Result:
     last spike: biases corrected, and trained on with rounded values. None of it is in the paper.
     """
     net = settings.network("rueckauer", "cifar10")
-    data, text = _training_images(settings, "cifar10", 20_000)
-    rounded = _tuned(settings, net, ROUNDED, data)
-    found = _leaks(settings, net, "cifar10", 2_000, (UP, NEAREST, FINER, rounded))
+    rounded = bionet.zoo.load("rueckauer", WEIGHTS)
+    way = ROUNDED._replace(networks=dict.fromkeys(ROUNDED.leaks, rounded))
+    found = _leaks(settings, net, "cifar10", 2_000, (UP, NEAREST, FINER, way))
     notes = (
         COUNTED,
         f"{FINER.label}: to the nearest, with input_gain={INPUT_GAIN}, bias_correction=True and"
         " window='dynamic'; no training",
-        f"{ROUNDED.label}: {text}, for each leak, with values to the nearest; then converted with"
-        f" input_gain={INPUT_GAIN} and window='dynamic'",
+        f"{ROUNDED.label}: the weights {WEIGHTS!r}, trained on for L = 13 steps with values to the"
+        f" nearest (bionet train --activation rounded); input_gain={INPUT_GAIN}, window='dynamic'",
     )
     return dataclasses.replace(found, notes=notes)
 
@@ -119,7 +120,7 @@ def ways(settings: Settings) -> Result:
     """Both ways: converted as it is, and fine-tuned for each leak with the code in place."""
     net = settings.network("lenet5", "mnist")
     data, text = _training_images(settings, "mnist", 20_000)
-    tuned = _tuned(settings, net, TUNED, data)
+    tuned = _tuned(settings, net, data)
     found = _leaks(settings, net, "mnist", 10_000, (Way("without training"), tuned))
     return dataclasses.replace(found, notes=(COUNTED, f"{TUNED.label}: {text}, for each leak"))
 
@@ -224,19 +225,15 @@ def _trained_on(
     return net.eval()
 
 
-def _tuned(settings: Settings, net: nn.Module, way: Way, data: datasets.Dataset) -> Way:
-    """A way with a copy of the network for each leak, trained on with the code in place."""
+def _tuned(settings: Settings, net: nn.Module, data: datasets.Dataset) -> Way:
+    """The paper's way: a copy of the network for each leak, trained on with the code in place."""
     networks: dict[float, nn.Module] = {}
-    for leak in way.leaks:
+    for leak in TUNED.leaks:
         networks[leak] = copied = copy.deepcopy(net)
-        if way.options.get("mode") == "finetune":
-            add_bias_neurons(copied, leak)
-            coded = temporal_network(copied, leak)
-        else:
-            coded = temporal_network(copied, leak, "compensate", "nearest", INPUT_GAIN)
-        _trained_on(settings, coded, data, TUNING_RATE)
+        add_bias_neurons(copied, leak)
+        _trained_on(settings, temporal_network(copied, leak), data, TUNING_RATE)
         copied.eval()
-    return way._replace(networks=networks)
+    return TUNED._replace(networks=networks)
 
 
 def _draw(curves: Mapping[str, Found]) -> Any:
