@@ -54,8 +54,7 @@ __all__ = [
 
 # Data sets that weights of the networks of bionet.architectures come with the package for.
 SHIPPED: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    dict.fromkeys(("net1", "net2"), ("mnist",))
-    | {"net4": ("fashion-mnist",)}
+    {"net1": ("mnist",), "net2": ("mnist",), "net4": ("fashion-mnist",)}
     | dict.fromkeys(("net5_small", "net5_quarter"), ("cifar10",))
 )
 PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt")
@@ -74,8 +73,7 @@ class ZooEntry:
     input_shape : tuple (channels, height, width)
         One image.
     data : tuple of str
-        Data sets that trained weights come with the package for; ``-rounded`` are those of
-        ``bionet train --activation rounded``, for a temporal code.
+        Data sets that there are trained weights for; ``-rounded`` are for a temporal code.
     """
 
     name: str
