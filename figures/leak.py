@@ -16,6 +16,7 @@ __all__ = ["loss_and_operations"]
 
 PAPER_LOSS, PAPER_SAVED = 0.5, 42.0
 MARKERS = "osD^v"
+APART = 1.18  # ratio of neighbouring leaks whose labels do not touch
 
 
 @style()
@@ -57,20 +58,26 @@ def loss_and_operations(
         (below, PAPER_SAVED, f"paper: {PAPER_SAVED:g} %"),
     ):
         ax.axhline(level, color="black", lw=0.7, ls=(0, (4, 3)), zorder=1, label=text)
-    _finish(above, below, sorted({row["L"] for rows in curves.values() for row in rows}))
+    every = [row for rows in curves.values() for row in rows]
+    _finish(above, below, sorted({row["L"] for row in every}))
+    if max(abs(row["loss"]) for row in every) > 1:
+        above.set_yscale("symlog", linthresh=1)  # losses of a tenth and of many points, and none
+        ticks = SymmetricalLogLocator(base=10, linthresh=1, subs=(1, 2, 5))
+        above.yaxis.set_major_locator(ticks)
+        above.yaxis.set_major_formatter(ScalarFormatter())
     return axes
 
 
 def _finish(above: Axes, below: Axes, leaks: Sequence[float]) -> None:
     below.set_xscale("log")
-    below.set_xticks(leaks, [f"{leak:g}" for leak in leaks])
+    told: list[float] = []
+    for leak in leaks:
+        if not told or leak > APART * told[-1]:
+            told.append(leak)
+    below.set_xticks(told, [f"{leak:g}" for leak in told])
     below.xaxis.set_minor_locator(NullLocator())
     below.set_xlabel("leak L (steps)")
     above.set_ylabel("accuracy loss\n(percentage points)")
     below.set_ylabel("operations saved (%)")
-    above.set_yscale("symlog", linthresh=1)  # losses of a tenth and of many points, and none
-    ticks = SymmetricalLogLocator(base=10, linthresh=1, subs=(1, 2, 5))
-    above.yaxis.set_major_locator(ticks)
-    above.yaxis.set_major_formatter(ScalarFormatter())
     above.legend()
     below.legend()

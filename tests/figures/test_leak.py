@@ -23,6 +23,15 @@ def test_every_row_is_drawn_in_the_order_of_l():
     assert "steps" in below.get_xlabel() and "%" in below.get_ylabel()
 
 
+def test_labels_do_not_touch_and_small_losses_have_plain_ticks():
+    rows = [{"L": leak, "loss": 0.6 - leak / 25, "saved": 40} for leak in (2, 10, 12, 13, 14, 20)]
+    above, below = figures.loss_and_operations({"up": rows})
+    assert [text.get_text() for text in below.get_xticklabels()] == ["2", "10", "12", "20"]
+    assert above.get_yscale() == "linear"
+    above, _ = figures.loss_and_operations({"up": ROWS})
+    assert above.get_yscale() == "symlog"
+
+
 @pytest.mark.parametrize("curves", [{}, {"up": []}])
 def test_nothing_to_draw_is_refused(curves):
     with pytest.raises(InputError, match="holds no rows"):
