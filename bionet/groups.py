@@ -9,7 +9,7 @@ import brian2
 import numpy as np
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, Equations, SingleEquation
 
-from bionet.equations.model import NeuronModel
+from bionet.equations.model import NeuronModel, loops
 from bionet.guard import guard, guarded
 from bionet.inhibition import LateralInhibition
 from bionet.layout import to_channel_last, torch_index
@@ -95,15 +95,14 @@ def neuron_group(population: Population, plan: Plan, clock: Any, driven: bool) -
         group.variables[variable].set_value(value)
     if uses_rand(*codes(model)):
         group.variables["unit"].set_value(np.tile(torch_index(population.shape), plan.lanes))
-    for number, block in enumerate((replace_rand(model.update, site + 20) or "").split("\n\n")):
-        if block:
-            group.run_regularly(
-                block,
-                clock=clock,
-                when=f"update_{name}",
-                order=number,
-                name=f"{name}_update" + (f"_{number}" if number else ""),
-            )
+    for number, loop in enumerate(loops(replace_rand(model.update, site + 20))):
+        group.run_regularly(
+            loop,
+            clock=clock,
+            when=f"update_{name}",
+            order=number,
+            name=f"{name}_update" + (f"_{number}" if number else ""),
+        )
     group.state_updater.when = f"integrate_{name}"
     for thresholder in group.thresholder.values():
         thresholder.when = f"threshold_{name}"

@@ -41,7 +41,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity, get_dimension
 from bionet.errors import InputError
 from bionet.randomness import RANDN_IF
 
-__all__ = ["NeuronModel"]
+__all__ = ["NeuronModel", "loops"]
 
 
 @dataclass(frozen=True)
@@ -252,6 +252,11 @@ def _statements(code: str | None) -> list[str]:
     return [s.strip() for s in (code or "").replace(";", "\n").splitlines() if s.strip()]
 
 
+def loops(code: str | None) -> list[str]:
+    """An update's loops over the units, which blank lines divide."""
+    return [block for block in re.split(r"\n[ \t]*\n", code or "") if block.strip()]
+
+
 def _tidy(equations: str) -> str:
     return "\n".join(line.strip() for line in equations.strip().splitlines() if line.strip())
 
@@ -348,7 +353,7 @@ def _brian_refuses(
             clock=brian2.Clock(dt=1 * brian2.ms),
         )
         group.variables.add_array("step", size=1, dtype=np.int32, scalar=True)
-        for block in update.split("\n\n") if update else ():
+        for block in loops(update):
             group.run_regularly(block, codeobj_class=NumpyCodeObject)
         group._network = group.name  # else Brian2 warns that the group was never simulated
         for item in [group, *group.contained_objects]:

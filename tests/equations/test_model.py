@@ -17,6 +17,7 @@ from bionet.equations import (
     poisson,
     uniform,
 )
+from bionet.equations.model import loops
 from bionet.errors import InputError
 
 BUILT_IN = [
@@ -217,3 +218,11 @@ def test_a_model_is_left_alone_by_what_it_was_made_from():
     assert model.parameters["E"] == 2.0
     with pytest.raises(TypeError):
         model.parameters["E"] = 3.0
+
+
+def test_blank_lines_divide_an_update_into_loops():
+    model = NeuronModel("two", "v : 1\nw : 1", update="\n w = v + 1 \n  \n\n v = 2*w\n\n")
+    assert [loop.strip() for loop in loops(model.update)] == ["w = v + 1", "v = 2*w"]
+    assert loops(None) == [] == loops(" \n")
+    with pytest.raises(InputError, match="'two'"):  # what one loop computes must be declared
+        NeuronModel("two", "v : 1", update="w = v + 1\n\nv = 2*w")
