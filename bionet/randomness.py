@@ -233,9 +233,10 @@ COUNTER_NORMAL_IF.implementations.add_implementation(
 )
 COUNTER_NORMAL_IF.implementations.add_implementation("cython", _CYTHON_NORMAL_IF)
 
-# What stands in a model's code, where Brian2 knows rand() and randn() itself.
+# The name in a model's code, for the check of the model; Brian2 knows rand() and randn() itself.
+# It is replaced before anything runs.
 RANDN_IF = Function(
-    lambda wanted: counter_normal_if(0, 0, 0, 0, wanted),
+    np.zeros_like,
     arg_units=[None],
     arg_types=["any"],
     return_unit=1,
