@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 from brian2.core.functions import Function
@@ -157,16 +158,28 @@ def counter_uniform(
     return np.asarray(h * (1.0 / 4294967296.0))
 
 
-COUNTER_UNIFORM = Function(
-    counter_uniform,
-    arg_units=[1, 1, 1, 1],
-    arg_types=["integer"] * 4,
-    return_unit=1,
-    return_type="float",
-)
-COUNTER_UNIFORM.implementations.add_numpy_implementation(counter_uniform)
-COUNTER_UNIFORM.implementations.add_implementation("cpp", _CPP)
-COUNTER_UNIFORM.implementations.add_implementation("cython", _CYTHON)
+def _brian_function(
+    run: Callable[..., np.ndarray],
+    cpp: str,
+    cython: str,
+    calls: dict[str, Function] | None = None,
+    more: int = 0,
+) -> Function:
+    """A generator for Brian2: its sources, the functions that the C++ calls, further arguments."""
+    function = Function(
+        run,
+        arg_units=[1] * 4 + [None] * more,
+        arg_types=["integer"] * 4 + ["any"] * more,
+        return_unit=1,
+        return_type="float",
+    )
+    function.implementations.add_numpy_implementation(run)
+    function.implementations.add_implementation("cpp", cpp, dependencies=calls)
+    function.implementations.add_implementation("cython", cython)
+    return function
+
+
+COUNTER_UNIFORM = _brian_function(counter_uniform, _CPP, _CYTHON)
 
 
 def counter_normal(stream: np.ndarray, unit: np.ndarray, step: np.ndarray, site: int) -> np.ndarray:
@@ -199,18 +212,9 @@ def _polynomial(coefficients: tuple[float, ...], x: np.ndarray) -> np.ndarray:
     return value
 
 
-COUNTER_NORMAL = Function(
-    counter_normal,
-    arg_units=[1, 1, 1, 1],
-    arg_types=["integer"] * 4,
-    return_unit=1,
-    return_type="float",
+COUNTER_NORMAL = _brian_function(
+    counter_normal, _CPP_NORMAL, _CYTHON_NORMAL, {"counter_uniform": COUNTER_UNIFORM}
 )
-COUNTER_NORMAL.implementations.add_numpy_implementation(counter_normal)
-COUNTER_NORMAL.implementations.add_implementation(
-    "cpp", _CPP_NORMAL, dependencies={"counter_uniform": COUNTER_UNIFORM}
-)
-COUNTER_NORMAL.implementations.add_implementation("cython", _CYTHON_NORMAL)
 
 
 def counter_normal_if(
@@ -220,18 +224,9 @@ def counter_normal_if(
     return np.where(np.asarray(wanted) != 0, counter_normal(stream, unit, step, site), 0.0)
 
 
-COUNTER_NORMAL_IF = Function(
-    counter_normal_if,
-    arg_units=[1, 1, 1, 1, None],
-    arg_types=["integer"] * 4 + ["any"],
-    return_unit=1,
-    return_type="float",
+COUNTER_NORMAL_IF = _brian_function(
+    counter_normal_if, _CPP_NORMAL_IF, _CYTHON_NORMAL_IF, {"counter_normal": COUNTER_NORMAL}, 1
 )
-COUNTER_NORMAL_IF.implementations.add_numpy_implementation(counter_normal_if)
-COUNTER_NORMAL_IF.implementations.add_implementation(
-    "cpp", _CPP_NORMAL_IF, dependencies={"counter_normal": COUNTER_NORMAL}
-)
-COUNTER_NORMAL_IF.implementations.add_implementation("cython", _CYTHON_NORMAL_IF)
 
 # The name in a model's code, for the check of the model; Brian2 knows rand() and randn() itself.
 # It is replaced before anything runs.

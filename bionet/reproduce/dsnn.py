@@ -137,14 +137,14 @@ def codings(settings: Settings) -> Result:
 def _each_coding(
     network: str, snn: SpikingNetwork, images: np.ndarray, labels: np.ndarray, settings: Settings
 ) -> tuple[list[Row], list[str]]:
-    rows = []
+    net, rows = settings.network(network, NETWORKS[network][0]), []
     for coding in ("uniform", "poisson"):
         run = settings.simulate(snn, images, coding=coding)
         rows.append(accuracy(f"{network}, {coding}", run.predictions("MP") == labels))
         # What the trains tell of the pixels by their end, read by the network itself.
         most = run.parameters["max_rate_hz"] * run.n_steps * run.parameters["dt_ms"] / 1000
         told = (run.counts["input"] / most).astype(np.float32)
-        right = count(settings.network(network, NETWORKS[network][0]), told, labels)
+        right = count(net, told, labels)
         rows.append(accuracy(f"{network}, ANN on the rates of {coding} trains", right, len(labels)))
     return rows, []
 
