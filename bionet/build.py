@@ -303,6 +303,7 @@ def build(
     )
     built = assemble(snn, replace(plan, skip_idle=False))
     built.presentation.show(
-        to_channel_last(pixels, snn.input_shape), image_streams(seed, np.arange(len(pixels)))
+        plan.presented(to_channel_last(pixels, snn.input_shape)),
+        image_streams(seed, np.arange(len(pixels))),
     )
     return built.network, built.groups

@@ -49,7 +49,7 @@ class Comparison:
 
     def ideal(self, activations: Values, images: np.ndarray) -> dict[str, np.ndarray]:
         """What every population should show, float64 arrays (n_images, *shape)."""
-        values = {"input": images.astype(np.float64)}
+        values = {"input": images.astype(np.float64) * self._mean_input()}
         for population in self.snn.populations:
             activation = self._of_layer(activations, population.name)
             scale = self._of_layer(self.scales, population.name)
@@ -133,14 +133,23 @@ class Comparison:
         return mapping.get(name, mapping.get(twins.get(name, name)))
 
     def _shown_input(self, images: np.ndarray, part: slice) -> np.ndarray:
+        """What a step of the input delivers on average."""
         if self.coding == "analog" or "input" not in self.run.counts:
-            return images.astype(np.float64)
-        # A spike's amplitude keeps the mean input at x whatever the rate of a pixel of value 1.
-        max_rate = self.run.parameters.get("max_rate_hz")
-        per_step = max_rate * self.run.parameters["dt_ms"] / 1000 if max_rate else 1.0
-        rate = self.run.counts["input"][part] / (per_step * self.run.n_steps)
+            return images.astype(np.float64) * self._mean_input()
+        rate = self.run.counts["input"][part] * (self._gain() / self.run.n_steps)
         # A negative pixel's spikes have a negative amplitude; counts are not signed.
         return np.asarray(np.abs(rate) * np.sign(images), dtype=np.float64)
+
+    def _mean_input(self) -> float:
+        """What a pixel of value 1 should deliver in a step: 1, unless spikes have an own size."""
+        return self._gain() * (self._spikes_per_step() if self.coding != "analog" else 1.0)
+
+    def _gain(self) -> float:
+        return float(self.run.parameters.get("gain") or 1.0 / self._spikes_per_step())
+
+    def _spikes_per_step(self) -> float:
+        rate = self.run.parameters.get("max_rate_hz")
+        return rate * self.run.parameters["dt_ms"] / 1000 if rate else 1.0
 
     def _final_potential(self, name: str, part: slice) -> np.ndarray | None:
         if name in self.run.final_potentials:

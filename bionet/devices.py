@@ -82,7 +82,7 @@ def _run_part(
     """One process of a program, with a folder of its own that is removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="bionet-"))
     try:
-        to_channel_last(pixels, snn.input_shape).astype(plan.dtype).tofile(folder / "images.bin")
+        plan.presented(to_channel_last(pixels, snn.input_shape)).tofile(folder / "images.bin")
         image_streams(seed, numbers).tofile(folder / "streams.bin")
         program.run(folder, program_values(snn, plan, len(pixels)), report)
         try:
@@ -182,7 +182,7 @@ def run_here(
     """Simulate in this process, on the NumPy or Cython device."""
     with _runtime(device, plan.dtype):
         built = assemble(snn, plan)
-        shown = to_channel_last(pixels, snn.input_shape).astype(plan.dtype)
+        shown = plan.presented(to_channel_last(pixels, snn.input_shape))
         built.presentation.show(shown, image_streams(seed, numbers))
         bar.note("generating code")
         presentations = -(-len(pixels) // plan.lanes)

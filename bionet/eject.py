@@ -164,6 +164,7 @@ def script(
         stochastic=stochastic,
         seed=seed,
         dtype=plan.dtype,
+        drive_gain=plan.gain if plan.coding == "analog" else 1,
         populations=groups,
         synapses=synapses,
         steps=plan.steps,

@@ -48,7 +48,7 @@ class Plan:
     max_rate : float
         Firing rate of an input of value 1, in Hz (spiking codings).
     gain : float
-        Amplitude of an input spike.
+        Amplitude of an input spike; of an analog input, the factor on its pixels.
     stop : float
         Step of a presentation at which a spiking input falls silent.
     spikes : tuple of str
@@ -89,6 +89,11 @@ class Plan:
     skip_idle: bool = True
     active: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     period: int = 0
+
+    def presented(self, pixels: np.ndarray) -> np.ndarray:
+        """What the input's units get: pixels of the simulation's type, times an analog gain."""
+        values = pixels.astype(self.dtype)
+        return values * values.dtype.type(self.gain) if self.coding == "analog" else values
 
 
 def check_images(snn: SpikingNetwork, images: np.ndarray, coding: str) -> np.ndarray:
@@ -154,7 +159,10 @@ def make_plan(
     if max_rate is None and "max_rate_hz" in own and coding != "analog":
         max_rate = own["max_rate_hz"] * Hz
     rate, gain = _rate_and_gain(coding, max_rate, dt)
-    gain = own.get("gain", gain) if coding != "analog" else gain
+    if "gain" in own:
+        # Thresholds made for trains of own amplitude: an analog input gives the mean of a train.
+        gain = own["gain"] * (own["max_rate_hz"] * float(dt) if coding == "analog" else 1.0)
+        _check_drives(snn, rate or own.get("max_rate_hz", 0.0), float(dt))
     spikes, potentials = _record_request(snn, record or {})
     active = activities(snn, steps)
     if pipelined is None:
@@ -267,6 +275,21 @@ def _rate_and_gain(coding: str, max_rate: Quantity | None, dt: Quantity) -> tupl
             f" use at most {1.0 / float(dt):g} Hz or a smaller dt"
         )
     return rate, 1.0 / per_step
+
+
+def _check_drives(snn: SpikingNetwork, rate: float, dt: float) -> None:
+    """Refuse rates and steps that a network's biases, made for its own, do not fit to."""
+    own = snn.metadata["simulation"]
+    if "max_rate_hz" not in own:
+        return
+    own_rate, own_dt = own["max_rate_hz"], own["dt_ms"] / 1000
+    driven = (p for p in snn.populations if np.any(p.parameters.get("I", 0.0)))
+    if not np.isclose(rate * dt, own_rate * own_dt) and (first := next(driven, None)):
+        raise InputError(
+            f"the biases (I of {first.name}) are for inputs of {own_rate:g} Hz and steps of"
+            f" {own_dt * 1000:g} ms, but max_rate is {rate:g} Hz and dt {dt * 1000:g} ms; convert"
+            " the network again with these (-O max_rate=..., -O dt=...)"
+        )
 
 
 def _record_request(

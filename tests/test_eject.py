@@ -75,10 +75,13 @@ def cases(four_layers, four_layer_images):
     delays = {"conv2": 2, "output": 1}
     projections = [replace(q, delay=delays.get(q.target, 0)) for q in four_layers.projections]
     delayed = replace(four_layers, projections=projections)
+    # An analog input gives the mean of the trains that the thresholds are for.
+    own = {"max_rate_hz": 700.0, "gain": 1.0, "duration_ms": 40.0, "dt_ms": 1.0}
+    trained = replace(four_layers, metadata={**four_layers.metadata, "simulation": own})
     images = four_layer_images[:2]
     return {
         "analog": (four_layers, images, {}),
-        "narrow": (four_layers, images, {"dtype": "float32"}),
+        "narrow": (trained, images, {"dtype": "float32"}),
         "poisson": (delayed, images, {"coding": "poisson", "max_rate": 600 * Hz, "seed": 3}),
         "uniform": (delayed, images, {"coding": "uniform", "dtype": "float32"}),
         "limited": (limited(), rng.uniform(size=(2, 6)), {}),

@@ -1,5 +1,6 @@
 """DSNN: thresholds of Algorithm 1, its search, negative spikes, leak, against plain NumPy."""
 
+import copy
 import itertools
 
 import numpy as np
@@ -148,6 +149,30 @@ def test_defaults_of_the_simulation_come_from_the_conversion(net, images):
     assert run.n_steps == 20
     assert run.parameters["max_rate_hz"] == 50
     assert run.parameters["coding"] == "uniform"
+
+
+@pytest.mark.parametrize("coding", ["uniform", "analog"])
+def test_rates_are_the_activations_whatever_drives_the_network(net, images, coding):
+    biased = copy.deepcopy(net)
+    biased[0].bias = nn.Parameter(torch.full((4,), 0.1))
+    snn = bionet.convert(biased, "dsnn", sigma=SIGMA, input_shape=SHAPE)
+    run = bionet.simulate(
+        snn, images, coding=coding, device="numpy", dtype="float64", lanes=4, progress=False
+    )
+    found = bionet.audit(biased, snn, run, images)
+    assert found.first_bad is None
+    assert all(row.max_error < 0.02 for row in found.rows)
+    assert all(row.mismatch < 1e-5 for row in found.rows if row.mismatch is not None)
+    if coding == "uniform":  # a train is a spike late at most
+        assert found.row("input").max_error <= 1 / run.n_steps + 1e-9
+
+
+def test_biases_are_for_one_rate_and_step(net, images):
+    snn = bionet.convert(net, "dsnn", sigma=SIGMA, input_shape=SHAPE)
+    bionet.simulate(snn, images[:1], duration=2 * ms, max_rate=50 * Hz, device="numpy")
+    biased = snn.with_population("pool2", parameters={"I": 0.1})
+    with pytest.raises(bionet.InputError, match="I of pool2. are for inputs of 100 Hz .* 50 Hz"):
+        bionet.simulate(biased, images[:1], duration=2 * ms, max_rate=50 * Hz, device="numpy")
 
 
 @pytest.mark.parametrize(
