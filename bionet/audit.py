@@ -67,6 +67,7 @@ REMEDIES = {
     " to this network and these images, or the simulation is wrong",
     "conversion": "its weights do not reproduce the ANN's layer: look at the order of units at a"
     " flatten, at biases and at the scales",
+    "negative part": "its negative spikes were left out (negative_spikes=False)",
     "saturation": "activations exceed lambda: raise the percentile of the normalisation",
     "silence": "too few steps for such low rates: simulate longer, or lower the scale",
     "input noise": "the input's spikes scatter: simulate longer, raise max_rate, or use the analog"
@@ -329,7 +330,7 @@ def _row(
     if broken:
         cause = _broken_by(name, sides, earlier, limit)
     elif unlike:
-        cause = "conversion"
+        cause = sides.unlike(name)
     elif small and not bad:
         cause = "none"
     else:

@@ -41,6 +41,11 @@ class Comparison:
         self.run = run
         self.coding = run.parameters.get("coding", snn.coding)
         self.scales = snn.metadata["scales"]
+        rate = run.parameters.get("max_rate_hz")
+        per_step = rate * run.parameters["dt_ms"] / 1000 if rate else 1.0
+        self.gain = float(run.parameters.get("gain") or 1.0 / per_step)
+        # What a pixel of value 1 delivers in a step: 1, unless spikes have a size of their own.
+        self.mean_input = self.gain * (per_step if self.coding != "analog" else 1.0)
 
     def audited(self, ideal: Values, shown: Values) -> list[str]:
         """Populations that both sides know, in order; an analog input has nothing to compare."""
@@ -49,7 +54,7 @@ class Comparison:
 
     def ideal(self, activations: Values, images: np.ndarray) -> dict[str, np.ndarray]:
         """What every population should show, float64 arrays (n_images, *shape)."""
-        values = {"input": images.astype(np.float64) * self._mean_input()}
+        values = {"input": images.astype(np.float64) * self.mean_input}
         for population in self.snn.populations:
             activation = self._of_layer(activations, population.name)
             scale = self._of_layer(self.scales, population.name)
@@ -112,6 +117,12 @@ class Comparison:
             return "reset"
         return "transient"
 
+    def unlike(self, name: str) -> str:
+        """Why a population's weights do not make its ANN layer of the right input."""
+        known = name == "input" or "theta_n" in self.snn.population(name).parameters
+        removed = not self.snn.metadata.get("options", {}).get("negative_spikes", True)
+        return "negative part" if removed and not known else "conversion"
+
     def decoded(self, name: str) -> str:
         """What a population shows: its rate, or its potential where it never fires."""
         spikes = name == "input" or fires(self.snn.population(name))
@@ -135,21 +146,10 @@ class Comparison:
     def _shown_input(self, images: np.ndarray, part: slice) -> np.ndarray:
         """What a step of the input delivers on average."""
         if self.coding == "analog" or "input" not in self.run.counts:
-            return images.astype(np.float64) * self._mean_input()
-        rate = self.run.counts["input"][part] * (self._gain() / self.run.n_steps)
+            return images.astype(np.float64) * self.mean_input
+        rate = self.run.counts["input"][part] * (self.gain / self.run.n_steps)
         # A negative pixel's spikes have a negative amplitude; counts are not signed.
         return np.asarray(np.abs(rate) * np.sign(images), dtype=np.float64)
-
-    def _mean_input(self) -> float:
-        """What a pixel of value 1 should deliver in a step: 1, unless spikes have an own size."""
-        return self._gain() * (self._spikes_per_step() if self.coding != "analog" else 1.0)
-
-    def _gain(self) -> float:
-        return float(self.run.parameters.get("gain") or 1.0 / self._spikes_per_step())
-
-    def _spikes_per_step(self) -> float:
-        rate = self.run.parameters.get("max_rate_hz")
-        return rate * self.run.parameters["dt_ms"] / 1000 if rate else 1.0
 
     def _final_potential(self, name: str, part: slice) -> np.ndarray | None:
         if name in self.run.final_potentials:
@@ -171,6 +171,10 @@ class Comparison:
     def _drive(self, population: Population, values: Values) -> np.ndarray | None:
         """W r + I per step, array (n_images, *shape)."""
         total = np.asarray(population.parameters.get("I", 0.0), dtype=np.float64)
+        if self.snn.metadata.get("options", {}).get("compensate_leak") and fires(population):
+            # A part of the drive makes up for the leak: theta dt / 2 tau.
+            dt = self.run.parameters["dt_ms"] / 1000
+            total = total - _threshold(population) * dt / (2 * population.parameters["tau"])
         for projection in self.snn.projections:
             if projection.target != population.name:
                 continue

@@ -234,6 +234,8 @@ def test_without_negative_thresholds_negative_activations_are_lost(randomised):
         assert all((run.rates(name) >= 0).all() for name in run.counts)
         difference = run.rates("stem") * snn.metadata["scales"]["stem"] - wanted["stem"]
         assert np.abs(difference).max() > 0.5
+        found = audit(net, snn, run, IMAGES)
+        assert "negative spikes were left out" in found.verdict()
 
 
 def test_a_value_that_is_also_used_unrectified_keeps_it(randomised):

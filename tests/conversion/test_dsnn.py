@@ -151,6 +151,17 @@ def test_defaults_of_the_simulation_come_from_the_conversion(net, images):
     assert run.parameters["coding"] == "uniform"
 
 
+def test_a_compensation_is_no_fault_of_the_weights(net, images):
+    options = {"sigma": SIGMA, "input_shape": SHAPE, "tau": 40 * ms}
+    rows = []
+    for compensate_leak in (False, True):
+        snn = bionet.convert(net, "dsnn", compensate_leak=compensate_leak, **options)
+        run = bionet.simulate(snn, images, 100 * ms, device="numpy", lanes=4)
+        rows.append(bionet.audit(net, snn, run, images).row("conv0"))
+    assert all(row.mismatch < 1e-5 for row in rows)
+    assert rows[1].errors["silence"] < rows[0].errors["silence"]
+
+
 @pytest.mark.parametrize("coding", ["uniform", "analog"])
 def test_rates_are_the_activations_whatever_drives_the_network(net, images, coding):
     biased = copy.deepcopy(net)
