@@ -17,7 +17,7 @@ elsewhere. With reset by subtraction and no leak the simulation must obey the cl
 
 .. math:: \theta r_l = W r_{l-1} + I - (v_l(T) - v_l(0))/T
 
-to rounding; its largest violation is the *residual*.
+to rounding; its largest violation, in units of theta, is the *residual*.
 
 A population that never fires (readout MP) shows v(T)/T, signed, in place of a rate, and is
 compared with the signed activation. A population that fires where the ANN has logits can show
@@ -100,8 +100,8 @@ class LayerAudit:
     dead : float
         Share of units with a <= 0 and no spike for any image.
     residual : float or None
-        Largest violation of the closed form; None where it does not apply or the final
-        potentials were not recorded.
+        Largest violation of the closed form over theta; None where it does not apply or the
+        final potentials were not recorded.
     mismatch : float or None
         Mean abs(f(W a + I) - a) over mean abs(a): how far the weights, given the ANN's own
         activations, are from the ANN's layer. None where the kernels are not linear.

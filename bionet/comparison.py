@@ -94,7 +94,7 @@ class Comparison:
         return self._answer(population, ideal), self._answer(population, shown)
 
     def residual(self, name: str, shown: Values, part: slice) -> np.ndarray | None:
-        """Violation of the closed form, array (n_images, *shape); None where it has none."""
+        """Violation of the closed form over theta, (n_images, *shape); None where it has none."""
         if name == "input" or not self._closed(self.snn.population(name)):
             return None
         population = self.snn.population(name)
@@ -103,8 +103,10 @@ class Comparison:
         if drive is None or final is None:
             return None
         potential = (final - _initial(population)) / self.run.n_steps
-        spiked = _threshold(population) * shown[name] if fires(population) else 0.0
-        return np.asarray(spiked + potential - drive)
+        if not fires(population):
+            return np.asarray(potential - drive)
+        # In spikes per step, whatever the threshold: rounding grows with it.
+        return np.asarray(shown[name] + (potential - drive) / _threshold(population))
 
     def loss(self, name: str) -> str:
         """What a population loses charge by, where neither saturation nor silence explains it."""

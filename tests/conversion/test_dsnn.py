@@ -162,6 +162,18 @@ def test_a_compensation_is_no_fault_of_the_weights(net, images):
     assert rows[1].errors["silence"] < rows[0].errors["silence"]
 
 
+def test_rounding_grows_with_the_threshold_and_is_no_fault(net, images):
+    large = copy.deepcopy(net)
+    large[0].weight.data *= 1e4
+    snn = bionet.convert(large, "dsnn", sigma=SIGMA, input_shape=SHAPE)
+    run = bionet.simulate(
+        snn, images, dtype="float32", device="numpy", lanes=4, final_potentials=True
+    )
+    row = bionet.audit(large, snn, run, images).row("conv0")
+    assert 0 < row.residual < 1e-6
+    assert not row.bad
+
+
 @pytest.mark.parametrize("coding", ["uniform", "analog"])
 def test_rates_are_the_activations_whatever_drives_the_network(net, images, coding):
     biased = copy.deepcopy(net)
