@@ -5,7 +5,7 @@ r"""Layers of networks with leaky rectification: those of Yu et al. 2020, Table 
 =======  ====  ==========================================================
 symbol   unit  meaning
 =======  ====  ==========================================================
-s        1     slope of the negative branch of the LeakyReLU, 0.01
+s        1     slope of the negative branch of the LeakyReLU, 0.01 but for one
 ``c3``   1     a convolution with 3 x 3 kernels, ``p2`` an average pooling
 =======  ====  ==========================================================
 
@@ -21,8 +21,10 @@ net6   VGG-16: 2 of 64c3, 2 of 128c3, 3 of 256c3, 3 of 512c3, 3 of 512c3,  CIFAR
        p2 after each of the five; 512-512-10
 =====  ==================================================================  =============
 
-Two are ours, so that a processor trains them in an hour: ``net5_small`` is net5 with 3/8 of its
-units and batch normalisation in place of dropout, ``net5_quarter`` is net5 with 1/4 of its units.
+Three are ours, so that a processor trains them in an hour: ``net5_small`` is net5 with 3/8 of its
+units and batch normalisation in place of dropout, ``net5_quarter`` is net5 with 1/4 of its units,
+and ``net5_leaky`` is net5_quarter with a slope of 0.3, so that its negative activations matter.
+The paper does not say which slope it has.
 
 No layer has a bias. The 5 x 5 convolutions pad nothing, the 3 x 3 ones by one pixel. As in the
 paper, a dropout of the CIFAR-10 networks follows every LeakyReLU that no pooling follows. The
@@ -66,8 +68,10 @@ class Topology(NamedTuple):
     height: int
     dropout: float = 0.0
     normalise: bool = False
+    slope: float = SLOPE
 
 
+QUARTER = "32c3-32c3-p2-64c3-64c3-p2-128c3-128c3-p2-256-10"
 TOPOLOGIES: Mapping[str, Topology] = MappingProxyType(
     {
         "net1": Topology("1200-1200-10", 1, 28),
@@ -78,7 +82,8 @@ TOPOLOGIES: Mapping[str, Topology] = MappingProxyType(
         "net5_small": Topology(
             "48c3-48c3-p2-96c3-96c3-p2-192c3-192c3-p2-384-10", 3, 32, normalise=True
         ),
-        "net5_quarter": Topology("32c3-32c3-p2-64c3-64c3-p2-128c3-128c3-p2-256-10", 3, 32, 0.1),
+        "net5_quarter": Topology(QUARTER, 3, 32, 0.1),
+        "net5_leaky": Topology(QUARTER, 3, 32, 0.1, slope=0.3),
         "net6": Topology(VGG16, 3, 32, 0.2),
     }
 )

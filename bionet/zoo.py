@@ -55,7 +55,7 @@ __all__ = [
 # Data sets that weights of the networks of bionet.architectures come with the package for.
 SHIPPED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"net1": ("mnist",), "net2": ("mnist",), "net4": ("fashion-mnist",)}
-    | dict.fromkeys(("net5_small", "net5_quarter"), ("cifar10",))
+    | dict.fromkeys(("net5_small", "net5_quarter", "net5_leaky"), ("cifar10",))
 )
 PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 

@@ -24,6 +24,10 @@ WEIGHTS = {
         (32, 3, 3, 3), (32, 32, 3, 3), (64, 32, 3, 3), (64, 64, 3, 3), (128, 64, 3, 3),
         (128, 128, 3, 3), (256, 2048), (10, 256),
     ],
+    "net5_leaky": [
+        (32, 3, 3, 3), (32, 32, 3, 3), (64, 32, 3, 3), (64, 64, 3, 3), (128, 64, 3, 3),
+        (128, 128, 3, 3), (256, 2048), (10, 256),
+    ],
     "net6": [
         *((n_out, n_in, 3, 3) for n_in, n_out in (
             (3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256),
@@ -49,11 +53,12 @@ def test_layers(name):
     for number, module in enumerate(modules):
         if module in weighted[:-1]:
             assert isinstance(modules[number + 1], nn.LeakyReLU)
-            assert modules[number + 1].negative_slope == 0.01
+            assert modules[number + 1].negative_slope == (0.3 if name == "net5_leaky" else 0.01)
         if isinstance(module, nn.LeakyReLU):
             pooled = isinstance(modules[number + 1], nn.AvgPool2d)
             dropped = isinstance(modules[number + 1], nn.Dropout)
-            assert dropped == (name in ("net5", "net5_quarter", "net6") and not pooled)
+            dropout = name in ("net5", "net5_quarter", "net5_leaky", "net6")
+            assert dropped == (dropout and not pooled)
 
 
 def test_a_signal_keeps_its_size_in_a_deep_network():

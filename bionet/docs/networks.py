@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import inspect
 
+from torch import nn
+
 from bionet import zoo
 from bionet.topologies import TOPOLOGIES
 
 __all__ = ["networks_page"]
+
+SAID: dict[type, str] = {
+    nn.ReLU: "ReLU",
+    nn.AvgPool2d: "average pooling",
+    nn.MaxPool2d: "max pooling",
+    nn.BatchNorm1d: "batch normalisation",
+    nn.BatchNorm2d: "batch normalisation",
+}
 
 
 def networks_page() -> str:
@@ -19,12 +29,14 @@ def networks_page() -> str:
         " one of 3 x 3 with stride 2, a bare number a fully connected layer."
         " `bionet.zoo.load(NAME, DATA)` makes a network with the weights that come with the"
         " package, `bionet.zoo.load(NAME)` one without, `bionet train NAME --data DATA` trains one."
-        " `bionet.architectures` and `bionet.topologies` say more of activations, norms and"
-        " sources.",
+        " `bionet.architectures` and `bionet.topologies` say more of sources.",
         "",
-        "| network | image | layers |",
-        "|---|---|---|",
-        *(f"| `{name}` | {_image(name)} | {_layers(name)} |" for name in zoo.names()),
+        "| network | image | layers | made of |",
+        "|---|---|---|---|",
+        *(
+            f"| `{name}` | {_image(name)} | {_layers(name)} | {_parts(name)} |"
+            for name in zoo.names()
+        ),
         "",
         "Weights, with their accuracy on all test images (for `digits`, the held-out 1,000) and the"
         " command that made them:",
@@ -45,6 +57,21 @@ def _layers(name: str) -> str:
     if name in TOPOLOGIES:
         return TOPOLOGIES[name].topology
     return (inspect.getdoc(zoo.entry(name).make) or "").partition(" ")[0]
+
+
+def _parts(name: str) -> str:
+    """Activation, pooling, normalisation, dropout and biases, as its modules tell."""
+    found: dict[str, None] = {}
+    for module in zoo.entry(name).make().modules():
+        if isinstance(module, nn.LeakyReLU):
+            found[f"LeakyReLU {module.negative_slope:g}"] = None
+        elif isinstance(module, nn.Dropout):
+            found[f"dropout {module.p:g}"] = None
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            found.update({"biases": None} if module.bias is not None else {})
+        elif said := SAID.get(type(module)):
+            found[said] = None
+    return ", ".join(sorted(found, key=lambda part: (part == "biases", "ReLU" not in part)))
 
 
 def _weights(name: str, data: str) -> str:
