@@ -128,6 +128,9 @@ def test_augmapping_gives_all_rows_and_six_figures(monkeypatch):
     assert rows["termapping, million events at 0 % loss"].value == pytest.approx(4e-6)
     assert rows["augmapping, steps at <1 % loss"].paper is None
     assert rows["augmapping, M = 8"].value == 100
+    reduced = rows["steps of termapping over augmapping at <0.1 % loss"]
+    assert (reduced.value, reduced.paper) == (1, 13.8)
+    assert rows["events of termapping over augmapping at 0 % loss"].paper == 1.5
     assert list(result.figures) == [
         "error_over_steps", "error_over_events", "early_decision_steps", "early_decision_events",
         "similarity", "accuracy_against_bound",
