@@ -1,6 +1,6 @@
 """Puts what ``bionet reproduce`` wrote into docs/results.md, and its figures into the gallery.
 
-    bionet reproduce dsnn table1-mnist
+    bionet reproduce dsnn table2-mnist
     bionet study coding-robustness
     python -m benchmarks.results runs/reproduce --study runs/study/coding-robustness
 

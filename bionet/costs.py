@@ -19,7 +19,7 @@ symbol       unit  meaning
 
 References
 ----------
-Zhang et al. 2019 (TDSNN), Table 3 (a multiply-accumulate counts as two operations).
+Zhang et al. 2019 (TDSNN), Section 1 (a multiply-accumulate counts as two operations).
 M. Horowitz: Computing's energy problem. ISSCC (2014) 10-14, Fig. 1.1.9 (45 nm).
 """
 

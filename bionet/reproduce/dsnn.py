@@ -1,4 +1,4 @@
-"""Zhang et al. 2019 (DSNN): Table 1, Figs. 8 and 9, for LeNet-5 and cifar10_quick.
+"""Zhang et al. 2019 (DSNN): Table 2, Figs. 8 and 9, for LeNet-5 and cifar10_quick.
 
 All thresholds come from Algorithm 1 on training images: one common sigma, then the greedy
 refinement, by agreement with the network's own answers (accuracy on a few hundred labels is noisier
@@ -46,7 +46,7 @@ def converted(net: nn.Module, network: str, settings: Settings, **options: Any) 
 
 
 def table(network: str) -> Callable[[Settings], Result]:
-    """Table 1 for one network: original, adjusted, DSNN and fold."""
+    """Table 2 for one network: original, adjusted, DSNN and fold."""
 
     def run(settings: Settings) -> Result:
         """Simulate both forms and count."""
@@ -159,9 +159,9 @@ def available(settings: Settings) -> list[str]:
 
 
 ITEMS = (
-    Item("dsnn", "table1-mnist", "LeNet-5 on MNIST, four ways", "Table 1", table("lenet5")),
+    Item("dsnn", "table2-mnist", "LeNet-5 on MNIST, four ways", "Table 2", table("lenet5")),
     Item(
-        "dsnn", "table1-cifar10", "cifar10_quick on CIFAR-10, four ways", "Table 1",
+        "dsnn", "table2-cifar10", "cifar10_quick on CIFAR-10, four ways", "Table 2",
         table("cifar10_quick"),
     ),
     Item("dsnn", "fig8", "readout by potential against readout by spikes", "Fig. 8", readouts),

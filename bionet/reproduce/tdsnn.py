@@ -248,7 +248,7 @@ def _draw_time(run: bionet.Recording, labels: np.ndarray, known: EarlyExit, shar
     return accuracy_over_time(run, labels, readouts=("MP",), ann_accuracy=share, early=known)
 
 
-SOURCE = "Table 3 and headline"
+SOURCE = "Section 1, the headline"
 ITEMS = (
     Item("tdsnn", "leaks", "LeNet-5 on MNIST for several leaks", SOURCE, leaks),
     Item("tdsnn", "max", "LeNet-5 with max pooling for several leaks", SOURCE, max_pooling),
