@@ -86,13 +86,14 @@ def _errors(
     for level in accuracies:
         ax.axhline(level, color="black", lw=0.7, ls=(0, (1, 2)), label=f"ANN: {level:.2f} %")
     _logarithmic(ax.xaxis)
-    low, high = ax.dataLim.intervaly
-    if low > 0 and high > 4 * low:  # below that, a logarithmic axis has too few ticks to read
+    low, high = (limit([limit(line.get_ydata()) for line in ax.lines]) for limit in (min, max))
+    # 1e-6: an error of 0 up to rounding; below a factor of 4 there are too few ticks to read.
+    if low > 1e-6 and high > 4 * low:
         _logarithmic(ax.yaxis)
     ax.set_xlabel(label)
     n_images = next(iter(runs.values())).n_images
     ax.set_ylabel(f"inference error (%), {n_images:,} images")
-    ax.legend(loc="best")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return ax
 
 

@@ -37,6 +37,14 @@ def test_errors_over_steps_and_events(runs):
         assert lines["ANN: 10.00 %"].get_ydata()[0] == pytest.approx(10)
 
 
+def test_an_error_of_zero_has_no_place_on_a_logarithmic_axis(runs):
+    assert figures.error_over_events(runs).get_yscale() == "log"
+    right = {f"run {k}": run_of([2, 5, 9 + (k > 0)], n_right_ann=10) for k in range(3)}
+    ax = figures.error_over_events(right)
+    assert ax.get_yscale() == "linear"
+    assert ax.get_legend().get_window_extent().y0 >= ax.get_window_extent().y1 - 1
+
+
 def test_similarity(runs):
     ax = figures.similarity(runs)
     np.testing.assert_allclose(ax.lines[0].get_ydata(), np.linspace(0.5, 1, 4))
