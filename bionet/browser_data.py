@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bionet.readout import READOUTS, answers
+from bionet.readout import answers
 from bionet.recording import Recording
 
 __all__ = ["browser_data", "chosen_classes", "chosen_images", "picture"]
@@ -39,7 +39,7 @@ def browser_data(
     steps = np.unique(np.linspace(1, run.n_steps, min(run.n_steps, MAX_TIMES)).round().astype(int))
     dt = float(run.parameters["dt_ms"])
     readouts = {
-        name: answers(name, run.output_potential, run.output_spikes)[0] for name in READOUTS
+        name: answers(name, run.output_potential, run.output_spikes)[0] for name in run.readouts
     }
     same_units = run.output_spikes.shape[2] == run.output_potential.shape[2]
     shown = chosen_images(run, labels)
@@ -63,7 +63,7 @@ def browser_data(
         )
     return {
         "times": [_short(step * dt) for step in steps],
-        "readouts": list(READOUTS),
+        "readouts": list(readouts),
         "readout": run.parameters["readout"],
         "n_images": run.n_images,
         "images": entries,

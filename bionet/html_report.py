@@ -27,7 +27,6 @@ from bionet.errors import InputError
 from bionet.figures.accuracy_latency import latency_step
 from bionet.files import atomic
 from bionet.metrics import wilson_interval
-from bionet.readout import READOUTS
 from bionet.recording import Recording
 from bionet.report import result_rows
 
@@ -35,7 +34,12 @@ __all__ = ["Material", "command_line", "drawing", "embedded", "html_report", "pa
 
 MAX_RASTERS = 3
 """Recorded images whose raster and potentials are shown."""
-READOUT_NAMES = {"MP": "maximal potential", "MS": "most spikes", "FS": "first spike"}
+READOUT_NAMES = {
+    "MP": "maximal potential",
+    "MS": "most spikes",
+    "FS": "first spike",
+    "LS": "latest spike",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,16 +229,16 @@ def _run_rows(material: Material) -> list[tuple[str, str]]:
 
 
 def _readouts(material: Material) -> list[tuple[str, ...]]:
-    """Accuracy, ties and latency of every readout; empty without labels."""
+    """Accuracy, ties and latency of the readouts; empty without labels."""
     run, labels = material.run, material.labels
     if labels is None:
         return []
     rows: list[tuple[str, ...]] = []
-    for name in READOUTS:
+    for name in run.readouts:
         step = latency_step(run.accuracy_over_time(labels, name))
         rows.append(
             (
-                f"{name} ({READOUT_NAMES.get(name, name)})",
+                f"{name} ({READOUT_NAMES[name]})",
                 _share(run.accuracy(labels, name), run.n_images),
                 f"{int(run.ties(name).sum()):,}",
                 f"{step * float(run.parameters['dt_ms']):g} ms",

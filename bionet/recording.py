@@ -118,6 +118,12 @@ class Recording:
         """Simulation step."""
         return self.parameters["dt_ms"] * ms
 
+    @property
+    def readouts(self) -> tuple[str, ...]:
+        """Those that say something: MP and LS of a temporal code, else MP, MS, FS; and its own."""
+        telling = ("MP", "LS") if self.releases else ("MP", "MS", "FS")
+        return tuple(dict.fromkeys((*telling, self.parameters.get("readout", "MP"))))
+
     def predictions(self, readout: str | None = None, step: int | None = None) -> np.ndarray:
         """Predicted class of every image.
 

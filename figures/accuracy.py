@@ -79,7 +79,7 @@ def accuracy_over_time(
     name_of_unit = unit_name(time_unit)
     curves = {
         readout: run.accuracy_over_time(labels, readout)
-        for readout in (_readouts(run) if readouts is None else readouts)
+        for readout in (run.readouts if readouts is None else readouts)
     }
     ax = new_axes(ax, COLUMN, 2.3)
     time = times(np.arange(1, run.n_steps + 1), run.dt, time_unit)
@@ -104,8 +104,3 @@ def accuracy_over_time(
     ax.set_ylabel(f"accuracy (%), {run.n_images:,} images")
     ax.legend(loc="best", title=f"after {time[-1]:g} {name_of_unit}", alignment="left")
     return ax
-
-
-def _readouts(run: Recording) -> tuple[str, ...]:
-    """The readouts that say something about a recording."""
-    return ("MP", "LS") if run.releases else ("MP", "MS", "FS")

@@ -17,7 +17,6 @@ from bionet.commands.report import material
 from bionet.errors import InputError
 from bionet.html_report import Material, command_line, html_report, page
 from bionet.metrics import wilson_interval
-from bionet.readout import READOUTS
 from bionet.recording import Recording
 from bionet.report import read_run
 from bionet.study_report import study_report
@@ -46,10 +45,11 @@ def test_it_needs_nothing_from_outside(text):
 
 def test_the_numbers_are_those_of_the_run(text, plain):
     run, labels = plain
-    for name in READOUTS:
+    for name in run.readouts:
         share = run.accuracy(labels, name)
         low, high = (100 * float(end) for end in wilson_interval(share, 8))
         assert f"{100 * share:.2f} % (95 %: {low:.2f} to {high:.2f})" in text
+    assert run.readouts == ("MP", "MS", "FS") and "LS (" not in text  # that is for temporal codes
     assert f"<b>{100 * run.accuracy(labels):.1f} %</b>" in text
     assert "30 steps of 1 ms" in text and run.parameters["network"] in text
     assert re.search(r'<th scope="row">seed</th><td>2</td>', text)
@@ -60,7 +60,7 @@ def test_every_answer_at_every_time(data, plain):
     assert data["times"] == list(range(1, 31))
     assert [image["number"] for image in data["images"]] == list(range(8))
     for step in (1, 7, 30):
-        for name in READOUTS:
+        for name in run.readouts:
             answers = [image["answers"][name][step - 1] for image in data["images"]]
             np.testing.assert_array_equal(answers, run.predictions(name, step))
     for image, label in zip(data["images"], labels, strict=True):
