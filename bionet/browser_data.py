@@ -71,7 +71,7 @@ def browser_data(
 
 
 def chosen_images(run: Recording, labels: np.ndarray | None) -> np.ndarray:
-    """Numbers of the images shown, ascending: wrong answers first, then right ones.
+    """Numbers of the images shown: wrong answers, ascending, then right ones; all in order if few.
 
     At most 60; where there are many wrong answers, a third of the places is left to right ones.
     """
@@ -80,7 +80,7 @@ def chosen_images(run: Recording, labels: np.ndarray | None) -> np.ndarray:
     right = run.predictions() == np.asarray(labels)
     n_right = max(MAX_IMAGES - int((~right).sum()), MAX_IMAGES // 3)
     wrong = np.flatnonzero(~right)[: MAX_IMAGES - min(n_right, int(right.sum()))]
-    return np.sort(np.concatenate([wrong, np.flatnonzero(right)[:n_right]]))[:MAX_IMAGES]
+    return np.concatenate([wrong, np.flatnonzero(right)[:n_right]])[:MAX_IMAGES]
 
 
 def chosen_classes(run: Recording, image: int, label: int | None) -> np.ndarray:

@@ -180,6 +180,7 @@ def test_wrong_answers_come_first_and_leave_room(wrong, n_wrong):
     chosen = chosen_images(run, labels)
     assert len(set(chosen)) == MAX_IMAGES
     assert (labels[chosen] == 1).sum() == n_wrong
+    assert (labels[chosen[:n_wrong]] == 1).all()
 
 
 def test_a_long_run_of_many_classes_stays_small():
