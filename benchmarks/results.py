@@ -72,7 +72,8 @@ def of_study(folder: Path) -> str:
     """Accuracy for every perturbation and level, a column for each coding."""
     table = pd.read_csv(folder / "results.csv")
     name = json.loads((folder / "study.json").read_text())["study"]["name"]
-    table["code"] = table["method"] + ", " + table["coding"]
+    own = table["method"] == table["coding"]
+    table["code"] = table["coding"].where(own, table["method"] + ", " + table["coding"])
     codes = list(dict.fromkeys(table["code"]))
     seeds, images = table["seed"].nunique(), int(table["images"].iloc[0])
     lines = [

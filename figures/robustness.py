@@ -51,7 +51,8 @@ def pooled(table: pd.DataFrame) -> pd.DataFrame:
     several = [n for n in ("method", "network") if n in table and table[n].nunique() > 1]
     if several:
         origin = table[several].astype(str).agg(", ".join, axis=1)
-        table["coding"] = table["coding"].astype(str) + " (" + origin + ")"
+        coding = table["coding"].astype(str)
+        table["coding"] = coding.where(coding == origin, coding + " (" + origin + ")")
     if "correct" not in table:
         table["correct"] = table["accuracy"] * table["n_images"]
     if not ((table["correct"] >= 0) & (table["correct"] <= table["n_images"])).all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,7 +42,7 @@ def report(
         from bionet.commands.drawings import read_table
         from bionet.study_report import study_report
 
-        title, table = f"Study {run.resolve().name}", read_table(run)
+        title, table = f"Study {_study_name(run)}", read_table(run)
         if len(table) < table.attrs.get("cells", 0):
             notes = (f"unfinished: {len(table)} of {table.attrs['cells']} cells",)
             title += f" ({notes[0]})"
@@ -118,3 +119,11 @@ def _command(description: dict[str, Any]) -> str | None:
     commands: dict[str, Any] = getattr(typer.main.get_command(cli.app), "commands", {})
     name = str(description.get("command"))
     return command_line(description, commands[name].params) if name in commands else None
+
+
+def _study_name(folder: Path) -> str:
+    """What the study calls itself; of a folder with a table alone, the folder's name."""
+    try:
+        return str(json.loads((folder / "study.json").read_text())["study"]["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return folder.resolve().name

@@ -229,4 +229,9 @@ def test_the_report_of_an_unfinished_study_says_so(tmp_path, capsys):
     (folder / "cells" / "a.json").write_text(json.dumps(row))
     assert cli.main(["report", str(folder)]) == 0
     assert "unfinished: 1 of 2 cells" in capsys.readouterr().out
-    assert "unfinished: 1 of 2 cells" in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert "<h1>Study half (unfinished: 1 of 2 cells)</h1>" in page
+    told = {"study": {"name": "noise"}, "cells": ["a"]}
+    (folder / "study.json").write_text(json.dumps(told))
+    assert cli.main(["report", str(folder)]) == 0
+    assert "<h1>Study noise</h1>" in (folder / "report.html").read_text()
