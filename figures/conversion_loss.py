@@ -86,7 +86,8 @@ def _errors(
     for level in accuracies:
         ax.axhline(level, color="black", lw=0.7, ls=(0, (1, 2)), label=f"ANN: {level:.2f} %")
     _logarithmic(ax.xaxis)
-    low, high = (limit([limit(line.get_ydata()) for line in ax.lines]) for limit in (min, max))
+    drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in ax.lines])
+    low, high = float(drawn.min()), float(drawn.max())
     # 1e-6: an error of 0 up to rounding; below a factor of 4 there are too few ticks to read.
     if low > 1e-6 and high > 4 * low:
         _logarithmic(ax.yaxis)

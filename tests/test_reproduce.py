@@ -201,6 +201,7 @@ def test_threshold_search_of_lenet5_runs(monkeypatch):
 WAYS = ("rounded up", "to the nearest", "finer input", "trained with rounding")
 
 
+@pytest.mark.slow
 def test_tdsnn_of_a_deep_network_has_a_curve_for_every_way(monkeypatch):
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(1)
