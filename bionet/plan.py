@@ -161,8 +161,9 @@ def make_plan(
     rate, gain = _rate_and_gain(coding, max_rate, dt)
     if "gain" in own:
         # Thresholds made for trains of own amplitude: an analog input gives the mean of a train.
-        gain = own["gain"] * (own["max_rate_hz"] * float(dt) if coding == "analog" else 1.0)
-        _check_drives(snn, rate or own.get("max_rate_hz", 0.0), float(dt))
+        per_step = own["max_rate_hz"] * float(dt) if "max_rate_hz" in own else 1.0
+        gain = own["gain"] * (per_step if coding == "analog" else 1.0)
+        _check_drives(snn, rate, float(dt))
     spikes, potentials = _record_request(snn, record or {})
     active = activities(snn, steps)
     if pipelined is None:
@@ -282,7 +283,8 @@ def _check_drives(snn: SpikingNetwork, rate: float, dt: float) -> None:
     own = snn.metadata["simulation"]
     if "max_rate_hz" not in own:
         return
-    own_rate, own_dt = own["max_rate_hz"], own["dt_ms"] / 1000
+    own_rate, own_dt = own["max_rate_hz"], own.get("dt_ms", dt * 1000) / 1000
+    rate = rate or own_rate  # an analog input has none
     driven = (p for p in snn.populations if np.any(p.parameters.get("I", 0.0)))
     if not np.isclose(rate * dt, own_rate * own_dt) and (first := next(driven, None)):
         raise InputError(
