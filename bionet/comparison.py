@@ -121,9 +121,9 @@ class Comparison:
 
     def unlike(self, name: str) -> str:
         """Why a population's weights do not make its ANN layer of the right input."""
-        known = name == "input" or "theta_n" in self.snn.population(name).parameters
         removed = not self.snn.metadata.get("options", {}).get("negative_spikes", True)
-        return "negative part" if removed and not known else "conversion"
+        one_sided = name != "input" and "theta_n" not in self.snn.population(name).parameters
+        return "negative part" if removed and one_sided else "conversion"
 
     def decoded(self, name: str) -> str:
         """What a population shows: its rate, or its potential where it never fires."""

@@ -118,20 +118,12 @@ RECIPES: Mapping[tuple[str, str], Recipe] = MappingProxyType(
             flip=True,
             channels_last=True,
         ),
-        ("net5_quarter", "cifar10"): Recipe(
-            epochs=10,
-            learning_rate=1e-3,
-            augment=2,
-            flip=True,
-            channels_last=True,
-        ),
-        ("net5_leaky", "cifar10"): Recipe(
-            epochs=6,
-            learning_rate=1e-3,
-            augment=2,
-            flip=True,
-            channels_last=True,
-        ),
+        **{
+            (name, "cifar10"): Recipe(
+                epochs=epochs, learning_rate=1e-3, augment=2, flip=True, channels_last=True
+            )
+            for name, epochs in (("net5_quarter", 10), ("net5_leaky", 6))
+        },
         ("net6", "cifar10"): Recipe(epochs=160, learning_rate=1e-3, augment=4, flip=True),
         ("shang", "cifar10"): Recipe(epochs=14, augment=2, flip=True),
     }

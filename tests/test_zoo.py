@@ -87,6 +87,7 @@ def test_other_weights_reach_their_stated_accuracy(data: str, least: float) -> N
         ("net4", "fashion-mnist", 0.9211),
         ("lenet5_original", "mnist", 0.9905),
         pytest.param("net5_small", "cifar10", 0.90, marks=pytest.mark.slow),
+        pytest.param("net5_leaky", "cifar10", 0.74, marks=pytest.mark.slow),
         pytest.param("shang", "cifar10", 0.75, marks=pytest.mark.slow),
         pytest.param("rueckauer", "cifar10", 0.878, marks=pytest.mark.slow),
         pytest.param("cifar10_quick_original", "cifar10", 0.75, marks=pytest.mark.slow),

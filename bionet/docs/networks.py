@@ -67,8 +67,8 @@ def _parts(name: str) -> str:
             found[f"LeakyReLU {module.negative_slope:g}"] = None
         elif isinstance(module, nn.Dropout):
             found[f"dropout {module.p:g}"] = None
-        elif isinstance(module, nn.Conv2d | nn.Linear):
-            found.update({"biases": None} if module.bias is not None else {})
+        elif isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            found["biases"] = None
         elif said := SAID.get(type(module)):
             found[said] = None
     return ", ".join(sorted(found, key=lambda part: (part == "biases", "ReLU" not in part)))

@@ -125,11 +125,10 @@ def reductions(network: str, rows: Sequence[Row]) -> list[Row]:
     found = []
     for loss, papers in REDUCTIONS[network].items():
         for what, paper in zip(("steps", "million events"), papers, strict=True):
-            both = [known.get(f"{m}, {what} at {loss} loss") for m in ("termapping", "augmapping")]
-            if both[0] is not None and both[1] is not None and both[1].value:
+            ter, aug = (known.get(f"{m}, {what} at {loss} loss") for m in NETWORKS[network][2])
+            if ter and aug and aug.value:
                 label = f"{what.split()[-1]} of termapping over augmapping at {loss} loss"
-                times = both[0].value / both[1].value
-                found.append(Row(label, times, paper, n=both[0].n, unit=""))
+                found.append(Row(label, ter.value / aug.value, paper, n=ter.n, unit=""))
     return found
 
 
