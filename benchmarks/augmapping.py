@@ -19,8 +19,8 @@ import torch
 from brian2 import ms
 
 import bionet
-from bionet.curves import Curves, curves, join, spike_bits
-from bionet.memory import peak_memory
+from bionet.results.curves import Curves, curves, join, spike_bits
+from bionet.running.memory import peak_memory
 from bionet.zoo import provenance
 
 # Network -> data, ANN %, then zero-loss steps and million events of TerMapping and AugMapping.

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 import bionet
-from bionet.metrics import wilson_interval
+from bionet.results.metrics import wilson_interval
 
 SIGMA = 0.3
 

@@ -15,10 +15,10 @@ import brian2
 import numpy as np
 from brian2 import prefs, second
 
-from bionet.build import assemble
+from bionet.brian.assemble import assemble
+from bionet.brian.plan import Plan
+from bionet.brian.unit_targets import Targets
 from bionet.network import Projection, SpikingNetwork
-from bionet.plan import Plan
-from bionet.targets import Targets
 
 __all__ = ["PLAN", "plain_synapses"]
 

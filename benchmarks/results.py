@@ -21,7 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from bionet import figures
-from bionet.metrics import wilson_interval
+from bionet.results.metrics import wilson_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results.md"

@@ -29,8 +29,8 @@ from rich.table import Table
 
 import bionet
 from benchmarks.dense import DenseNetwork
-from bionet.layout import from_channel_last, to_channel_last
-from bionet.plan import available_cores
+from bionet.brian.channel_last import from_channel_last, to_channel_last
+from bionet.running.arguments import available_cores
 
 STEPS = 50
 OURS, DENSE, SCRIPT, LOOP = NAMES = (

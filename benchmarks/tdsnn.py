@@ -20,9 +20,9 @@ from rich.table import Table
 
 import bionet
 from bionet.conversion.tdsnn import temporal_records
-from bionet.conversion.temporal import closed_form
-from bionet.conversion.trace import trace
-from bionet.costs import operations
+from bionet.conversion.temporal.closed_form import closed_form
+from bionet.conversion.tracing.trace import trace
+from bionet.results.costs import operations
 
 LEAKS = (2, 5, 10, 20, 50)
 HEADINGS = (

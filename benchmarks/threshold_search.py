@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 import bionet
-from bionet.energy import energy
-from bionet.metrics import per_class
 from bionet.reproduce.threshold import FLAT, PAPER
+from bionet.results.energy import energy
+from bionet.results.metrics import per_class
 
 
 def main() -> None:

@@ -19,18 +19,16 @@ Examples
 """
 
 import importlib
-import sys
-import types
 from typing import TYPE_CHECKING, Any
 
 from bionet.errors import BioNetError, InputError
 
 if TYPE_CHECKING:
     from bionet import conversion, datasets, equations, figures, perturbations, study, train, zoo
-    from bionet.audit import Audit, audit
-    from bionet.build import build
+    from bionet.audits.audit import audit
+    from bionet.audits.table import Audit
+    from bionet.brian.synapses import SharedSynapses
     from bionet.conversion import convert
-    from bionet.eject import eject
     from bionet.equations import NeuronModel
     from bionet.network import (
         AveragePool2d,
@@ -45,9 +43,10 @@ if TYPE_CHECKING:
         SpikingNetwork,
     )
     from bionet.perturbations import perturb
-    from bionet.recording import Recording
-    from bionet.simulate import simulate
-    from bionet.synapses import SharedSynapses
+    from bionet.results.recording import Recording
+    from bionet.running.build import build
+    from bionet.running.eject import eject
+    from bionet.running.simulate import simulate
 
 __version__ = "0.1.0"
 
@@ -99,16 +98,16 @@ _NETWORK = (
 # Brian2 and torch take seconds to import; a name is loaded when it is first used, so that
 # `bionet --help` and the reading of a recording stay quick.
 _HOME = dict.fromkeys(_NETWORK, "bionet.network") | {
-    "Audit": "bionet.audit",
+    "Audit": "bionet.audits.table",
     "NeuronModel": "bionet.equations",
-    "Recording": "bionet.recording",
-    "SharedSynapses": "bionet.synapses",
-    "audit": "bionet.audit",
-    "build": "bionet.build",
+    "Recording": "bionet.results.recording",
+    "SharedSynapses": "bionet.brian.synapses",
+    "audit": "bionet.audits.audit",
+    "build": "bionet.running.build",
     "convert": "bionet.conversion",
     "perturb": "bionet.perturbations",
-    "eject": "bionet.eject",
-    "simulate": "bionet.simulate",
+    "eject": "bionet.running.eject",
+    "simulate": "bionet.running.simulate",
 }
 _MODULES = (
     "conversion",
@@ -120,18 +119,6 @@ _MODULES = (
     "train",
     "zoo",
 )
-
-
-class _Package(types.ModuleType):
-    """The package, in which a function is not hidden by the submodule of the same name."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Importing bionet.simulate sets the attribute `simulate` of the package to the module.
-        if not (name in _HOME and isinstance(value, types.ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

@@ -15,27 +15,27 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from bionet.conversion.activations import activations
-from bionet.conversion.adjust import adjust
 from bionet.conversion.augmapping import convert_augmapping
 from bionet.conversion.dsnn import convert_dsnn
-from bionet.conversion.fold import fold, fold_report
-from bionet.conversion.fragments import fragment, joined
-from bionet.conversion.pooling import to_average_pooling
-from bionet.conversion.rate import convert_rate
-from bionet.conversion.scales import activation_scales, normalise_weights
-from bionet.conversion.softmax import with_softmax
-from bionet.conversion.steps import fold_batchnorm, population_records
-from bionet.conversion.tdsnn import convert_tdsnn
-from bionet.conversion.temporal_activation import (
+from bionet.conversion.preparing.adjust import adjust
+from bionet.conversion.preparing.average_pooling import to_average_pooling
+from bionet.conversion.preparing.temporal_activation import (
     TemporalActivation,
     add_bias_neurons,
     temporal_network,
 )
+from bionet.conversion.rate import convert_rate
+from bionet.conversion.steps.layers import fold_batchnorm, population_records
+from bionet.conversion.steps.scales import activation_scales, normalise_weights
+from bionet.conversion.tdsnn import convert_tdsnn
 from bionet.conversion.termapping import convert_termapping
 from bionet.conversion.threshold_search import convert_threshold_search
-from bionet.conversion.trace import Trace, trace
-from bionet.conversion.winner_take_all import winner_take_all
+from bionet.conversion.tracing.activations import activations
+from bionet.conversion.tracing.trace import Trace, trace
+from bionet.conversion.variants.fold import fold, fold_report
+from bionet.conversion.variants.fragments import fragment, joined
+from bionet.conversion.variants.softmax import with_softmax
+from bionet.conversion.variants.winner_take_all import winner_take_all
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 

@@ -47,11 +47,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from bionet.conversion.activations import as_images
-from bionet.conversion.assemble import assemble
-from bionet.conversion.records import AveragePool, Identity, Record, Records, Sum, Weighted
-from bionet.conversion.steps import population_records
-from bionet.conversion.trace import trace
+from bionet.conversion.steps.assemble import assemble
+from bionet.conversion.steps.layers import population_records
+from bionet.conversion.tracing.activations import as_images
+from bionet.conversion.tracing.records import AveragePool, Identity, Record, Records, Sum, Weighted
+from bionet.conversion.tracing.trace import trace
 from bionet.equations import NeuronModel, augmented
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork

@@ -45,16 +45,16 @@ import numpy as np
 from brian2 import Hz, Quantity, ms, second
 from torch import nn
 
-from bionet.conversion import leak
-from bionet.conversion.activations import as_images
-from bionet.conversion.assemble import READOUT, assemble, drive
-from bionet.conversion.fold import fold as folded
-from bionet.conversion.fold import window_sigmas
-from bionet.conversion.records import AveragePool, MaxPool, Record, Records, Weighted
-from bionet.conversion.scales import pool_gain
-from bionet.conversion.search import Trial, agreement_with, search_thresholds
-from bionet.conversion.steps import population_records, refuse_pooled_images
-from bionet.conversion.trace import trace
+from bionet.conversion.searching.greedy import Trial, agreement_with, search_thresholds
+from bionet.conversion.steps.assemble import READOUT, assemble, drive
+from bionet.conversion.steps.layers import population_records, refuse_pooled_images
+from bionet.conversion.steps.scales import pool_gain
+from bionet.conversion.tracing.activations import as_images
+from bionet.conversion.tracing.records import AveragePool, MaxPool, Record, Records, Weighted
+from bionet.conversion.tracing.trace import trace
+from bionet.conversion.variants import leak_compensation as leak
+from bionet.conversion.variants.fold import fold as folded
+from bionet.conversion.variants.fold import window_sigmas
 from bionet.equations import integrate_and_fire, leaky_integrate_and_fire, leaky_integrator
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
@@ -108,19 +108,20 @@ def convert_dsnn(
         Membrane time constant in units of time; None for integrate-and-fire.
     compensate_leak : bool
         Give leaky units the drive that makes up for the mean of their leak; see
-        :mod:`bionet.conversion.leak`.
+        :mod:`bionet.conversion.variants.leak_compensation`.
     reset : {"subtract", "zero"}
     coding : {"uniform", "poisson"}
     max_rate, duration, dt : Quantity
         Rate of an input of value 1 (in Hz), length of a presentation and simulation step; the
         network keeps them as the defaults of its simulation.
     fold : bool
-        Deliver what lowers the potential before what raises it; see :mod:`bionet.conversion.fold`.
+        Deliver what lowers the potential before what raises it; see
+        :mod:`bionet.conversion.variants.fold`.
         Max pooling is possible only so: which unit of a pool spikes most is known after a window.
     drain : Quantity
         What a window of the fold lasts beyond ``duration``, in units of time.
     rounding : {"down", "nearest"}
-        Of counts in a fold; see :mod:`bionet.conversion.fold`.
+        Of counts in a fold; see :mod:`bionet.conversion.variants.fold`.
     fill : float
         In (0, 1], with ``sigma="window"``; units of other images may be busier.
     readout : {"MP", "MS", "FS"}

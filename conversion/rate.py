@@ -48,19 +48,19 @@ import torch
 from brian2 import Hz, Quantity, ms
 from torch import nn
 
-from bionet.conversion.activations import as_images
-from bionet.conversion.assemble import assemble
-from bionet.conversion.records import AveragePool, Records
-from bionet.conversion.scales import (
+from bionet.conversion.steps.assemble import assemble
+from bionet.conversion.steps.layers import population_records, refuse_pooled_images
+from bionet.conversion.steps.scales import (
     Scales,
     activation_scales,
     check_percentile,
     normalise_weights,
     unit_scales,
 )
-from bionet.conversion.softmax import with_softmax
-from bionet.conversion.steps import population_records, refuse_pooled_images
-from bionet.conversion.trace import trace
+from bionet.conversion.tracing.activations import as_images
+from bionet.conversion.tracing.records import AveragePool, Records
+from bionet.conversion.tracing.trace import trace
+from bionet.conversion.variants.softmax import with_softmax
 from bionet.equations import integrate_and_fire
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork

@@ -2,8 +2,8 @@ r"""TDSNN: one spike for each unit, its time the code (Zhang et al. 2019).
 
 The larger a value, the later its spike: :math:`T(x) = \lceil L \ln(x + 1) \rceil`. Layers take
 their integration windows one after another; see :mod:`bionet.equations.temporal` for the neurons
-and :mod:`bionet.conversion.temporal` for the closed form. A layer ``conv1`` becomes three
-populations:
+and :mod:`bionet.conversion.temporal.closed_form` for the closed form. A layer ``conv1`` becomes
+three populations:
 
 ===============  ==========================================================================
 population       what it does
@@ -33,9 +33,26 @@ import torch
 from brian2 import Quantity, ms, second
 from torch import nn
 
-from bionet.conversion.activations import as_images
-from bionet.conversion.operations import NO_BRANCHES
-from bionet.conversion.records import (
+from bionet.conversion.steps.layers import (
+    absorb_relu,
+    check_rectified,
+    fold_batchnorm,
+    merge_linear,
+    refuse_kind,
+    remove_flatten,
+)
+from bionet.conversion.temporal.closed_form import (
+    Mode,
+    Rounding,
+    closed_form,
+    rounding_shifts,
+    shifted,
+)
+from bionet.conversion.temporal.layers import TOLERANCE, Builder
+from bionet.conversion.temporal.ticking_pool import ticking_pool
+from bionet.conversion.tracing.activations import as_images
+from bionet.conversion.tracing.operations import NO_BRANCHES
+from bionet.conversion.tracing.records import (
     Add,
     AveragePool,
     LeakyReLU,
@@ -44,18 +61,7 @@ from bionet.conversion.records import (
     Records,
     Weighted,
 )
-from bionet.conversion.steps import (
-    absorb_relu,
-    check_rectified,
-    fold_batchnorm,
-    merge_linear,
-    refuse_kind,
-    remove_flatten,
-)
-from bionet.conversion.temporal import Mode, Rounding, closed_form, rounding_shifts, shifted
-from bionet.conversion.temporal_layers import TOLERANCE, Builder
-from bionet.conversion.temporal_pooling import ticking_pool
-from bionet.conversion.trace import trace
+from bionet.conversion.tracing.trace import trace
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 
@@ -116,7 +122,7 @@ def convert_tdsnn(
         that lie half a step lower. Rounding up shifts every value to larger ones.
     max_pooling : {"last-spike", "ticking"}
         ``ticking`` makes it a layer with weights, where they exist; they rarely do, see
-        :mod:`bionet.conversion.temporal_pooling`.
+        :mod:`bionet.conversion.temporal.closed_form.ticking_pool`.
     readout : {"MP", "LS"}
         Potential at the end of the output layer's window, or latest spike (one window longer).
     dtype : {"float32", "float64"}

@@ -43,11 +43,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from bionet.conversion.activations import BATCH_SIZE, as_images
-from bionet.conversion.assemble import assemble, drive
 from bionet.conversion.augmapping import check_readout, negative_slope, signed_records
-from bionet.conversion.records import AveragePool, Identity, Record, Records, Sum, Weighted
-from bionet.conversion.trace import Trace, run_nodes, trace
+from bionet.conversion.steps.assemble import assemble, drive
+from bionet.conversion.tracing.activations import BATCH_SIZE, as_images
+from bionet.conversion.tracing.records import AveragePool, Identity, Record, Records, Sum, Weighted
+from bionet.conversion.tracing.trace import Trace, run_nodes, trace
 from bionet.equations import ternary
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork

@@ -10,8 +10,8 @@ network's own weights; its units have a constant leak and a floor
     v(t) = \max(v_{min},\ v(t - 1) + L + X(t)), \qquad
     \text{spike and } v = 0 \text{ if } v \ge \theta_l
 
-One threshold for each layer is found by :mod:`bionet.conversion.feedback`. The source network is
-adjusted: ReLU, average pooling, no biases.
+One threshold for each layer is found by :mod:`bionet.conversion.searching.feedback`. The source
+network is adjusted: ReLU, average pooling, no biases.
 
 ==================  =======  =====================================================
 symbol              unit     meaning
@@ -38,19 +38,19 @@ import numpy as np
 from brian2 import Quantity, ms, second
 from torch import nn
 
-from bionet.conversion.activations import activations, as_images
-from bionet.conversion.assemble import READOUT, assemble
 from bionet.conversion.dsnn import with_metadata
-from bionet.conversion.feedback import (
+from bionet.conversion.searching.feedback import (
     checked_labels,
     each_threshold,
     feedback_search,
     true_class_share,
 )
-from bionet.conversion.records import Records, Weighted
-from bionet.conversion.search import answers_of
-from bionet.conversion.steps import population_records
-from bionet.conversion.trace import trace
+from bionet.conversion.searching.greedy import answers_of
+from bionet.conversion.steps.assemble import READOUT, assemble
+from bionet.conversion.steps.layers import population_records
+from bionet.conversion.tracing.activations import activations, as_images
+from bionet.conversion.tracing.records import Records, Weighted
+from bionet.conversion.tracing.trace import trace
 from bionet.equations import constant_leak
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
@@ -99,7 +99,7 @@ def convert_threshold_search(
         its own, the ratio of its activations' 99.9th percentile to that of the layer before, times
         4 in the first layer, whose many input spikes would else exceed its threshold by most.
     step, least_step, budget
-        See :func:`bionet.conversion.feedback.feedback_search`.
+        See :func:`bionet.conversion.searching.feedback.feedback_search`.
     c : float
         Spikes a step of a pixel of value 1, in (0, 1].
     leak, floor : float
@@ -169,7 +169,7 @@ def convert_threshold_search(
     pixels = images.numpy().astype(np.float32)
 
     def objective(chosen: Mapping[str, float]) -> float:
-        from bionet.simulate import simulate
+        from bionet.running.simulate import simulate
 
         run = simulate(network(chosen), pixels, device=device, seed=seed)
         return float(true_class_share(run, output, target).mean())

@@ -38,8 +38,8 @@ from brian2.stateupdaters.base import StateUpdateMethod
 from brian2.units.allunits import second
 from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity, get_dimensions
 
+from bionet.equations.randomness import RANDN_IF
 from bionet.errors import InputError
-from bionet.randomness import RANDN_IF
 
 __all__ = ["NeuronModel", "loops"]
 
@@ -81,7 +81,7 @@ class NeuronModel:
         State variables whose values at the end of every presentation a recording keeps.
     inhibition : str, optional
         Name of a parameter in seconds, shared by all units: when a unit fires, all others of its
-        population are reset, and for this time none fires (:mod:`bionet.inhibition`).
+        population are reset, and for this time none fires (:mod:`bionet.brian.inhibition`).
     source : str
         Paper and equation number.
 

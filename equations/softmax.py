@@ -9,7 +9,7 @@ fires, exactly one of them fires, drawn with the probability
 
 The draw is made by the units themselves (the Gumbel-max trick): each adds noise,
 :math:`r_i = v_i - \ln(-\ln u_i)` with u uniform on (0, 1), and the largest r wins. A gate
-(:class:`bionet.kernels.Largest`) passes the winner's spike on.
+(:class:`bionet.network.kernels.Largest`) passes the winner's spike on.
 
 ========  =======  ==================================================
 symbol    unit     meaning

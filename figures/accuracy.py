@@ -21,11 +21,11 @@ import numpy as np
 from brian2 import Quantity, ms
 from matplotlib.axes import Axes
 
-from bionet.early_exit import EarlyExit
 from bionet.errors import InputError
 from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
-from bionet.metrics import wilson_interval
-from bionet.recording import Recording
+from bionet.results.early_exit import EarlyExit
+from bionet.results.metrics import wilson_interval
+from bionet.results.recording import Recording
 
 __all__ = ["accuracy_over_time", "wilson_interval"]
 
@@ -59,7 +59,8 @@ def accuracy_over_time(
     ann_accuracy : float, optional
         Accuracy of the ANN on the same images, in [0, 1]: a dashed line.
     early : EarlyExit, optional
-        Of `bionet.early_exit.early_exit`: the share of images answered, and rightly, so far.
+        Of `bionet.results.early_exit.early_exit`: the share of images answered, and rightly, so
+        far.
     ax : Axes, optional
         A new figure's where it is not given.
     time_unit : Quantity

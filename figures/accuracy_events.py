@@ -1,8 +1,8 @@
 """Accuracy against synaptic events: what an answer costs, for several runs in one axis.
 
-A synaptic event is one spike arriving at one synapse (:mod:`bionet.metrics`). The mean number
-of events of all images is known at the end of a presentation; where the spikes of every source
-were recorded, the recorded images tell how they are spread over time, and a curve shows it.
+A synaptic event is one spike arriving at one synapse (:mod:`bionet.results.metrics`). The mean
+number of events of all images is known at the end of a presentation; where the spikes of every
+source were recorded, the recorded images tell how they are spread over time, and a curve shows it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from matplotlib.axes import Axes
 
 from bionet.figures.panels import LINES, MARKERS, check_runs
 from bionet.figures.style import COLUMN, new_axes, style
-from bionet.layout import fan_out
-from bionet.metrics import synaptic_events, wilson_interval
 from bionet.network import SpikingNetwork
-from bionet.recording import Recording
+from bionet.network.connections import fan_out
+from bionet.results.metrics import synaptic_events, wilson_interval
+from bionet.results.recording import Recording
 
 __all__ = ["accuracy_events", "events_over_time"]
 

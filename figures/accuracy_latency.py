@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from bionet.errors import InputError
 from bionet.figures.panels import LINES, MARKERS, check_runs
 from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
-from bionet.metrics import wilson_interval
-from bionet.recording import Recording
+from bionet.results.metrics import wilson_interval
+from bionet.results.recording import Recording
 
 __all__ = ["accuracy_latency", "latency_step"]
 

@@ -18,8 +18,8 @@ from bionet.errors import InputError
 from bionet.figures.panels import panels
 from bionet.figures.style import style, times, unit_name
 from bionet.network import Population, Readout, SpikingNetwork
-from bionet.recording import Recording
-from bionet.simulate import simulate
+from bionet.results.recording import Recording
+from bionet.running.simulate import simulate
 
 __all__ = ["coding_schemes", "input_recordings"]
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from bionet.errors import InputError
 from bionet.figures.style import COLUMN, new_axes, style
-from bionet.recording import Recording
+from bionet.results.recording import Recording
 
 __all__ = ["confusion_matrix"]
 

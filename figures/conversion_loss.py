@@ -30,9 +30,9 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from bionet.curves import LOSSES, Curves
 from bionet.errors import InputError
 from bionet.figures.style import COLUMN, new_axes, style
+from bionet.results.curves import LOSSES, Curves
 
 __all__ = [
     "accuracy_against",
@@ -136,7 +136,7 @@ def early_decision(
     runs : mapping of str to Curves
     cost : {"steps", "events"}
     losses : sequence of str
-        Of :data:`bionet.curves.LOSSES`.
+        Of :data:`bionet.results.curves.LOSSES`.
     rule : {"stays", "reached"}
     ax : Axes, optional
 

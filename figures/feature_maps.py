@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from bionet.errors import InputError
 from bionet.figures.panels import choose
 from bionet.figures.style import COLUMN, new_figure, style
-from bionet.recording import Recording
+from bionet.results.recording import Recording
 
 __all__ = ["feature_maps", "mosaic"]
 
@@ -37,7 +37,7 @@ def feature_maps(
     run : Recording
     activations : mapping of str to array (n_images, *shape)
         ANN activation over lambda of every population, as
-        :meth:`bionet.comparison.Comparison.ideal` gives it.
+        :meth:`bionet.audits.rate_comparison.Comparison.ideal` gives it.
     image : int
         Any image of the run: counts are kept for all of them.
     populations : sequence of str, optional

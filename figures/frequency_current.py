@@ -31,9 +31,9 @@ from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
 from bionet.figures.panels import LINES, MARKERS
 from bionet.figures.style import COLUMN, new_axes, style
-from bionet.kernels import Dense
 from bionet.network import Population, Projection, Readout, SpikingNetwork
-from bionet.simulate import simulate
+from bionet.network.kernels import Dense
+from bionet.running.simulate import simulate
 
 __all__ = ["closed_form_rate", "f_i_curve", "simulated_rate"]
 

@@ -20,7 +20,7 @@ from matplotlib.collections import LineCollection
 from bionet.errors import InputError
 from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
 from bionet.figures.windows import draw_windows
-from bionet.recording import Recording
+from bionet.results.recording import Recording
 
 __all__ = ["raster"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from bionet.audit import Audit
+from bionet.audits.table import Audit
 from bionet.errors import InputError
 from bionet.figures.style import COLUMN, PAGE, new_figure, style
 

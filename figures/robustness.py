@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from bionet.errors import InputError
 from bionet.figures.panels import LINES, MARKERS, choose, panels
 from bionet.figures.style import style
-from bionet.metrics import wilson_interval
+from bionet.results.metrics import wilson_interval
 
 __all__ = ["accuracy_against_perturbation", "pooled"]
 

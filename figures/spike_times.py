@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from bionet.errors import InputError
 from bionet.figures.panels import choose
 from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
-from bionet.recording import Recording
+from bionet.results.recording import Recording
 
 __all__ = ["spike_time_histogram"]
 

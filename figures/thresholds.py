@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from bionet.errors import InputError
 from bionet.figures.panels import LINES, MARKERS
 from bionet.figures.style import COLUMN, new_axes, style
-from bionet.metrics import wilson_interval
 from bionet.network import SpikingNetwork
+from bionet.results.metrics import wilson_interval
 
 __all__ = ["search_table", "threshold_sweep"]
 

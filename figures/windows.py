@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from bionet.figures.style import times
-from bionet.recording import Recording
+from bionet.results.recording import Recording
 
 __all__ = ["draw_windows"]
 

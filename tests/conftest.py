@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from bionet.equations import integrate_and_fire, integrator
-from bionet.kernels import AveragePool2d, Conv2d, Dense
 from bionet.network import Population, Projection, Readout, SpikingNetwork
-from bionet.simulate import simulate
+from bionet.network.kernels import AveragePool2d, Conv2d, Dense
+from bionet.running.simulate import simulate
 
 BrianLogger.suppress_name("unused_brian_object")
 

@@ -9,8 +9,8 @@ import torch
 from brian2 import ms
 from torch.nn import functional as F
 
-from bionet.audit import audit
-from bionet.comparison import Comparison
+from bionet.audits.audit import audit
+from bionet.audits.rate_comparison import Comparison
 from bionet.conversion import convert
 from bionet.equations import integrate_and_fire, integrator, leaky_integrate_and_fire
 from bionet.errors import InputError
@@ -23,7 +23,7 @@ from bionet.network import (
     Readout,
     SpikingNetwork,
 )
-from bionet.recording import Recording
+from bionet.results.recording import Recording
 
 INPUT = (2, 6, 5)
 SHAPES = {"conv": (3, 4, 3), "pool": (3, 2, 3), "fc": (7,), "out": (4,)}

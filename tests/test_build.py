@@ -6,10 +6,10 @@ import pytest
 from brian2 import Hz, ms
 
 import bionet
-from bionet.build import build
+from bionet.brian.synapses import SharedSynapses
 from bionet.errors import InputError
-from bionet.simulate import simulate
-from bionet.synapses import SharedSynapses
+from bionet.running.build import build
+from bionet.running.simulate import simulate
 
 pytestmark = pytest.mark.usefixtures("numpy_target")
 

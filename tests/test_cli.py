@@ -16,13 +16,13 @@ from brian2 import DimensionMismatchError, mV
 
 import bionet
 from bionet import cli
-from bionet.commands.inputs import converted_source
-from bionet.curves import Curves
 from bionet.network import SpikingNetwork
-from bionet.report import KEYS
+from bionet.results.curves import Curves
+from bionet.results.run_json import KEYS
+from bionet.sources import converted_source
 
 # `bionet.simulate` is the function; its module is reached by name only.
-SIMULATION = importlib.import_module("bionet.simulate")
+SIMULATION = importlib.import_module("bionet.running.simulate")
 ROOT = Path(__file__).parents[1]
 COMMANDS = (
     *("demo", "train", "convert", "simulate", "audit", "compare", "figure", "study"),

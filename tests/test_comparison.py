@@ -3,8 +3,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bionet.comparison import Tally, apply_kernel
-from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
+from bionet.audits.rate_comparison import Tally
+from bionet.conversion.linear_maps import apply_kernel
+from bionet.network.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
 
 
 def test_constant_sides_have_no_correlation():

@@ -9,7 +9,7 @@ from brian2 import ms
 from torch import nn
 
 import bionet
-from bionet.costs import ADD, MULTIPLY, network_operations, operations
+from bionet.results.costs import ADD, MULTIPLY, network_operations, operations
 
 
 @pytest.fixture(scope="module")

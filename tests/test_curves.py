@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bionet.curves import Curves, curves, join, spike_bits
 from bionet.errors import InputError
-from bionet.recording import Recording
+from bionet.results.curves import Curves, curves, join, spike_bits
+from bionet.results.recording import Recording
 
 N_IMAGES, N_STEPS = 4, 5
 LABELS = np.array([0, 1, 2, 1])

@@ -12,9 +12,9 @@ import pytest
 from brian2 import Hz, ms
 
 from bionet.equations import integrate_and_fire, integrator, leaky_integrate_and_fire
-from bionet.kernels import AveragePool2d, Conv2d, Dense, OneToOne
 from bionet.network import Population, Projection, Readout, SpikingNetwork
-from bionet.simulate import simulate
+from bionet.network.kernels import AveragePool2d, Conv2d, Dense, OneToOne
+from bionet.running.simulate import simulate
 
 # As in tests/analytic/test_rate_equation.py: one program serves both.
 ANALOG = {

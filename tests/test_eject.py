@@ -16,9 +16,9 @@ import bionet
 from bionet import cli
 from bionet.equations import integrate_and_fire, integrator, leaky_integrate_and_fire
 from bionet.errors import InputError
-from bionet.kernels import Dense, Kernel, OneToOne
 from bionet.network import Population, Projection, Readout, SpikingNetwork
-from bionet.script_parts import number
+from bionet.network.kernels import Dense, Kernel, OneToOne
+from bionet.running.eject_parts import number
 
 STEPS = 25
 # Every script in one process, in which importing bionet fails.
@@ -251,7 +251,7 @@ def test_a_field_that_the_script_does_not_know_is_refused(four_layers, tmp_path,
 def bionet_eject():
     import importlib
 
-    return importlib.import_module("bionet.eject")
+    return importlib.import_module("bionet.running.eject")
 
 
 def test_the_name_ends_in_py(four_layers, tmp_path):

@@ -7,7 +7,8 @@ import pytest
 from brian2 import ms, mV
 
 import bionet
-from bionet.conversion import winner_take_all
+from bionet.brian.inhibition import LateralInhibition
+from bionet.conversion.variants import winner_take_all
 from bionet.equations import (
     NeuronModel,
     constant_leak,
@@ -16,9 +17,8 @@ from bionet.equations import (
     leaky_integrate_and_fire,
 )
 from bionet.errors import InputError
-from bionet.inhibition import LateralInhibition
-from bionet.kernels import Dense
 from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network.kernels import Dense
 
 SHAPE, STEPS = (2, 3, 4), 60
 MODELS = {

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from bionet.errors import InputError
-from bionet.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
-from bionet.layout import fan_out
+from bionet.network.connections import fan_out
+from bionet.network.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
 
 PAIRS = st.tuples(st.integers(1, 4), st.integers(1, 4))
 SIZES = st.tuples(st.integers(1, 12), st.integers(1, 12))

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bionet.kernels import AveragePool2d, Conv2d, Dense, OneToOne
-from bionet.layout import connections, from_channel_last, pack, to_channel_last, torch_index
+from bionet.brian.channel_last import from_channel_last, pack, to_channel_last, torch_index
+from bionet.network.connections import connections
+from bionet.network.kernels import AveragePool2d, Conv2d, Dense, OneToOne
 
 SHAPES = st.one_of(
     st.tuples(st.integers(1, 9)),

@@ -9,14 +9,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from bionet.errors import InputError
-from bionet.layout import fan_out
-from bionet.metrics import (
+from bionet.network.connections import fan_out
+from bionet.results.metrics import (
     spikes_per_image,
     spikes_per_neuron,
     synaptic_events,
     wilson_interval,
 )
-from bionet.simulate import simulate
+from bionet.running.simulate import simulate
 
 
 @pytest.fixture(scope="module", params=["analog", "poisson"])
@@ -68,7 +68,7 @@ def test_events_are_spikes_times_the_synapses_they_reach(case, torch_kernel):
 def test_events_do_not_depend_on_the_batches(case, monkeypatch):
     snn, run = case
     whole = synaptic_events(snn, run)
-    monkeypatch.setattr("bionet.metrics.BATCH", 3)
+    monkeypatch.setattr("bionet.results.metrics.BATCH", 3)
     for name, events in synaptic_events(snn, run).items():
         assert_array_equal(events, whole[name])
 

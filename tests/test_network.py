@@ -17,8 +17,8 @@ from bionet.equations import (
 )
 from bionet.errors import InputError
 from bionet.files import read_tensors, write_tensors
-from bionet.kernels import AveragePool2d, Conv2d, Dense, OneToOne
 from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network.kernels import AveragePool2d, Conv2d, Dense, OneToOne
 
 IF = integrate_and_fire()
 

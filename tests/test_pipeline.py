@@ -7,8 +7,8 @@ from brian2 import ms
 from torch import nn
 
 import bionet
-from bionet.costs import operations
-from bionet.schedule import activities
+from bionet.results.costs import operations
+from bionet.running.pipeline_schedule import activities
 
 SHAPE = (2, 6, 5)
 RECORD = {

@@ -12,15 +12,21 @@ import numpy as np
 import pytest
 from brian2 import Hz, ms
 
-import bionet.devices
-import bionet.program
+import bionet.running.compiled_program
+import bionet.running.devices
 from bionet.equations import leaky_integrate_and_fire
 from bionet.errors import BioNetError
-from bionet.kernels import AveragePool2d, Conv2d
 from bionet.network import Projection
-from bionet.plan import make_plan
-from bionet.program import Program, cache_folder, program_values, ready_program, structure
-from bionet.simulate import simulate
+from bionet.network.kernels import AveragePool2d, Conv2d
+from bionet.running.arguments import make_plan
+from bionet.running.compiled_program import (
+    Program,
+    cache_folder,
+    program_values,
+    ready_program,
+    structure,
+)
+from bionet.running.simulate import simulate
 
 
 def plan_for(snn, **changes):
@@ -117,7 +123,7 @@ def fake_compiler(monkeypatch, tmp_path):
         (folder / "manifest.json").write_text("{}")
 
     monkeypatch.setenv("BIONET_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(bionet.program, "_compile", compile_nothing)
+    monkeypatch.setattr(bionet.running.compiled_program, "_compile", compile_nothing)
     return compiled
 
 
@@ -180,8 +186,8 @@ def fake_program(tmp_path, monkeypatch):
         (folder / "main").write_text(f"#!/bin/sh\necho $$ >> pids\n{script}\n")
         (folder / "main").chmod(0o755)
         program = Program(folder, {"variables": {}, "monitors": {}}, False)
-        monkeypatch.setattr(bionet.devices, "ready_program", lambda *_: program)
-        monkeypatch.setattr(bionet.devices, "program_values", lambda *_: {})
+        monkeypatch.setattr(bionet.running.devices, "ready_program", lambda *_: program)
+        monkeypatch.setattr(bionet.running.devices, "program_values", lambda *_: {})
         return folder
 
     return make
@@ -237,7 +243,7 @@ def test_ctrl_c_stops_every_process_and_leaves_nothing(tiny, tiny_images, fake_p
 
 def test_a_failing_callback_stops_the_program(fake_program, tmp_path):
     folder = fake_program("echo presented 1; exec sleep 300")
-    program = bionet.devices.ready_program()
+    program = bionet.running.devices.ready_program()
 
     def fail(count):
         raise RuntimeError(f"after {count}")

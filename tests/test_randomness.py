@@ -5,8 +5,8 @@ import pytest
 from brian2 import ms
 from scipy import stats
 
-from bionet.randomness import counter_uniform, image_streams, replace_rand, uses_rand
-from bionet.simulate import simulate
+from bionet.equations.randomness import counter_uniform, image_streams, replace_rand, uses_rand
+from bionet.running.simulate import simulate
 
 UNIT, STEP = np.meshgrid(np.arange(300), np.arange(300), indexing="ij")
 

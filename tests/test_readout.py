@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bionet.errors import InputError
-from bionet.readout import answers
+from bionet.results.readout import answers
 
 # One image, four steps, three classes.
 POTENTIAL = np.array([[[0, 0, 0], [1, 2, 0], [2, 2, -1], [5, 3, 7]]], dtype=float)

@@ -8,8 +8,8 @@ import pytest
 from brian2 import ms
 
 from bionet.errors import InputError
-from bionet.recording import Recording
-from bionet.simulate import simulate
+from bionet.results.recording import Recording
+from bionet.running.simulate import simulate
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bionet import cache, program
 from bionet.commands.outputs import staged
-from bionet.report import describe
+from bionet.results.run_json import describe
+from bionet.running import compiled_program as program
+from bionet.running import program_cache as cache
 
 
 def test_info_names_the_cache_that_simulations_use(monkeypatch, tmp_path):

@@ -13,9 +13,7 @@ from typer.testing import CliRunner
 
 import bionet
 from bionet import cli
-from bionet.curves import Curves
 from bionet.errors import InputError
-from bionet.metrics import wilson_interval
 from bionet.reproduce import (
     ITEMS,
     Item,
@@ -29,7 +27,9 @@ from bionet.reproduce import (
     threshold,
 )
 from bionet.reproduce.item import accuracy
-from bionet.topologies import layers
+from bionet.results.curves import Curves
+from bionet.results.metrics import wilson_interval
+from bionet.zoo.topologies import layers
 
 
 def test_a_row_of_answers_is_a_share_with_its_interval():

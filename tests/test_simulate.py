@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from brian2 import DimensionMismatchError, Hz, ms, mV, second
 
-import bionet.memory
+import bionet.running.memory
 from bionet.equations import NeuronModel, integrate_and_fire, integrator
 from bionet.errors import InputError
-from bionet.kernels import AveragePool2d, Conv2d, Dense
 from bionet.network import Population, Projection, Readout, SpikingNetwork
-from bionet.plan import make_plan
-from bionet.simulate import simulate
+from bionet.network.kernels import AveragePool2d, Conv2d, Dense
+from bionet.running.arguments import make_plan
+from bionet.running.simulate import simulate
 
 HERE = {"device": "numpy", "dtype": "float64"}
 
@@ -243,7 +243,7 @@ def test_a_rate_without_its_unit_is_refused(tiny, tiny_images):
 
 
 def test_a_recording_that_cannot_fit_is_refused(tiny, tiny_images, monkeypatch):
-    monkeypatch.setattr(bionet.memory, "available_memory", lambda: 20_000)
+    monkeypatch.setattr(bionet.running.memory, "available_memory", lambda: 20_000)
     with pytest.raises(
         InputError, match=r"about .* MB, but 20 kB .* potentials of conv .*: record"
     ):
@@ -259,7 +259,7 @@ def test_the_estimate_of_memory_covers_the_recording(tiny, tiny_images):
         tiny, duration=40 * ms, dt=1 * ms, coding=None, max_rate=None, lanes=5, threads=1,
         dtype="float64", record=record, final_potentials=("conv", "output", "readout"),
     )  # fmt: skip
-    parts = bionet.memory.estimate(tiny, plan, 5, 5)
+    parts = bionet.running.memory.estimate(tiny, plan, 5, 5)
     kept = {
         "spike counts": sum(a.nbytes for a in run.counts.values()),
         "readout": run.output_potential.nbytes + run.output_spikes.nbytes,

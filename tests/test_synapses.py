@@ -11,8 +11,10 @@ from brian2 import Network, NeuronGroup, SpikeMonitor, Synapses, ms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bionet.brian.channel_last import from_channel_last, to_channel_last
+from bionet.brian.synapses import SharedSynapses, header
 from bionet.errors import InputError
-from bionet.kernels import (
+from bionet.network.kernels import (
     GATES,
     AveragePool2d,
     Conv2d,
@@ -22,10 +24,8 @@ from bionet.kernels import (
     MaxPool2d,
     OneToOne,
 )
-from bionet.layout import from_channel_last, to_channel_last
-from bionet.program import COMPILE_ARGUMENTS
-from bionet.simulate import simulate
-from bionet.synapses import SharedSynapses, header
+from bionet.running.compile_program import COMPILE_ARGUMENTS
+from bionet.running.simulate import simulate
 
 DTYPES = {"float32": np.float32, "float64": np.float64}
 

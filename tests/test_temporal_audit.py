@@ -9,9 +9,9 @@ from brian2 import ms
 from torch import nn
 
 import bionet
+from bionet.audits.temporal_audit import TemporalAudit
 from bionet.commands.outputs import load_audit, save_audit
-from bionet.kernels import Dense
-from bionet.temporal_audit import TemporalAudit
+from bionet.network.kernels import Dense
 
 SHAPE = (2, 6, 5)
 

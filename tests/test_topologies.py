@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from bionet import zoo
-from bionet.topologies import TOPOLOGIES, layers
+from bionet.zoo.topologies import TOPOLOGIES, layers
 
 WEIGHTS = {
     "net1": [(1200, 784), (1200, 1200), (10, 1200)],

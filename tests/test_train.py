@@ -11,20 +11,22 @@ import pytest
 import torch
 from torch import nn
 
-from bionet import checkpoint as checkpoint_module
-from bionet import datasets, epochs, recipes, zoo
+from bionet import datasets, zoo
 from bionet.errors import BioNetError, InputError
 from bionet.train import (
     RECIPES,
     Recipe,
     TrainResult,
+    epochs,
     evaluate,
     one_cycle,
+    recipes,
     save_weights,
     shift_randomly,
     train,
     train_zoo,
 )
+from bionet.train import checkpoint as checkpoint_module
 
 Pair = tuple[np.ndarray, np.ndarray]
 

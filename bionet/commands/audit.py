@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from bionet.commands import options as o
-from bionet.commands.inputs import load_images, noted_source, source_network
 from bionet.commands.outputs import check_writable, save_audit, save_labels, staged
 from bionet.commands.simulate import ann_accuracy, simulated
-from bionet.report import describe, measure, write_run
+from bionet.results.run_json import describe, measure, write_run
+from bionet.sources import load_images, noted_source, source_network
 
 __all__ = ["audit"]
 
@@ -48,9 +48,9 @@ def audit(
     """Compare every layer's activations with its spikes; names the first bad layer."""
     arguments = context.params
     check_writable(out)
-    from bionet.audit import audit as audit_network
+    from bionet.audits.audit import audit as audit_network
     from bionet.network import SpikingNetwork
-    from bionet.simulate import simulate as simulate_network
+    from bionet.running.simulate import simulate as simulate_network
 
     spiking = SpikingNetwork.load(snn)
     settings = simulated(arguments, spiking)

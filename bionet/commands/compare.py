@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bionet.commands import options as o
-from bionet.commands.inputs import Images, Source, converted_source, load_images
 from bionet.commands.outputs import check_writable, save_labels, staged
 from bionet.commands.simulate import simulated
 from bionet.errors import InputError
-from bionet.report import describe, measure, write_run
+from bionet.results.run_json import describe, measure, write_run
+from bionet.sources import Images, Source, converted_source, load_images
 
 if TYPE_CHECKING:
     from bionet.network import SpikingNetwork
@@ -78,8 +78,8 @@ def _measured(
     snn: SpikingNetwork, chosen: Images, settings: dict[str, Any], folder: Path, stem: str
 ) -> dict[str, Any]:
     """What one network achieves and costs; its curves go into the folder."""
-    from bionet.curves import LOSSES, curves
-    from bionet.simulate import simulate
+    from bionet.results.curves import LOSSES, curves
+    from bionet.running.simulate import simulate
 
     run = simulate(snn, chosen.images, **settings)
     row = measure(snn, run, chosen.labels)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bionet.commands.inputs import Images, Source, load_images, method_option, source_network
-from bionet.commands.inputs import time as time_of
 from bionet.commands.options import Data, DataDir, InputShape, Seed, Weights
 from bionet.commands.outputs import check_writable
-from bionet.report import describe, write_run
+from bionet.quantities import method_option
+from bionet.quantities import time as time_of
+from bionet.results.run_json import describe, write_run
+from bionet.sources import Images, Source, load_images, source_network
 
 if TYPE_CHECKING:
     from bionet.network import SpikingNetwork

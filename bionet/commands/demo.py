@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from bionet.cache import cache_folder
 from bionet.commands.convert import CALIBRATION_IMAGES, converted
 from bionet.commands.figure import draw
-from bionet.commands.inputs import Images, load_images, source_network
 from bionet.commands.options import ProgressBar, Seed
 from bionet.commands.outputs import check_writable, save_audit, save_labels, staged
 from bionet.commands.simulate import ann_accuracy
-from bionet.report import describe, measure, result_table, write_run
+from bionet.results.run_json import describe, measure, result_table, write_run
+from bionet.running.program_cache import cache_folder
+from bionet.sources import Images, load_images, source_network
 
 if TYPE_CHECKING:
-    from bionet.audit import Audit
+    from bionet.audits.table import Audit
     from bionet.network import SpikingNetwork
-    from bionet.recording import Recording
+    from bionet.results.recording import Recording
 
 __all__ = ["demo"]
 
@@ -58,7 +58,7 @@ def demo(
         echo(f"    (a C++ program is compiled once and kept in {cache_folder()})")
     run = _simulated(snn, chosen, device, seed, progress)
     echo("4/4 auditing all layers, drawing four figures")
-    from bionet.audit import audit
+    from bionet.audits.audit import audit
 
     result = audit(source.net, snn, run, chosen.images)
     found = describe(
@@ -82,7 +82,7 @@ def _simulated(
     """All images; of the first few all spikes, and the potentials of the first layer."""
     from brian2 import ms
 
-    from bionet.simulate import simulate
+    from bionet.running.simulate import simulate
 
     record: dict[str, list[str]] = {
         p.name: ["spikes"] for p in snn.populations if p.model.threshold is not None

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from bionet.commands.outputs import load_audit, load_labels
 from bionet.errors import InputError
-from bionet.report import read_run
+from bionet.results.run_json import read_run
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from bionet.commands.sources import RunSources
+    from bionet.commands.run_sources import RunSources
     from bionet.equations.model import NeuronModel
-    from bionet.recording import Recording
+    from bionet.results.recording import Recording
 
 __all__ = ["KINDS", "Request", "read_table"]
 
@@ -48,13 +48,13 @@ class Request:
     @property
     def run(self) -> Recording:
         """The recording in the folder."""
-        from bionet.recording import Recording
+        from bionet.results.recording import Recording
 
         return Recording.load(self.path)
 
     def sources(self, run: Recording) -> RunSources:
         """The network and the images of the run."""
-        from bionet.commands.sources import run_sources
+        from bionet.commands.run_sources import run_sources
 
         return run_sources(self.path, run)
 

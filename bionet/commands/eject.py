@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from bionet.commands import options as o
-from bionet.commands.inputs import frequency, load_images, time
 from bionet.commands.outputs import check_writable
-from bionet.report import describe, write_run
+from bionet.quantities import frequency, time
+from bionet.results.run_json import describe, write_run
+from bionet.sources import load_images
 
 __all__ = ["eject"]
 
@@ -44,8 +45,8 @@ def eject(
 ) -> None:
     """Write a spiking network as a readable Brian2 script that runs without BioNet."""
     check_writable(out.parent)
-    from bionet.eject import eject as eject_network
     from bionet.network import SpikingNetwork
+    from bionet.running.eject import eject as eject_network
 
     network = SpikingNetwork.load(snn)
     chosen = None if data is None else load_images(data, split, data_dir).first(images, "--images")

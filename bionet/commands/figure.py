@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from bionet.commands.inputs import numbers
 from bionet.commands.options import NoSeed, Readout
 from bionet.commands.outputs import check_writable
-from bionet.report import describe, read_run, write_run
+from bionet.quantities import numbers
+from bionet.results.run_json import describe, read_run, write_run
 
 __all__ = ["draw", "figure"]
 

@@ -12,11 +12,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bionet.cache import cache_folder, cache_size
 from bionet.commands.options import DataDir, NoSeed
 from bionet.commands.outputs import check_writable
 from bionet.errors import InputError
-from bionet.report import describe, read_run, result_table, versions, write_run
+from bionet.results.run_json import describe, read_run, result_table, versions, write_run
+from bionet.running.program_cache import cache_folder, cache_size
 
 __all__ = ["info"]
 
@@ -88,7 +88,7 @@ def _describe(path: Path, console: Console) -> None:
         text = str(SpikingNetwork.load(path))
         typer.echo(text)
         return
-    from bionet.recording import Recording
+    from bionet.results.recording import Recording
 
     run = Recording.load(path)
     found = read_run(path) or dict(run.parameters)

@@ -16,7 +16,7 @@ import numpy as np
 from bionet.errors import InputError
 
 if TYPE_CHECKING:
-    from bionet.audit import Audit
+    from bionet.audits.table import Audit
 
 __all__ = ["check_writable", "load_audit", "load_labels", "save_audit", "save_labels", "staged"]
 
@@ -92,9 +92,9 @@ def load_audit(folder: Path) -> Audit:
     InputError
         If there is none, or it is damaged.
     """
-    from bionet.audit import Audit, LayerAudit
+    from bionet.audits.table import Audit, LayerAudit
+    from bionet.audits.temporal_audit import TemporalAudit, TemporalRow
     from bionet.files import read_tensors
-    from bionet.temporal_audit import TemporalAudit, TemporalRow
 
     if not (folder / AUDIT).is_file():
         raise InputError(

@@ -11,10 +11,10 @@ import typer
 from bionet.commands.options import NoSeed
 from bionet.commands.outputs import AUDIT, LABELS, check_writable, load_audit, load_labels
 from bionet.errors import BioNetError
-from bionet.report import describe, read_run, write_run
+from bionet.results.run_json import describe, read_run, write_run
 
 if TYPE_CHECKING:
-    from bionet.html_report import Material
+    from bionet.pages.run_page import Material
 
 __all__ = ["material", "report"]
 
@@ -40,7 +40,7 @@ def report(
     before = read_run(run)
     if _is_study(run):
         from bionet.commands.drawings import read_table
-        from bionet.study_report import study_report
+        from bionet.pages.study_page import study_report
 
         title, table = f"Study {_study_name(run)}", read_table(run)
         if len(table) < table.attrs.get("cells", 0):
@@ -48,7 +48,7 @@ def report(
             title += f" ({notes[0]})"
         file = study_report(table, out, title, before, _command(before))
     else:
-        from bionet.html_report import html_report
+        from bionet.pages.run_page import html_report
 
         found = material(run, audit)
         file, notes = html_report(found, out), found.notes
@@ -63,7 +63,7 @@ def report(
 
 def _is_study(folder: Path) -> bool:
     """Whether a folder holds a study or its table, and no recording."""
-    from bionet.recording import DESCRIPTION
+    from bionet.results.recording import DESCRIPTION
 
     tables = [folder / name for name in ("results.csv", "results.parquet", "study.json")]
     return not (folder / DESCRIPTION).is_file() and any(table.is_file() for table in tables)
@@ -71,9 +71,9 @@ def _is_study(folder: Path) -> bool:
 
 def material(folder: Path, with_audit: bool = True) -> Material:
     """What the folder of a run, and the network and images it notes, give for a report."""
-    from bionet.commands.sources import run_sources
-    from bionet.html_report import Material
-    from bionet.recording import Recording
+    from bionet.commands.run_sources import run_sources
+    from bionet.pages.run_page import Material
+    from bionet.results.recording import Recording
 
     run, description = Recording.load(folder), read_run(folder)
     notes: list[str] = []
@@ -91,7 +91,7 @@ def material(folder: Path, with_audit: bool = True) -> Material:
     else:
         parts["images"] = sources.images.images
         if with_audit and "audit" not in parts and sources.source is not None:
-            from bionet.audit import audit
+            from bionet.audits.audit import audit
 
             parts["audit"] = audit(sources.source.net, sources.snn, run, sources.images.images)
     title = " on ".join(
@@ -114,7 +114,7 @@ def _command(description: dict[str, Any]) -> str | None:
     import typer.main
 
     from bionet import cli
-    from bionet.html_report import command_line
+    from bionet.pages.run_page import command_line
 
     commands: dict[str, Any] = getattr(typer.main.get_command(cli.app), "commands", {})
     name = str(description.get("command"))

@@ -11,23 +11,15 @@ from rich.console import Console
 
 from bionet.commands import options as o
 from bionet.commands.convert import CALIBRATION_IMAGES, converted
-from bionet.commands.inputs import (
-    Images,
-    Source,
-    converted_source,
-    frequency,
-    load_images,
-    numbers,
-    source_network,
-    time,
-)
 from bionet.commands.outputs import check_writable, save_labels, staged
 from bionet.errors import InputError
-from bionet.report import describe, measure, result_table, write_run
+from bionet.quantities import frequency, numbers, time
+from bionet.results.run_json import describe, measure, result_table, write_run
+from bionet.sources import Images, Source, converted_source, load_images, source_network
 
 if TYPE_CHECKING:
     from bionet.network import SpikingNetwork
-    from bionet.recording import Recording
+    from bionet.results.recording import Recording
 
 __all__ = ["ann_accuracy", "save_run", "simulate", "simulated"]
 
@@ -81,7 +73,7 @@ def simulate(
     recorded = None if record_images == "all" else numbers(record_images, "--record-images")
     wanted = _recorded(record or [], snn, coding or snn.coding)
     chosen.check_classes(snn.population(snn.readout.potential).size)
-    from bionet.simulate import simulate as simulate_network
+    from bionet.running.simulate import simulate as simulate_network
 
     run = simulate_network(
         snn,

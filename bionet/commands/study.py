@@ -12,7 +12,7 @@ from rich.table import Table
 from bionet.commands import options as o
 from bionet.commands.outputs import check_writable
 from bionet.errors import InputError
-from bionet.report import describe, write_run
+from bionet.results.run_json import describe, write_run
 
 if TYPE_CHECKING:
     from bionet.study import Study
@@ -98,7 +98,7 @@ def _list() -> None:
 def _estimate(
     chosen: Study, folder: Path, jobs: int | None, data_dir: Path | None, console: Console
 ) -> None:
-    from bionet.plan import available_cores
+    from bionet.running.arguments import available_cores
     from bionet.study.cells import check_folder
     from bionet.study.estimate import estimate
     from bionet.study.materials import gather

@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from bionet.commands.inputs import time
 from bionet.commands.options import DataDir, ProgressBar, Seed
 from bionet.commands.outputs import check_writable
 from bionet.errors import InputError
-from bionet.report import describe, result_table, write_run
+from bionet.quantities import time
+from bionet.results.run_json import describe, result_table, write_run
 
 __all__ = ["train"]
 

@@ -22,11 +22,12 @@ from torch import nn
 
 import bionet
 from bionet import equations
-from bionet.build import input_population
+from bionet.brian.assemble import input_population
 from bionet.equations import NeuronModel
 from bionet.equations.model import unit_name
 from bionet.network import Population, SpikingNetwork
-from bionet.plan import make_plan, own_times
+from bionet.network.spiking_network import own_times
+from bionet.running.arguments import make_plan
 
 __all__ = ["SECTIONS", "equations_section"]
 

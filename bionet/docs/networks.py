@@ -7,7 +7,7 @@ import inspect
 from torch import nn
 
 from bionet import zoo
-from bionet.topologies import TOPOLOGIES
+from bionet.zoo.topologies import TOPOLOGIES
 
 __all__ = ["networks_page"]
 
@@ -29,7 +29,7 @@ def networks_page() -> str:
         " one of 3 x 3 with stride 2, a bare number a fully connected layer."
         " `bionet.zoo.load(NAME, DATA)` makes a network with the weights that come with the"
         " package, `bionet.zoo.load(NAME)` one without, `bionet train NAME --data DATA` trains one."
-        " `bionet.architectures` and `bionet.topologies` say more of sources.",
+        " `bionet.zoo.architectures` and `bionet.zoo.topologies` say more of sources.",
         "",
         "| network | image | layers | made of |",
         "|---|---|---|---|",

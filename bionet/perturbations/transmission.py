@@ -30,12 +30,12 @@ import numpy as np
 from brian2 import Hz, Quantity, ms
 
 from bionet.equations import NeuronModel
+from bionet.equations.randomness import uses_rand
 from bionet.errors import InputError
-from bionet.kernels import OneToOne
 from bionet.network import Population, Projection, SpikingNetwork
+from bionet.network.kernels import OneToOne
+from bionet.network.spiking_network import own_times
 from bionet.perturbations.base import NetworkPerturbation, extended, generator, joined
-from bionet.plan import own_times
-from bionet.randomness import uses_rand
 
 __all__ = ["BackgroundSpikes", "SpikeTimeJitter", "SynapticFailure", "TransmissionDelay", "relays"]
 

@@ -20,10 +20,10 @@ import numpy as np
 from brian2 import ms
 
 from bionet.errors import InputError
-from bionet.kernels import Conv2d, Dense
 from bionet.network import SpikingNetwork
+from bionet.network.kernels import Conv2d, Dense
+from bionet.network.spiking_network import own_times
 from bionet.perturbations.base import NetworkPerturbation, circuit, generator
-from bionet.plan import own_times
 
 __all__ = ["CoarserTimeStep", "WeightNoise", "WeightQuantisation"]
 

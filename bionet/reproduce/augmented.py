@@ -1,9 +1,9 @@
 """Yu et al. 2020: Tables III and IV, Figs. 2 to 7, and Net5 of Section III-E.
 
 AugMapping stands beside TerMapping. A run of either method gives, for every image and step, its
-answer, events and similarity (:mod:`bionet.curves`); latency, events and all figures follow from
-them. Of Net5 and its smaller sisters there is AugMapping alone, with and without negative
-thresholds.
+answer, events and similarity (:mod:`bionet.results.curves`); latency, events and all figures
+follow from them. Of Net5 and its smaller sisters there is AugMapping alone, with and without
+negative thresholds.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from brian2 import ms
 
 import bionet
 from bionet import figures
-from bionet.curves import Curves, curves, join
-from bionet.memory import peak_memory
 from bionet.reproduce.item import Item, Result, Row, Settings, accuracy, count
+from bionet.results.curves import Curves, curves, join
+from bionet.running.memory import peak_memory
 
 __all__ = ["BOUNDS", "DEEP", "ITEMS", "NETWORKS"]
 

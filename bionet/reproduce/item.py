@@ -1,7 +1,7 @@
 r"""What a reproduction is made of: settings, rows beside the paper's values, a figure.
 
 Accuracies are shares of n images, given in percent with Wilson's 95 % interval
-(:func:`bionet.metrics.wilson_interval`).
+(:func:`bionet.results.metrics.wilson_interval`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch import nn
 
 from bionet import datasets, zoo
 from bionet.errors import InputError
-from bionet.metrics import wilson_interval
 from bionet.network import SpikingNetwork
-from bionet.recording import Recording
-from bionet.simulate import simulate
+from bionet.results.metrics import wilson_interval
+from bionet.results.recording import Recording
+from bionet.running.simulate import simulate
 
 __all__ = ["Item", "Result", "Row", "Settings", "accuracy", "count", "markdown"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from brian2 import Hz, ms
 
 import bionet
-from bionet.recording import Recording
 from bionet.reproduce.item import Item, Result, Settings, accuracy, count
+from bionet.results.recording import Recording
 
 __all__ = ["ITEMS", "LADDER"]
 

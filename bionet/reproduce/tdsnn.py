@@ -15,10 +15,10 @@ from torch import nn
 
 import bionet
 from bionet import datasets
-from bionet.conversion.temporal_activation import add_bias_neurons, temporal_network
-from bionet.costs import operations
-from bionet.early_exit import EarlyExit, early_exit
+from bionet.conversion.preparing.temporal_activation import add_bias_neurons, temporal_network
 from bionet.reproduce.item import Item, Result, Row, Settings, accuracy, count
+from bionet.results.costs import operations
+from bionet.results.early_exit import EarlyExit, early_exit
 from bionet.train import train
 
 __all__ = ["ITEMS", "LEAKS"]

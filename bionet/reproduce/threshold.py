@@ -20,11 +20,11 @@ from brian2 import Hz, ms, mwatt, ujoule
 
 import bionet
 from bionet import figures
-from bionet.energy import energy
-from bionet.metrics import per_class
 from bionet.network import SpikingNetwork
-from bionet.recording import Recording
 from bionet.reproduce.item import Item, Result, Row, Settings, accuracy
+from bionet.results.energy import energy
+from bionet.results.metrics import per_class
+from bionet.results.recording import Recording
 
 __all__ = ["FLAT", "ITEMS", "PAPER"]
 

@@ -17,10 +17,11 @@ from typing import Any
 
 from brian2 import ms
 
-from bionet.commands.inputs import time
-from bionet.memory import estimate as recording_bytes
+from bionet.brian.plan import Plan
 from bionet.network import SpikingNetwork
-from bionet.plan import Plan, default_lanes
+from bionet.quantities import time
+from bionet.running.arguments import default_lanes
+from bionet.running.memory import estimate as recording_bytes
 from bionet.study.cells import Cell, digest, finished, read_cell
 from bionet.study.materials import NETWORKS, Materials, read_network
 from bionet.study.running import programs

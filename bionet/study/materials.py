@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from bionet.commands.inputs import Images, Source, load_images, source_network
 from bionet.errors import InputError
 from bionet.files import read_tensors, write_tensors
 from bionet.network import SpikingNetwork
+from bionet.sources import Images, Source, load_images, source_network
 from bionet.study.cells import Cell, cells_of, digest, hash_arrays
 from bionet.study.specification import Study, with_units
 

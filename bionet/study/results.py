@@ -62,7 +62,7 @@ def summary(found: pd.DataFrame) -> Any:
     pandas.DataFrame
         ``accuracy`` with the Wilson interval of all images of all seeds together.
     """
-    from bionet.metrics import wilson_interval
+    from bionet.results.metrics import wilson_interval
 
     axes = ["network", "method", "coding", "perturbation", "level", "unit"]
     grouped = found.groupby(axes, sort=False, dropna=False)

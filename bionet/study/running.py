@@ -21,7 +21,7 @@ from rich.progress import Progress as RichProgress
 
 from bionet.errors import BioNetError, InputError
 from bionet.files import output_folder
-from bionet.plan import available_cores
+from bionet.running.arguments import available_cores
 from bionet.study.cells import Cell, digest, finished, open_folder
 from bionet.study.materials import Materials, gather
 from bionet.study.results import table, write_tables

@@ -15,8 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from bionet.commands.inputs import FREQUENCIES, NUMBER_AND_UNIT, TIMES, frequency, numbers, time
 from bionet.errors import InputError
+from bionet.quantities import FREQUENCIES, NUMBER_AND_UNIT, TIMES, frequency, numbers, time
 
 __all__ = ["Study", "load", "ready_studies", "with_units"]
 

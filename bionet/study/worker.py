@@ -17,16 +17,18 @@ from typing import Any
 import numpy as np
 from brian2 import ms
 
-from bionet import metrics
-from bionet.build import input_population
-from bionet.commands.inputs import frequency, time
+from bionet.brian.assemble import input_population
+from bionet.brian.plan import Plan
 from bionet.errors import BioNetError, InputError
 from bionet.network import SpikingNetwork
+from bionet.network.spiking_network import own_times
 from bionet.perturbations import ImagePerturbation, noted, perturb, relays
-from bionet.plan import Plan, make_plan, own_times
-from bionet.readout import answers
-from bionet.recording import Recording
-from bionet.report import versions
+from bionet.quantities import frequency, time
+from bionet.results import metrics
+from bionet.results.readout import answers
+from bionet.results.recording import Recording
+from bionet.results.run_json import versions
+from bionet.running.arguments import make_plan
 from bionet.study.cells import CELLS, STUDY, Cell, digest, read_cell, write_cell
 from bionet.study.materials import disturbances, read_images, read_network
 
@@ -71,7 +73,7 @@ def run_cell(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
 
 def compile_cell(folder: Path, task: Mapping[str, Any]) -> None:
     """Compile the program of a cell, which others share, if the cache does not hold it."""
-    from bionet.program import ready_program
+    from bionet.running.compiled_program import ready_program
 
     with ONE_AT_A_TIME, _named(task["content"]):
         snn, _ = prepared(_network(folder, task["network"]), task["content"])
@@ -145,7 +147,7 @@ def plan_of(snn: SpikingNetwork, content: Mapping[str, Any]) -> Plan:
 
 
 def _simulated(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
-    from bionet.simulate import simulate
+    from bionet.running.simulate import simulate
 
     content = task["content"]
     images, labels = _images(folder)

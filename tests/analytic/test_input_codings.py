@@ -5,7 +5,7 @@ import pytest
 from brian2 import Hz, ms
 
 from bionet.equations import integrator
-from bionet.simulate import simulate
+from bionet.running.simulate import simulate
 
 
 def input_train(cells_network, pixels, steps, coding, signed=False, **options):

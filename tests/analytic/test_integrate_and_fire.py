@@ -10,7 +10,7 @@ import pytest
 from brian2 import Hz, ms
 
 from bionet.equations import integrate_and_fire, integrator
-from bionet.simulate import simulate
+from bionet.running.simulate import simulate
 
 DYADIC = np.arange(65) / 64
 

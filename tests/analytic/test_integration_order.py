@@ -5,7 +5,7 @@ import pytest
 from brian2 import ms
 
 from bionet.equations import NeuronModel
-from bionet.simulate import simulate
+from bionet.running.simulate import simulate
 
 
 @pytest.mark.parametrize(("method", "order"), [("euler", 1), ("rk2", 2), ("rk4", 4)])

@@ -9,7 +9,7 @@ import pytest
 from brian2 import ms, second
 
 from bionet.equations import leaky_integrate_and_fire, leaky_integrator
-from bionet.simulate import simulate
+from bionet.running.simulate import simulate
 
 
 @pytest.mark.parametrize("tau", [3 * ms, 20 * ms])

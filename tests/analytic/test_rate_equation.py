@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from brian2 import ms
 
-from bionet.simulate import simulate
+from bionet.running.simulate import simulate
 
 STEPS = 60
 

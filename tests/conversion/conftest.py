@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bionet.kernels import AveragePool2d, Conv2d, Dense
+from bionet.network.kernels import AveragePool2d, Conv2d, Dense
 
 
 @pytest.fixture(autouse=True, scope="module")

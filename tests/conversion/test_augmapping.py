@@ -9,10 +9,11 @@ from brian2 import ms
 from torch import nn
 from torch.nn import functional as F
 
-from bionet import audit
-from bionet.conversion import activations, convert
+from bionet.audits import audit
+from bionet.conversion import convert
+from bionet.conversion.tracing import activations
 from bionet.errors import InputError
-from bionet.simulate import simulate
+from bionet.running.simulate import simulate
 
 SHAPE = (2, 8, 6)
 HERE = {"device": "numpy", "dtype": "float64", "final_potentials": True}

@@ -11,7 +11,7 @@ from torch import nn
 
 import bionet
 from bionet.conversion.dsnn import SIGMAS
-from bionet.conversion.search import search_thresholds
+from bionet.conversion.searching.greedy import search_thresholds
 
 SHAPE = (2, 6, 5)
 SIGMA = 0.4

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 import bionet
+from bionet.brian.synapses import SharedSynapses
 from bionet.conversion import convert, fold_report, fragment, joined
 from bionet.errors import InputError
-from bionet.kernels import Dense
-from bionet.synapses import SharedSynapses
+from bionet.network.kernels import Dense
 
 SHAPE = (2, 8, 6)
 OPTIONS = {

@@ -7,7 +7,7 @@ from brian2 import ms
 from torch import nn
 
 import bionet
-from bionet.conversion.leak import compensate_leak, steps_between_spikes
+from bionet.conversion.variants.leak_compensation import compensate_leak, steps_between_spikes
 from bionet.equations import leaky_integrate_and_fire
 from bionet.errors import InputError
 from bionet.network import Population, Readout, SpikingNetwork

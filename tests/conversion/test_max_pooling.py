@@ -10,7 +10,7 @@ from torch.nn import functional as F
 import bionet
 from bionet.conversion import convert, with_softmax
 from bionet.errors import InputError
-from bionet.simulate import simulate
+from bionet.running.simulate import simulate
 
 STEPS = 40
 

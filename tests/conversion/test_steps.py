@@ -13,12 +13,12 @@ from bionet.conversion import (
     fold_batchnorm,
     normalise_weights,
     population_records,
-    scales,
     to_average_pooling,
-    trace,
 )
-from bionet.conversion.records import BatchNorm, Conv, Linear, ReLU, find
-from bionet.conversion.steps import merge_linear, remove_flatten
+from bionet.conversion.steps import scales
+from bionet.conversion.steps.layers import merge_linear, remove_flatten
+from bionet.conversion.tracing import trace
+from bionet.conversion.tracing.records import BatchNorm, Conv, Linear, ReLU, find
 from bionet.errors import InputError
 
 

@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 
 import bionet
-from bionet.checkpoint import save_weights
 from bionet.conversion import TemporalActivation, add_bias_neurons, temporal_network
-from bionet.early_exit import early_exit
-from bionet.temporal import decoded, output_values
+from bionet.results.early_exit import early_exit
+from bionet.results.temporal_values import decoded, output_values
+from bionet.train.checkpoint import save_weights
 
 SHAPE = (2, 9, 8)
 TOLERANCE = 1e-9

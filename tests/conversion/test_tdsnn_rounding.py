@@ -8,7 +8,7 @@ from torch import nn
 
 import bionet
 from bionet.conversion import temporal_network
-from bionet.temporal import output_values
+from bionet.results.temporal_values import output_values
 
 
 def normed_network(first):
@@ -36,7 +36,7 @@ def test_an_input_gain_rounds_pixels_more_finely_and_changes_nothing_else(first)
         assert np.all(
             run.spike_steps["input"] == np.ceil(20 * np.log1p(gain * images) - 0.5).clip(0)
         )
-        values = bionet.temporal.decoded(run, snn, "input")
+        values = bionet.results.temporal_values.decoded(run, snn, "input")
         errors.append((abs(values - images).max(), abs(output_values(run, snn) - scores).max()))
         audit = bionet.audit(net, snn, run, images)
         assert audit.first_bad is None and sum(row.wrong for row in audit.rows) == 0

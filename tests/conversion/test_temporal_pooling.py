@@ -9,7 +9,7 @@ from brian2 import ms
 from torch import nn
 
 import bionet
-from bionet.conversion.temporal_pooling import paper_constraint, pooling_weights
+from bionet.conversion.temporal.ticking_pool import paper_constraint, pooling_weights
 
 
 def spike_step(steps, weight, leak, bias):

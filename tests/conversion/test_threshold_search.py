@@ -7,10 +7,10 @@ from brian2 import Hz, ms, pjoule, uwatt
 from torch import nn
 
 import bionet
-from bionet.conversion.feedback import feedback_search, true_class_share
-from bionet.energy import energy
+from bionet.conversion.searching.feedback import feedback_search, true_class_share
 from bionet.errors import InputError
-from bionet.metrics import per_class, synaptic_events, wilson_interval
+from bionet.results.energy import energy
+from bionet.results.metrics import per_class, synaptic_events, wilson_interval
 
 SHAPE = (3, 6, 5)
 OPTIONS = {"duration": 25 * ms, "device": "numpy"}
@@ -205,7 +205,7 @@ def test_accuracy_of_every_class(net, images, searched):
 
 
 def test_the_papers_power_needs_pico_joules():
-    from bionet.energy import Energy
+    from bionet.results.energy import Energy
 
     paper = Energy(events=0.0, synapses=14_200_000, per_event=0.37 * pjoule, image_rate=742 * Hz)
     assert float(paper.formula_power / uwatt) == pytest.approx(3900, rel=0.01)

@@ -6,7 +6,7 @@ from brian2 import Hz, ms
 
 from bionet.equations import augmented, ternary
 from bionet.errors import InputError
-from bionet.simulate import simulate
+from bionet.running.simulate import simulate
 
 STEPS = 60
 MODELS = {

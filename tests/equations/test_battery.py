@@ -17,7 +17,7 @@ from bionet.equations import (
     leaky_integrate_and_fire,
     leaky_integrator,
 )
-from bionet.simulate import simulate
+from bionet.running.simulate import simulate
 
 STEPS, THETA = 60, 0.8
 

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from bionet.recording import Recording
+from bionet.results.recording import Recording
 
 N_IMAGES, N_STEPS = 6, 20
 

@@ -3,8 +3,8 @@ import pytest
 from brian2 import second
 
 import bionet.figures as figures
-from bionet.early_exit import EarlyExit
 from bionet.errors import InputError
+from bionet.results.early_exit import EarlyExit
 
 LABELS = np.arange(6) % 3
 

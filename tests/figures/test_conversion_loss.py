@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from bionet import figures
-from bionet.curves import Curves
 from bionet.errors import InputError
+from bionet.results.curves import Curves
 
 
 def run_of(right, n_images=10, n_right_ann=9):

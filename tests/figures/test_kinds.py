@@ -7,14 +7,14 @@ import pytest
 from brian2 import Hz, ms
 
 import bionet.figures as figures
-from bionet.audit import Audit, LayerAudit
+from bionet.audits.table import Audit, LayerAudit
 from bionet.equations import integrate_and_fire, integrator
 from bionet.figures.accuracy_events import events_over_time
 from bionet.figures.accuracy_latency import latency_step
 from bionet.figures.feature_maps import mosaic
-from bionet.kernels import Dense
-from bionet.metrics import synaptic_events, wilson_interval
 from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network.kernels import Dense
+from bionet.results.metrics import synaptic_events, wilson_interval
 
 LABELS = np.array([0, 1, 2, 0, 1, 0])
 

@@ -13,7 +13,7 @@ from bionet.equations import integrate_and_fire, leaky_integrate_and_fire
 from bionet.errors import InputError
 from bionet.figures.frequency_current import closed_form_rate, simulated_rate
 from bionet.figures.robustness import pooled
-from bionet.metrics import wilson_interval
+from bionet.results.metrics import wilson_interval
 
 
 def texts(ax):

@@ -14,8 +14,8 @@ from matplotlib.testing.compare import compare_images
 
 import bionet.figures as figures
 from bionet.equations import integrate_and_fire, leaky_integrate_and_fire
-from bionet.kernels import Dense
 from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network.kernels import Dense
 
 BASELINES = Path(__file__).with_name("baseline")
 DPI = 72

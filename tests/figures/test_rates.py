@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import bionet.figures as figures
-from bionet.audit import Audit, LayerAudit
+from bionet.audits.table import Audit, LayerAudit
 from bionet.errors import InputError
 
 

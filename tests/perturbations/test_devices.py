@@ -6,7 +6,7 @@ from brian2 import Hz, ms
 
 import bionet
 from bionet import perturbations as pb
-from bionet.randomness import (
+from bionet.equations.randomness import (
     COUNTER_NORMAL,
     COUNTER_NORMAL_IF,
     COUNTER_UNIFORM,
@@ -46,7 +46,7 @@ def test_normal_numbers_are_the_same_in_cython():
     """Bit for bit; the whole network would compile fifty modules."""
     from brian2 import Network, NeuronGroup, prefs
 
-    from bionet.program import COMPILE_ARGUMENTS
+    from bionet.running.compile_program import COMPILE_ARGUMENTS
 
     names = ("codegen.target", "codegen.cpp.extra_compile_args_gcc")
     values, before = {}, {name: prefs[name] for name in names}
@@ -79,7 +79,7 @@ def test_normal_numbers_are_the_same_in_cython():
 def test_normal_numbers_are_those_of_the_quantile_function():
     from scipy import special, stats
 
-    from bionet.randomness import counter_uniform
+    from bionet.equations.randomness import counter_uniform
 
     arguments = (np.int32(77), np.arange(400)[:, None], np.arange(400)[None], 21)
     z, u = counter_normal(*arguments), counter_uniform(*arguments)

@@ -9,8 +9,8 @@ import bionet
 from bionet import perturbations as pb
 from bionet.equations import integrate_and_fire, integrator, leaky_integrate_and_fire
 from bionet.errors import InputError
-from bionet.kernels import Conv2d, Dense, OneToOne
 from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network.kernels import Conv2d, Dense, OneToOne
 
 N, T = 600, 20
 FAST = {"device": "numpy", "dtype": "float64"}
@@ -376,8 +376,8 @@ def test_every_network_perturbation_is_tested_here():
 @pytest.mark.parametrize("perturbation", [p for p, _ in ALL], ids=lambda p: p.name)
 def test_levels_and_seeds_are_values_of_one_program(four_layers, perturbation, coding):
     """Structures are what is compiled; see bionet.program."""
-    from bionet.plan import make_plan
-    from bionet.program import structure
+    from bionet.running.arguments import make_plan
+    from bionet.running.compiled_program import structure
 
     plan = make_plan(
         four_layers, duration=20 * ms, dt=1 * ms, coding=coding, max_rate=None, lanes=2, threads=1,

@@ -9,9 +9,9 @@ import pytest
 from brian2 import ms
 
 from bionet.equations import integrate_and_fire, integrator
-from bionet.kernels import Dense
 from bionet.network import Population, Projection, Readout, SpikingNetwork
-from bionet.simulate import simulate
+from bionet.network.kernels import Dense
+from bionet.running.simulate import simulate
 
 HERE = {"device": "numpy", "dtype": "float64", "lanes": 1}
 

@@ -7,7 +7,7 @@ import pytest
 
 from bionet import cli
 from bionet.commands.outputs import load_labels
-from bionet.recording import Recording
+from bionet.results.recording import Recording
 
 NETWORKS = """
 import torch

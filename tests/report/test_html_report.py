@@ -12,14 +12,14 @@ import pytest
 import typer.main
 
 from bionet import cli
-from bionet.browser_data import MAX_IMAGES, browser_data, chosen_classes, chosen_images
 from bionet.commands.report import material
 from bionet.errors import InputError
-from bionet.html_report import Material, command_line, html_report, page
-from bionet.metrics import wilson_interval
-from bionet.recording import Recording
-from bionet.report import read_run
-from bionet.study_report import study_report
+from bionet.pages.image_browser import MAX_IMAGES, browser_data, chosen_classes, chosen_images
+from bionet.pages.run_page import Material, command_line, html_report, page
+from bionet.pages.study_page import study_report
+from bionet.results.metrics import wilson_interval
+from bionet.results.recording import Recording
+from bionet.results.run_json import read_run
 
 
 @pytest.fixture(scope="module")

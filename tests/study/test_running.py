@@ -15,7 +15,7 @@ import bionet
 from bionet import cli, study
 from bionet import perturbations as pb
 from bionet.errors import BioNetError, InputError
-from bionet.metrics import synaptic_events, wilson_interval
+from bionet.results.metrics import synaptic_events, wilson_interval
 from bionet.study.estimate import estimate
 from bionet.study.materials import gather, read_network
 from bionet.study.results import TIMING

@@ -1,0 +1,1 @@
+"""What the spikes say against what the network computes, layer by layer."""

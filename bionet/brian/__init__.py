@@ -1,0 +1,1 @@
+"""The Brian2 objects that a description and a plan become."""

@@ -1,0 +1,251 @@
+"""From the description to Brian2: real NeuronGroups, synapses and monitors with readable names."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import brian2
+import numpy as np
+from brian2 import Hz, second
+
+from bionet.brian.channel_last import to_channel_last, torch_index
+from bionet.brian.groups import codes, inhibition_of, neuron_group, uses_step
+from bionet.brian.idle_steps import guarded
+from bionet.brian.inhibition import LateralInhibition
+from bionet.brian.pipelined_presentation import PipelinedEnd, PipelinedPresentation
+from bionet.brian.plan import Plan
+from bionet.brian.presentation import Presentation, PresentationEnd, Reset
+from bionet.brian.synapses import SharedSynapses
+from bionet.equations.inputs import input_model
+from bionet.equations.randomness import uses_rand
+from bionet.network import Population, Projection, SpikingNetwork
+
+__all__ = ["Built", "assemble", "input_population", "recorded"]
+
+Connect = Callable[[Projection, Any, Any, Mapping[str, Any]], Any]
+SLOTS = ("integrate", "deliver", "update", "threshold", "reset", "record")
+
+
+@dataclass(frozen=True)
+class Built:
+    """Brian2 objects of a network.
+
+    Attributes
+    ----------
+    network : brian2.Network
+    groups : dict of str to Brian2 object
+        ``conv1``, ``conv1_synapses``, ``conv1_spikes``, ``presentation`` and so on.
+    presentation : Presentation
+    end : PresentationEnd
+    """
+
+    network: brian2.Network
+    groups: dict[str, Any]
+    presentation: Presentation
+    end: PresentationEnd
+
+
+def input_population(snn: SpikingNetwork, plan: Plan) -> Population:
+    """The population ``input`` that a coding gives."""
+    model = input_model(
+        plan.coding,
+        plan.max_rate * Hz if plan.max_rate else None,
+        plan.gain,
+        plan.stop,
+        plan.leak * second if plan.leak else None,
+        plan.scale,
+    )
+    return Population("input", snn.input_shape, model)
+
+
+def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) -> Built:
+    """All Brian2 objects of a network, on the active device.
+
+    Layers are synchronous: within a step each population integrates, receives the spikes that
+    the populations before it emit in this very step, fires and resets, before the next one's
+    turn. Brian2's default schedule would delay every layer by one step.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+    plan : Plan
+    connect : callable, optional
+        Makes the synapses of a projection from (projection, source, target, arguments of
+        :class:`~bionet.brian.synapses.SharedSynapses`); by default it is that class.
+    """
+    connect = connect or shared_synapses
+    clock = brian2.Clock(dt=plan.dt * second, name="bionet_clock")
+    populations = (input_population(snn, plan), *snn.populations)
+    driven = {q.target for q in snn.projections if q.source == "input" and plan.coding == "analog"}
+    groups: dict[str, Any] = {}
+    for population in populations:
+        groups[population.name] = neuron_group(population, plan, clock, population.name in driven)
+    for population in snn.populations:
+        if population.model.inhibition:
+            inhibition = inhibition_of(population, groups[population.name], plan)
+            groups[inhibition.name] = inhibition
+    for name, projection in zip(synapse_names(snn), snn.projections, strict=True):
+        arguments = _synapses(projection, snn, groups, populations, plan) | {"name": name}
+        ends = groups[projection.source], groups[projection.target]
+        synapses = connect(projection, *ends, arguments)
+        groups[synapses.name] = synapses
+    sources = {(q.source, q.event) for q in snn.projections if runs_back(snn, q)}
+    presentation = _presentation(populations, groups, driven, plan, sources)
+    for population in populations:
+        group = groups[population.name]
+        if uses_step(population.model) or population.name in guarded(plan):
+            own_step = f"step_{population.name}" if plan.period else "step"
+            group.variables.add_reference("step", presentation, own_step)
+    monitors = _monitors(populations, groups, plan)
+    groups.update({f"{name}_spikes": monitor for name, monitor in monitors.items()})
+    for name, units in plan.potentials.items():
+        groups[f"{name}_potentials"] = _state_monitor(name, units, snn, groups[name], plan)
+    end = (PipelinedEnd if plan.period else PresentationEnd)(
+        presentation,
+        groups[snn.readout.potential],
+        groups[snn.readout.spikes],
+        monitors,
+        {key: groups[key.population] for key in plan.kept},
+        snn.population(snn.readout.spikes).model.amplitude,
+    )
+    groups |= {"presentation": presentation, "presentation_end": end}
+    network = brian2.Network(*groups.values())
+    network.schedule = [
+        "start",
+        *(f"{slot}_{p.name}" for p in populations for slot in SLOTS),
+        *("groups", "thresholds", "synapses", "resets", "end"),
+    ]
+    return Built(network, groups, presentation, end)
+
+
+def _synapses(
+    projection: Projection,
+    snn: SpikingNetwork,
+    groups: Mapping[str, Any],
+    populations: tuple[Population, ...],
+    plan: Plan,
+) -> dict[str, Any]:
+    """Arguments of SharedSynapses for a projection."""
+    models = {p.name: p.model for p in populations}
+    source = models[projection.source]
+    onset = "onset" in source.events
+    variable = "I" if onset else projection.variable or models[projection.target].input
+    return dict(
+        source_shape=snn.shape(projection.source),
+        target_shape=snn.shape(projection.target),
+        variable=variable,
+        event="onset" if onset else projection.event,
+        amplitude=source.amplitude if onset or projection.event == "spike" else None,
+        sign=projection.sign,
+        # Towards an earlier population (or itself) a spike waits for the next step anyway.
+        delay_steps=projection.delay - runs_back(snn, projection),
+        lanes=plan.lanes,
+        # A drive must stand before the state update of the step in which it sets in.
+        when=f"before_integrate_{projection.target}" if onset else f"deliver_{projection.target}",
+    )
+
+
+def numbered(name: str, number: int) -> str:
+    """The name of the first, second, ... object of one name."""
+    return name if number == 1 else f"{name}_{number}"
+
+
+def runs_back(snn: SpikingNetwork, projection: Projection) -> bool:
+    """Whether a projection goes to its own or an earlier population of the step's order."""
+    return snn.names.index(projection.source) >= snn.names.index(projection.target)
+
+
+def synapse_names(snn: SpikingNetwork) -> tuple[str, ...]:
+    """Names of the synapses, in the order of the projections: ``conv1_synapses``.
+
+    Two pathways of one projection are called ``conv1_synapses_lowering`` and ``..._raising``;
+    a target with several sources has ``conv1_synapses_from_input``; an event other than a spike
+    is named at the end.
+    """
+    names = []
+    for projection in snn.projections:
+        sources = {q.source for q in snn.projections if q.target == projection.target}
+        name = f"{projection.target}_synapses"
+        name += f"_from_{projection.source}" if len(sources) > 1 else ""
+        name += ("", "_raising", "_lowering")[projection.sign]
+        name += f"_{projection.event}" if projection.event != "spike" else ""
+        number = next(k for k in itertools.count(1) if numbered(name, k) not in names)
+        names.append(numbered(name, number))
+    return tuple(names)
+
+
+def shared_synapses(
+    projection: Projection, source: Any, target: Any, arguments: Mapping[str, Any]
+) -> SharedSynapses:
+    """Synapses that store the kernel of a projection once."""
+    return SharedSynapses(source, target, projection.kernel, **arguments)
+
+
+def _presentation(
+    populations: tuple[Population, ...],
+    groups: Mapping[str, Any],
+    driven: set[str],
+    plan: Plan,
+    heard_later: set[tuple[str, str]],
+) -> Presentation:
+    # The last spikes of a presentation must not reach the next one.
+    resets = [Reset(groups[name], f"_{event}space", 0.0) for name, event in sorted(heard_later)]
+    for population in populations:
+        group, model = groups[population.name], population.model
+        resets += [Reset(group, s, model.initial.get(s, 0.0)) for s in model.state]
+        if model.refractory is not None:
+            resets += [Reset(group, "lastspike", -1e4), Reset(group, "not_refractory", 1.0)]
+        if population.name in driven:
+            drive = population.parameters["I"]
+            whole = np.broadcast_to(drive, population.shape)
+            resets.append(Reset(group, "I", to_channel_last(whole, population.shape)))
+    resets += [
+        Reset(group, "_queued", 0.0)
+        for group in groups.values()
+        if isinstance(group, SharedSynapses) and group.delay_steps
+    ]
+    resets += [Reset(g, "until", 0.0) for g in groups.values() if isinstance(g, LateralInhibition)]
+    streams = [groups[p.name] for p in populations if uses_rand(*codes(p.model))]
+    if plan.period:
+        return PipelinedPresentation(
+            groups["input"], streams, resets, plan.lanes, plan.steps, plan.active, plan.period
+        )
+    return Presentation(groups["input"], streams, resets, plan.lanes, plan.steps)
+
+
+def _monitors(
+    populations: tuple[Population, ...], groups: Mapping[str, Any], plan: Plan
+) -> dict[str, Any]:
+    return {
+        p.name: brian2.SpikeMonitor(
+            groups[p.name],
+            variables=p.model.amplitude if p.name in plan.spikes else None,
+            record=p.name in plan.spikes,
+            when=f"record_{p.name}",
+            order=0,
+            name=f"{p.name}_spikes",
+        )
+        for p in populations
+        if p.model.threshold is not None
+    }
+
+
+def recorded(monitor: Any) -> tuple[str, ...]:
+    """Variables that a spike monitor keeps with every spike: the amplitude, where there is one."""
+    return tuple(sorted(monitor.record_variables - {"i", "t"}))
+
+
+def _state_monitor(
+    name: str, units: tuple[int, ...] | None, snn: SpikingNetwork, group: Any, plan: Plan
+) -> Any:
+    order = torch_index(snn.shape(name))
+    if units is None:
+        units = tuple(range(order.size))
+    position = np.argsort(order)[np.asarray(units, dtype=int)]
+    record = (np.arange(plan.lanes)[:, None] * order.size + position).reshape(-1)
+    return brian2.StateMonitor(
+        group, "v", record=record, when=f"record_{name}", order=1, name=f"{name}_potentials"
+    )

@@ -1,0 +1,208 @@
+"""The channel-last inside of the simulation: the one place where axes are permuted.
+
+A population of shape (channels, height, width) is simulated as units
+u = (y * width + x) * channels + c. Weights are packed to match, so that the innermost loop runs
+over contiguous target channels. Everything users see is in PyTorch's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bionet.errors import InputError
+from bionet.network.connections import connections
+from bionet.network.kernels import (
+    AveragePool2d,
+    Conv2d,
+    Dense,
+    Kernel,
+    Largest,
+    MaxPool2d,
+    OneToOne,
+)
+
+__all__ = ["Packed", "from_channel_last", "pack", "to_channel_last", "torch_index"]
+
+BLOCK_BYTES = 64
+
+
+def to_channel_last(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Flatten the trailing axes of ``shape`` in channel-last order.
+
+    Parameters
+    ----------
+    array : array (..., *shape)
+    shape : tuple of int
+        (channels, height, width) or (features,).
+
+    Returns
+    -------
+    array (..., n_units)
+    """
+    lead = array.shape[: array.ndim - len(shape)]
+    if len(shape) == 3:
+        array = np.moveaxis(array, -3, -1)
+    return np.ascontiguousarray(array.reshape(*lead, -1))
+
+
+def from_channel_last(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The inverse of :func:`to_channel_last`: array (..., n_units) to (..., *shape)."""
+    lead = array.shape[:-1]
+    if len(shape) == 3:
+        channels, height, width = shape
+        return np.ascontiguousarray(
+            np.moveaxis(array.reshape(*lead, height, width, channels), -1, -3)
+        )
+    return np.ascontiguousarray(array.reshape(*lead, *shape))
+
+
+def torch_index(shape: tuple[int, ...]) -> np.ndarray:
+    """PyTorch's flat index of each simulated unit, int array (n_units,)."""
+    return to_channel_last(np.arange(int(np.prod(shape))).reshape(shape), shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A kernel as the simulation's loops want it.
+
+    Attributes
+    ----------
+    cpp : str
+        The C++ type of the kernel, ``{T}``, ``{graded}`` and ``{sign}`` left open.
+    weights : array
+        Packed weights, flat.
+    table : int32 array or None
+        Source pixel -> (target pixel, tap): offsets (n_pixels + 1), then pairs.
+    n_source, n_target : int
+    """
+
+    cpp: str
+    weights: np.ndarray
+    table: np.ndarray | None
+    n_source: int
+    n_target: int
+
+
+def pack(kernel: Kernel, source: tuple[int, ...], target: tuple[int, ...], dtype: str) -> Packed:
+    """Pack a kernel for given source and target shapes (PyTorch's order) and float type."""
+    if type(kernel) not in PACKERS:
+        raise InputError(f"the kernel {type(kernel).__name__} is not known to SharedSynapses")
+    cpp, weights, table = PACKERS[type(kernel)](kernel, source, target, np.dtype(dtype))
+    flat = np.ascontiguousarray(weights, dtype=dtype).reshape(-1)
+    return Packed(cpp, flat, table, int(np.prod(source)), int(np.prod(target)))
+
+
+def _pitch(n: int, dtype: np.dtype) -> int:
+    """Row length padded to whole vector blocks."""
+    width = BLOCK_BYTES // dtype.itemsize
+    return -(-n // width) * width
+
+
+def _pad(rows: np.ndarray, pitch: int) -> np.ndarray:
+    padding = [(0, 0)] * (rows.ndim - 1) + [(0, pitch - rows.shape[-1])]
+    return np.pad(rows, padding)
+
+
+def _pack_dense(
+    kernel: Dense, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
+) -> tuple[str, np.ndarray, None]:
+    rows = np.asarray(kernel.weights)
+    if len(target) == 3:
+        rows = to_channel_last(rows.T.reshape(-1, *target), target).T
+    rows = to_channel_last(rows.reshape(rows.shape[0], *source), source).T
+    n_source, n_target = rows.shape
+    pitch = _pitch(n_target, dtype)
+    cpp = f"bionet::Dense<{{T}}, {n_source}, {n_target}, {pitch}, {{graded}}, {{sign}}>"
+    return cpp, _pad(rows, pitch), None
+
+
+def _pack_conv(
+    kernel: Conv2d, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
+) -> tuple[str, np.ndarray, np.ndarray | None]:
+    channels, height, width = source
+    n_out, target_height, target_width = kernel.target_shape(source)
+    taps = kernel.weights.transpose(2, 3, 1, 0)  # ky, kx, c_in, c_out
+    if kernel.groups == 1:
+        pitch = _pitch(n_out, dtype)
+        numbers: tuple[int, ...] = (channels, height, width, n_out, target_height, target_width)
+        numbers += (*kernel.weights.shape[2:], *kernel.stride, *kernel.padding)
+        numbers += (*kernel.dilation, pitch)
+        arguments = ", ".join(str(n) for n in numbers)
+        return (
+            f"bionet::Convolution<{{T}}, {arguments}, {{graded}}, {{sign}}>",
+            _pad(taps, pitch),
+            None,
+        )
+    table = _table(source, (target_height, target_width), kernel)
+    arguments = f"{channels}, {height}, {width}, {n_out}, {int(np.prod(target))}, {kernel.groups}"
+    cpp = f"bionet::GroupedConvolution<{{T}}, {arguments}, {{graded}}, {{sign}}>"
+    return cpp, taps, table
+
+
+def _pack_pool(
+    kernel: AveragePool2d, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
+) -> tuple[str, np.ndarray, np.ndarray]:
+    channels, height, width = source
+    _, target_height, target_width = kernel.target_shape(source)
+    table = _table(source, (target_height, target_width), kernel)
+    # The weight depends on the target pixel alone, so that is the tap a table entry names.
+    entries = table[height * width + 1 :].reshape(-1, 2)
+    entries[:, 1] = entries[:, 0]
+    weights = kernel.scale / kernel.divisors(source)
+    arguments = f"{channels}, {height}, {width}, {int(np.prod(target))}"
+    return f"bionet::Pooling<{{T}}, {arguments}, {{graded}}, {{sign}}>", weights, table
+
+
+def _pack_max_pool(
+    kernel: MaxPool2d, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
+) -> tuple[str, np.ndarray, None]:
+    stride = kernel.stride or kernel.kernel
+    numbers = (*source, *kernel.target_shape(source)[1:], *kernel.kernel, *stride, *kernel.padding)
+    arguments = ", ".join(str(n) for n in numbers)
+    cpp = f"bionet::MaxPooling<{{T}}, {arguments}, {{graded}}, {{sign}}>"
+    return cpp, np.array([kernel.weight]), None
+
+
+def _pack_largest(
+    kernel: Largest, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
+) -> tuple[str, np.ndarray, None]:
+    n = int(np.prod(source))
+    return f"bionet::Largest<{{T}}, {n}, {{graded}}, {{sign}}>", np.array([kernel.weight]), None
+
+
+def _pack_one_to_one(
+    kernel: OneToOne, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
+) -> tuple[str, np.ndarray, None]:
+    n = int(np.prod(source))
+    weights = np.broadcast_to(np.asarray(kernel.weight, dtype=np.float64), source)
+    if source != target:  # the same number of units under another shape
+        order = to_channel_last(np.arange(n).reshape(target), target)
+        if not np.array_equal(order, torch_index(source)):
+            raise InputError(f"OneToOne between shapes {source} and {target} would permute units")
+    return (
+        f"bionet::OneToOne<{{T}}, {n}, {{graded}}, {{sign}}>",
+        to_channel_last(weights, source),
+        None,
+    )
+
+
+PACKERS: dict[type[Kernel], Callable[..., tuple[str, np.ndarray, np.ndarray | None]]] = {
+    Dense: _pack_dense,
+    Conv2d: _pack_conv,
+    AveragePool2d: _pack_pool,
+    MaxPool2d: _pack_max_pool,
+    Largest: _pack_largest,
+    OneToOne: _pack_one_to_one,
+}
+
+
+def _table(
+    source: tuple[int, ...], target: tuple[int, int], kernel: Conv2d | AveragePool2d
+) -> np.ndarray:
+    rows = connections(source, target, kernel)
+    n_pixels = source[1] * source[2]
+    offsets = np.searchsorted(rows[:, 0], np.arange(n_pixels + 1))
+    return np.concatenate([offsets, rows[:, 1:].reshape(-1)]).astype(np.int32)

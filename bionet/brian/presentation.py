@@ -1,0 +1,366 @@
+"""Presenting images one after another, ``lanes`` at a time, within one run of Brian2.
+
+A presentation lasts ``steps`` simulation steps. In its first step :class:`Presentation` loads the
+next images and sets every state variable back; after its last step :class:`PresentationEnd`
+writes out spike counts and readout. Thousands of images thus need one process, one build and one
+``Network.run``. In C++ standalone both are code objects that stream from and to files; on the
+other devices they are the Python methods below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from brian2.core.names import Nameable
+from brian2.core.variables import Variables
+from brian2.devices.device import RuntimeDevice, get_device
+from brian2.groups.group import CodeRunner, Group
+
+__all__ = [
+    "Collected",
+    "Kept",
+    "Presentation",
+    "PresentationEnd",
+    "count_dtype",
+    "spike_dtype",
+    "step_dtype",
+]
+
+
+def count_dtype(steps: int) -> np.dtype:
+    """The smallest type that holds a spike count of one presentation."""
+    return np.dtype(np.uint8 if steps < 256 else np.uint16 if steps < 65536 else np.int32)
+
+
+def spike_dtype(amplitude: str | None) -> np.dtype:
+    """The type that holds the spikes of one step: 0 or 1, or their signed sizes."""
+    return np.dtype(np.int8 if amplitude is None else np.int32)
+
+
+def step_dtype(steps: int) -> np.dtype:
+    """The smallest type that holds a step of a presentation, or -1."""
+    return np.dtype(np.int16 if steps < 32768 else np.int32)
+
+
+class Kept(NamedTuple):
+    """A state variable whose values are kept at the end of every presentation.
+
+    ``is_step`` marks one that holds a step of the presentation, or -1, and is a whole number.
+    """
+
+    population: str
+    variable: str
+    is_step: bool = False
+
+
+@dataclass(frozen=True)
+class Reset:
+    """One variable and the value it takes at the start of a presentation.
+
+    ``initial`` is a number, or an array with one value for every unit of a lane.
+    """
+
+    group: Any
+    variable: str
+    initial: float | np.ndarray
+
+    def apply(self, lanes: int) -> None:
+        """Set the variable (NumPy and Cython devices)."""
+        values = self.group.variables[self.variable].get_value()
+        if isinstance(self.initial, np.ndarray):
+            values.reshape(lanes, -1)[:] = self.initial
+        else:
+            values[:] = self.initial
+
+
+@dataclass
+class Collected:
+    """Results of the presentations so far on the NumPy and Cython devices (channel-last)."""
+
+    counts: dict[str, list[np.ndarray]]
+    kept: dict[Kept, list[np.ndarray]]
+    output_potential: list[np.ndarray]
+    output_spikes: list[np.ndarray]
+    events: list[np.ndarray]
+
+
+class Presentation(Group, CodeRunner):
+    """Loads images and sets the network back in the first step of every presentation.
+
+    Parameters
+    ----------
+    images : NeuronGroup
+        The input group; its variable ``x`` receives the pixels.
+    streams : sequence of NeuronGroup
+        Groups whose variable ``stream`` selects the image's random numbers.
+    resets : sequence of Reset
+    lanes, steps : int
+    when, name
+        As for every Brian2 object.
+    """
+
+    codeobj_class = None
+    template_name = "presentation_start"
+
+    def __init__(
+        self,
+        images: Any,
+        streams: Sequence[Any],
+        resets: Sequence[Reset],
+        lanes: int,
+        steps: int,
+        when: str = "start",
+        name: str = "presentation",
+    ) -> None:
+        Nameable.__init__(self, name)
+        self.images, self.streams, self.resets, self.lanes = images, streams, resets, lanes
+        self.pixels = np.zeros((0, len(images) // lanes))
+        self.image_streams = np.zeros(0, dtype=np.int32)
+        self.variables = Variables(self)
+        self.variables.add_constant("N", lanes)
+        for counter in ("step", "presented"):
+            self.variables.add_array(counter, size=1, dtype=np.int32, scalar=True)
+        for constant, value in (("steps", steps), ("n_images", 0)):
+            self.variables.add_array(constant, size=1, dtype=np.int32, scalar=True)
+            self.variables[constant].set_value(value)
+        keywords = self._add_references()
+        CodeRunner.__init__(
+            self,
+            self,
+            self.template_name,
+            name=None,
+            clock=images.clock,
+            when=when,
+            needed_variables=[n for n in self.variables if n != "N"],
+            template_kwds=keywords,
+        )
+        self._enable_group_attributes()
+
+    def _add_references(self) -> dict[str, Any]:
+        """Names for the variables of other groups that a presentation touches."""
+        v = self.variables
+        v.add_reference("_x", self.images, "x")
+        stream_variables, constant_resets, array_resets = [], [], []
+        for number, group in enumerate(self.streams):
+            v.add_reference(f"_stream_{number}", group, "stream")
+            stream_variables.append((v[f"_stream_{number}"], len(group) // self.lanes))
+        for number, reset in enumerate(self.resets):
+            v.add_reference(f"_reset_{number}", reset.group, reset.variable)
+            variable = v[f"_reset_{number}"]
+            if isinstance(reset.initial, np.ndarray):
+                initial = f"{reset.group.name}_{reset.variable}_initial"
+                v.add_array(initial, size=reset.initial.size, dtype=variable.dtype)
+                v[initial].set_value(reset.initial)
+                array_resets.append((variable, v[initial]))
+            else:
+                constant_resets.append((variable, repr(float(reset.initial))))
+        scalar = "float" if v["_x"].dtype == np.float32 else "double"
+        return {
+            "lanes": self.lanes,
+            "n_pixels": len(self.images) // self.lanes,
+            "scalar": scalar,
+            "image_variable": v["_x"],
+            "stream_variables": stream_variables,
+            "constant_resets": constant_resets,
+            "array_resets": array_resets,
+        }
+
+    def show(self, pixels: np.ndarray, streams: np.ndarray) -> None:
+        """Give the images of the next run (NumPy and Cython devices).
+
+        Parameters
+        ----------
+        pixels : array (n_images, n_pixels)
+            Channel-last.
+        streams : int32 array (n_images,)
+            See :func:`bionet.equations.randomness.image_streams`.
+        """
+        self.pixels, self.image_streams = pixels, streams
+        self.variables["n_images"].set_value(len(pixels))
+        self.variables["presented"].set_value(0)
+        self.variables["step"].set_value(0)
+
+    def before_run(self, run_namespace: Any) -> None:
+        """Make code objects only where the device compiles the whole simulation."""
+        if not isinstance(get_device(), RuntimeDevice):
+            super().before_run(run_namespace)
+
+    def run(self) -> None:
+        """The first step of a presentation on the NumPy and Cython devices."""
+        if not isinstance(get_device(), RuntimeDevice):
+            super().run()
+            return
+        if self.variables["step"].get_value().item() != 0:
+            return
+        presented = self.variables["presented"].get_value()
+        if presented.item() >= len(self.pixels):  # all were shown: begin again
+            presented[:] = 0
+        first = int(presented.item())
+        part = slice(first, first + self.lanes)
+        x = self.images.variables["x"].get_value().reshape(self.lanes, -1)
+        x[:] = 0
+        shown = self.pixels[part]
+        x[: len(shown)] = shown
+        for group in self.streams:
+            stream = group.variables["stream"].get_value().reshape(self.lanes, -1)
+            stream[:] = 0
+            stream[: len(shown)] = self.image_streams[part][:, None]
+        for reset in self.resets:
+            reset.apply(self.lanes)
+
+
+class PresentationEnd(Group, CodeRunner):
+    """Keeps the readout after every step and writes out counts after the last.
+
+    Parameters
+    ----------
+    presentation : Presentation
+    potential, output : NeuronGroup
+        Groups whose variable ``v`` and whose spikes are the readout.
+    monitors : mapping of str to SpikeMonitor
+        Spike counts by population.
+    kept : mapping of Kept to NeuronGroup
+        State variables that are kept at the end of every presentation, and their groups.
+    amplitude : str, optional
+        The output group's variable that holds the signed size of a spike.
+    """
+
+    codeobj_class = None
+    template_name = "presentation_end"
+
+    def __init__(
+        self,
+        presentation: Presentation,
+        potential: Any,
+        output: Any,
+        monitors: Mapping[str, Any],
+        kept: Mapping[Kept, Any],
+        amplitude: str | None = None,
+        when: str = "end",
+        name: str = "presentation_end",
+    ) -> None:
+        Nameable.__init__(self, name)
+        self.presentation, self.lanes = presentation, presentation.lanes
+        self.potential, self.output = potential, output
+        self.collected = Collected({}, {}, [], [], [])
+        self.amplitude, self.kept = amplitude, dict(kept)
+        self._trace = self._fired = self._events = np.zeros((self.lanes, 0, 0))
+        self._counted: dict[str, np.ndarray] = {}
+        self.monitors = dict(monitors)
+        self.variables = v = Variables(self)
+        v.add_constant("N", self.lanes)
+        for shared in ("step", "presented", "steps", "n_images"):
+            v.add_reference(shared, presentation)
+        v.add_reference("_potential", potential, "v")
+        v.add_reference("_spikespace", output, "_spikespace")
+        if amplitude is not None:
+            v.add_reference("_amplitude", output, amplitude)
+        CodeRunner.__init__(
+            self,
+            self,
+            self.template_name,
+            name=None,
+            clock=presentation.clock,
+            when=when,
+            template_kwds=self._add_references(),
+        )
+        self.needed_variables = [n for n in v if n != "N"]
+        self._enable_group_attributes()
+
+    def _add_references(self) -> dict[str, Any]:
+        v = self.variables
+        counted, fired, kept = [], [], []
+        for name, monitor in self.monitors.items():
+            v.add_reference(f"_count_{name}", monitor, "count")
+            v.add_reference(f"_total_{name}", monitor, "N")
+            # A monitor that keeps every spike needs its total; one that counts must not overflow.
+            total = None if monitor.record else v[f"_total_{name}"]
+            size = len(monitor.source) // self.lanes
+            counted.append((name, v[f"_count_{name}"], total, size))
+            if name != "input":
+                v.add_reference(f"_fired_{name}", monitor.source, "_spikespace")
+                fired.append((v[f"_fired_{name}"], size))
+        for number, (key, group) in enumerate(self.kept.items()):
+            v.add_reference(f"_kept_{number}", group, key.variable)
+            kept.append((key, v[f"_kept_{number}"], len(group) // self.lanes))
+        return {
+            "lanes": self.lanes,
+            "scalar": "float" if v["_potential"].dtype == np.float32 else "double",
+            "potential_variable": v["_potential"],
+            "fired_variable": v["_spikespace"],
+            "n_classes": len(self.potential) // self.lanes,
+            "n_outputs": len(self.output) // self.lanes,
+            "counted": counted,
+            "kept": kept,
+            "fired": fired,
+            "amplitude_variable": None if self.amplitude is None else v["_amplitude"],
+            "spike_type": "signed char" if self.amplitude is None else "int32_t",
+        }
+
+    def before_run(self, run_namespace: Any) -> None:
+        """Make code objects only where the device compiles the whole simulation."""
+        if not isinstance(get_device(), RuntimeDevice):
+            super().before_run(run_namespace)
+            return
+        steps = int(self.variables["steps"].get_value().item())
+        self._trace = np.zeros(
+            (self.lanes, steps, len(self.potential) // self.lanes),
+            dtype=self.potential.variables["v"].dtype,
+        )
+        n_outputs = len(self.output) // self.lanes
+        self._fired = np.zeros((self.lanes, steps, n_outputs), dtype=spike_dtype(self.amplitude))
+        self._events = np.zeros((self.lanes, steps), dtype=np.int32)
+        self.collected = Collected(
+            {name: [] for name in self.monitors}, {key: [] for key in self.kept}, [], [], []
+        )
+
+    def run(self) -> None:
+        """The end of a step on the NumPy and Cython devices."""
+        if not isinstance(get_device(), RuntimeDevice):
+            super().run()
+            return
+        step = self.variables["step"].get_value()
+        now, steps = int(step.item()), self._trace.shape[1]
+        self._trace[:, now] = self.potential.variables["v"].get_value().reshape(self.lanes, -1)
+        lane, unit = np.divmod(self.output.spikes, len(self.output) // self.lanes)
+        sizes: Any = 1
+        if self.amplitude is not None:
+            sizes = self.output.variables[self.amplitude].get_value()[self.output.spikes]
+        self._fired[lane, now, unit] = sizes
+        for name, monitor in self.monitors.items():
+            if name != "input":
+                size = len(monitor.source) // self.lanes
+                fired = np.bincount(monitor.source.spikes // size, minlength=self.lanes)
+                self._events[:, now] += fired.astype(np.int32)
+        step[:] = (now + 1) % steps
+        if now + 1 == steps:
+            self._collect(steps)
+
+    def _collect(self, steps: int) -> None:
+        presented = self.variables["presented"].get_value()
+        n_images = int(self.variables["n_images"].get_value().item())
+        valid = min(n_images - int(presented.item()), self.lanes)
+        self.collected.output_potential.append(self._trace[:valid].copy())
+        self.collected.output_spikes.append(self._fired[:valid].copy())
+        self._fired[:] = 0
+        self.collected.events.append(self._events[:valid].copy())
+        self._events[:] = 0
+        for name, monitor in self.monitors.items():
+            # The monitor itself goes on counting: its user may look at it afterwards.
+            count = monitor.variables["count"].get_value()
+            lanes = (count - self._counted.get(name, 0)).reshape(self.lanes, -1)
+            self.collected.counts[name].append(lanes[:valid].astype(count_dtype(steps)))
+            self._counted[name] = count.copy()
+        for key in self.kept:
+            self._keep(key, valid, steps)
+        presented += valid
+
+    def _keep(self, key: Kept, valid: int, steps: int) -> None:
+        """Collect a state variable of the first ``valid`` lanes."""
+        values = self.kept[key].variables[key.variable].get_value().reshape(self.lanes, -1)[:valid]
+        self.collected.kept[key].append(
+            values.astype(step_dtype(steps)) if key.is_step else values.copy()
+        )

@@ -1,0 +1,108 @@
+"""The targets and weights of single units, straight from a kernel's definition.
+
+This is the slow and obvious form of every kernel: the NumPy device delivers spikes with it, and the
+compiled loops are tested against it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bionet.brian.channel_last import to_channel_last, torch_index
+from bionet.errors import InputError
+from bionet.network.connections import connections
+from bionet.network.kernels import (
+    AveragePool2d,
+    Conv2d,
+    Dense,
+    Kernel,
+    Largest,
+    MaxPool2d,
+    OneToOne,
+)
+
+__all__ = ["Targets"]
+
+Row = tuple[np.ndarray, np.ndarray]
+
+
+class Targets:
+    """Targets and weights of each source unit of a kernel.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    source, target : tuple of int
+        Shapes in PyTorch's order.
+    dtype : str or dtype
+        Type of the weights.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        source: tuple[int, ...],
+        target: tuple[int, ...],
+        dtype: Any,
+    ) -> None:
+        self.kernel, self.source, self.target = kernel, source, target
+        self.dtype = np.dtype(dtype)
+        self._rows: dict[int, Row] = {}
+        self._pools: dict[int, np.ndarray] = {}
+        if isinstance(kernel, (Conv2d, AveragePool2d, MaxPool2d)):
+            _, height, width = kernel.target_shape(source)
+            table = connections(source, (height, width), kernel)
+            offsets = np.searchsorted(table[:, 0], np.arange(source[1] * source[2] + 1))
+            self._table, self._offsets = table[:, 1:], offsets
+        elif isinstance(kernel, Dense):
+            columns = to_channel_last(
+                kernel.weights.reshape(kernel.weights.shape[0], *source), source
+            ).T
+            self._columns = to_channel_last(columns.reshape(-1, *target), target)
+        elif not isinstance(kernel, OneToOne | Largest):
+            raise InputError(f"the kernel {type(kernel).__name__} is not known to SharedSynapses")
+
+    def __getitem__(self, unit: int) -> Row:
+        """Channel-last targets (each once) and weights of a channel-last source unit."""
+        if unit not in self._rows:
+            where, weights = self._row(unit)
+            self._rows[unit] = where, np.ascontiguousarray(weights, dtype=self.dtype)
+        return self._rows[unit]
+
+    def pool(self, target: int) -> np.ndarray:
+        """Channel-last source units, ascending, that compete for a channel-last target unit."""
+        if isinstance(self.kernel, Largest):
+            return np.arange(int(np.prod(self.source)))
+        pixel, channel = divmod(target, self.source[0])
+        if pixel not in self._pools:
+            rows = np.flatnonzero(self._table[:, 0] == pixel)
+            self._pools[pixel] = np.searchsorted(self._offsets, rows, side="right") - 1
+        return self._pools[pixel] * self.source[0] + channel
+
+    def _row(self, unit: int) -> Row:
+        kernel = self.kernel
+        if isinstance(kernel, Dense):
+            return np.arange(self._columns.shape[1]), self._columns[unit]
+        if isinstance(kernel, Largest):
+            return np.array([unit]), np.array([kernel.weight])
+        if isinstance(kernel, OneToOne):
+            weight = np.broadcast_to(np.asarray(kernel.weight, dtype=np.float64), self.source)
+            return np.array([unit]), weight.reshape(-1)[torch_index(self.source)[unit : unit + 1]]
+        pixel, channel = divmod(unit, self.source[0])
+        part = slice(self._offsets[pixel], self._offsets[pixel + 1])
+        pixels, taps = self._table[part].T
+        if isinstance(kernel, MaxPool2d):
+            return pixels * self.source[0] + channel, np.full(len(pixels), kernel.weight)
+        if isinstance(kernel, AveragePool2d):
+            weights = (kernel.scale / kernel.divisors(self.source)).reshape(-1)[pixels]
+            return pixels * self.source[0] + channel, weights
+        if not isinstance(kernel, Conv2d):  # ruled out when made
+            raise TypeError(type(kernel).__name__)
+        per_group = kernel.weights.shape[0] // kernel.groups
+        group, local = divmod(channel, self.source[0] // kernel.groups)
+        outs = np.arange(per_group) + group * per_group
+        all_taps = kernel.weights.reshape(*kernel.weights.shape[:2], -1)
+        weights = all_taps[outs, local][:, taps].T
+        return (pixels[:, None] * kernel.weights.shape[0] + outs).reshape(-1), weights.reshape(-1)

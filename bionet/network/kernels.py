@@ -1,0 +1,348 @@
+"""Connectivity kernels: who projects to whom, with which weights, stored once.
+
+Arrays are in PyTorch's order throughout; the channel-last order that makes the simulation's
+loops contiguous is made from them in :mod:`bionet.brian.channel_last` and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bionet.errors import InputError
+from bionet.network.kernel_base import (
+    Kernel,
+    Pair,
+    count_taps,
+    image_shape,
+    pair,
+    positive_shape,
+    weight_array,
+)
+
+__all__ = [
+    "AveragePool2d",
+    "Conv2d",
+    "Dense",
+    "GATES",
+    "Kernel",
+    "Largest",
+    "MaxPool2d",
+    "OneToOne",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Kernel):
+    """Every source unit projects to every target unit.
+
+    Parameters
+    ----------
+    weights : array (n_target, n_source)
+        As in :class:`torch.nn.Linear`; the sources of a (channels, height, width) population
+        are numbered in that order.
+    """
+
+    weights: np.ndarray
+    kind: ClassVar[str] = "dense"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", weight_array(self.weights, 2, "Dense.weights"))
+
+    def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the target population; see :meth:`Kernel.target_shape`."""
+        n_target, n_source = self.weights.shape
+        if int(np.prod(source)) != n_source:
+            raise InputError(
+                f"Dense.weights has {n_source} columns, but the source population has"
+                f" {int(np.prod(source))} units (shape {source})"
+            )
+        return (n_target,)
+
+    def n_synapses(self, source: tuple[int, ...]) -> int:
+        """Number of synapses; see :meth:`Kernel.n_synapses`."""
+        return int(self.weights.size)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2d(Kernel):
+    """A convolution, as :class:`torch.nn.Conv2d` (a cross-correlation) with zero padding.
+
+    Parameters
+    ----------
+    weights : array (n_out, n_in / groups, kernel_height, kernel_width)
+    stride, padding, dilation : int or pair
+    groups : int
+    """
+
+    weights: np.ndarray
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    kind: ClassVar[str] = "conv2d"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", weight_array(self.weights, 4, "Conv2d.weights"))
+        for name, least in (("stride", 1), ("padding", 0), ("dilation", 1)):
+            object.__setattr__(self, name, pair(getattr(self, name), f"Conv2d.{name}", least))
+        if self.groups < 1 or self.weights.shape[0] % self.groups:
+            raise InputError(
+                f"Conv2d.groups must divide the {self.weights.shape[0]} output channels,"
+                f" but is {self.groups}"
+            )
+
+    def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the target population; see :meth:`Kernel.target_shape`."""
+        channels, height, width = image_shape(source, "Conv2d")
+        n_out, n_in, *kernel = self.weights.shape
+        if channels != n_in * self.groups:
+            raise InputError(
+                f"Conv2d.weights of shape {self.weights.shape} with groups={self.groups} takes"
+                f" {n_in * self.groups} channels, but the source has {channels} (shape {source})"
+            )
+        size = [
+            (n + 2 * p - d * (k - 1) - 1) // s + 1
+            for n, p, d, k, s in zip(
+                (height, width), self.padding, self.dilation, kernel, self.stride, strict=True
+            )
+        ]
+        return positive_shape((n_out, *size), "Conv2d", source)
+
+    def n_synapses(self, source: tuple[int, ...]) -> int:
+        """Number of synapses; see :meth:`Kernel.n_synapses`."""
+        n_out, n_in, *kernel = self.weights.shape
+        _, height, width = self.target_shape(source)
+        taps = [
+            count_taps(n, size, k, s, p, d)
+            for n, size, k, s, p, d in zip(
+                source[1:],
+                (height, width),
+                kernel,
+                self.stride,
+                self.padding,
+                self.dilation,
+                strict=True,
+            )
+        ]
+        return int(taps[0] * taps[1] * n_out * n_in)
+
+
+@dataclass(frozen=True, eq=False)
+class AveragePool2d(Kernel):
+    """Average pooling, as :class:`torch.nn.AvgPool2d`.
+
+    Parameters
+    ----------
+    kernel : int or pair
+    stride : int or pair, optional
+        The kernel size where it is not given.
+    padding : int or pair
+    ceil_mode : bool
+        Round the output size up instead of down.
+    count_include_pad : bool
+        Whether padding counts in the divisor.
+    divisor_override : int, optional
+        The divisor, where it is not the size of the pool.
+    scale : float
+        Factor on every weight (a conversion may balance two layers with it).
+    """
+
+    kernel: Pair
+    stride: Pair | None = None
+    padding: Pair = (0, 0)
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    divisor_override: int | None = None
+    scale: float = 1.0
+    kind: ClassVar[str] = "average_pool2d"
+
+    def __post_init__(self) -> None:
+        check_pool(self, "AveragePool2d")
+        if self.divisor_override == 0:
+            raise InputError("AveragePool2d.divisor_override must not be 0")
+        if not np.isfinite(self.scale):
+            raise InputError(f"AveragePool2d.scale must be finite, but is {self.scale}")
+
+    def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the target population; see :meth:`Kernel.target_shape`."""
+        return pooled_shape(self, source, "AveragePool2d")
+
+    def divisors(self, source: tuple[int, ...]) -> np.ndarray:
+        """Divisor of each pool, array (height, width) of the target."""
+        _, height, width = self.target_shape(source)
+        if self.divisor_override is not None:
+            return np.full((height, width), float(self.divisor_override))
+        spans = []
+        stride = self.stride or self.kernel
+        for n, size, k, s, p in zip(
+            source[1:], (height, width), self.kernel, stride, self.padding, strict=True
+        ):
+            start = np.arange(size) * s - p
+            stop = np.minimum(start + k, n + p)
+            if not self.count_include_pad:
+                start, stop = np.maximum(start, 0), np.minimum(stop, n)
+            spans.append((stop - start).astype(np.float64))
+        return np.outer(spans[0], spans[1])
+
+    def n_synapses(self, source: tuple[int, ...]) -> int:
+        """Number of synapses; see :meth:`Kernel.n_synapses`."""
+        return pooled_synapses(self, source)
+
+
+@dataclass(frozen=True, eq=False)
+class MaxPool2d(Kernel):
+    """A gate: a pool's unit gets the spikes of the source with the largest estimate in the pool.
+
+    Parameters
+    ----------
+    kernel : int or pair
+    stride : int or pair, optional
+        The kernel size where it is not given.
+    padding : int or pair
+    ceil_mode : bool
+        Round the output size up instead of down.
+    estimate : str
+        Variable of the source's model that is compared, at the moment of the spike's arrival; of
+        equal ones the first, row by row, wins.
+    weight : float
+        What a spike that passes adds to its target.
+
+    References
+    ----------
+    Rueckauer et al. 2016, Section 3 (spiking max pooling).
+    """
+
+    kernel: Pair
+    stride: Pair | None = None
+    padding: Pair = (0, 0)
+    ceil_mode: bool = False
+    estimate: str = "r"
+    weight: float = 1.0
+    kind: ClassVar[str] = "max_pool2d"
+
+    def __post_init__(self) -> None:
+        check_pool(self, "MaxPool2d")
+        if not np.isfinite(self.weight):
+            raise InputError(f"MaxPool2d.weight must be finite, but is {self.weight}")
+
+    def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the target population; see :meth:`Kernel.target_shape`."""
+        return pooled_shape(self, source, "MaxPool2d")
+
+    def n_synapses(self, source: tuple[int, ...]) -> int:
+        """Number of synapses; see :meth:`Kernel.n_synapses`."""
+        return pooled_synapses(self, source)
+
+
+@dataclass(frozen=True, eq=False)
+class OneToOne(Kernel):
+    """Unit i of the source projects to unit i of the target.
+
+    Parameters
+    ----------
+    weight : float or array of the source's shape
+    """
+
+    weight: Any = 1.0
+    kind: ClassVar[str] = "one_to_one"
+
+    def __post_init__(self) -> None:
+        if not np.isscalar(self.weight):
+            array = np.asarray(self.weight)
+            object.__setattr__(self, "weight", weight_array(array, array.ndim, "OneToOne.weight"))
+        elif not np.isfinite(self.weight):
+            raise InputError(f"OneToOne.weight must be finite, but is {self.weight!r}")
+
+    def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the target population; see :meth:`Kernel.target_shape`."""
+        if isinstance(self.weight, np.ndarray) and self.weight.size not in (1, np.prod(source)):
+            raise InputError(
+                f"OneToOne.weight has shape {self.weight.shape}, but the source has {source}"
+            )
+        return source
+
+    def n_synapses(self, source: tuple[int, ...]) -> int:
+        """Number of synapses; see :meth:`Kernel.n_synapses`."""
+        return int(np.prod(source))
+
+
+@dataclass(frozen=True, eq=False)
+class Largest(Kernel):
+    """A gate: unit i passes its spike to unit i if its estimate is the largest of its population.
+
+    Parameters
+    ----------
+    estimate : str
+        Variable of the source's model that is compared, at the moment of the spike's arrival; of
+        equal ones the first in the simulation's (channel-last) order wins.
+    weight : float
+        What a spike that passes adds to its target.
+    """
+
+    estimate: str = "r"
+    weight: float = 1.0
+    kind: ClassVar[str] = "largest"
+
+    def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the target population; see :meth:`Kernel.target_shape`."""
+        return source
+
+    def n_synapses(self, source: tuple[int, ...]) -> int:
+        """Number of synapses; see :meth:`Kernel.n_synapses`."""
+        return int(np.prod(source))
+
+
+def check_pool(pool: AveragePool2d | MaxPool2d, who: str) -> None:
+    """Make pairs of a pooling's geometry; refuse padding of more than half the kernel."""
+    kernel = pair(pool.kernel, f"{who}.kernel", 1)
+    stride = pool.stride if pool.stride is not None else kernel
+    object.__setattr__(pool, "kernel", kernel)
+    object.__setattr__(pool, "stride", pair(stride, f"{who}.stride", 1))
+    object.__setattr__(pool, "padding", pair(pool.padding, f"{who}.padding", 0))
+    if any(2 * p > k for p, k in zip(pool.padding, kernel, strict=True)):
+        raise InputError(
+            f"{who}.padding must be at most half the kernel {kernel}, but is {pool.padding}"
+        )
+
+
+def pooled_shape(
+    pool: AveragePool2d | MaxPool2d, source: tuple[int, ...], who: str
+) -> tuple[int, ...]:
+    """Shape of a pooling's target population, as PyTorch counts it."""
+    channels, *sizes = image_shape(source, who)
+    stride = pool.stride or pool.kernel
+    out = []
+    for n, k, s, p in zip(sizes, pool.kernel, stride, pool.padding, strict=True):
+        extra = s - 1 if pool.ceil_mode else 0
+        size = (n + 2 * p - k + extra) // s + 1
+        # As PyTorch: a pool must start inside the image or its left padding.
+        if pool.ceil_mode and (size - 1) * s >= n + p:
+            size -= 1
+        out.append(size)
+    return positive_shape((channels, *out), who, source)
+
+
+def pooled_synapses(pool: AveragePool2d | MaxPool2d, source: tuple[int, ...]) -> int:
+    """Number of synapses of a pooling."""
+    channels, height, width = pool.target_shape(source)
+    rows, columns = (
+        count_taps(n, size, k, s, p, 1)
+        for n, size, k, s, p in zip(
+            source[1:],
+            (height, width),
+            pool.kernel,
+            pool.stride or pool.kernel,
+            pool.padding,
+            strict=True,
+        )
+    )
+    return int(channels * rows * columns)
+
+
+KINDS = (Dense, Conv2d, AveragePool2d, MaxPool2d, Largest, OneToOne)
+KERNELS: dict[str, type[Kernel]] = {k.kind: k for k in KINDS}
+# What a spike does through these depends on who else spiked how much: they are not linear.
+GATES = (MaxPool2d, Largest)

@@ -1,0 +1,158 @@
+"""The parts of a network's description: populations, projections between them, and its readout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from bionet.equations.model import NeuronModel
+from bionet.errors import InputError
+from bionet.network.kernel_base import Kernel
+
+__all__ = ["Population", "Projection", "Readout"]
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """A population of units of one neuron model.
+
+    Parameters
+    ----------
+    name : str
+        A Python identifier; the Brian2 group gets this name.
+    shape : tuple of int
+        (channels, height, width) or (features,).
+    model : NeuronModel
+        Its differential equation, threshold and reset.
+    parameters : mapping of str to number, Quantity or array of ``shape``
+        Values for parameters of the model, in place of the model's defaults. An array gives a
+        value for every unit; a (channels, 1, 1) array one for every channel.
+
+    Raises
+    ------
+    InputError
+        For a name that is no identifier, a parameter that the model does not have, a value
+        with the wrong unit or an array that does not fit the shape.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    model: NeuronModel
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        identifier = self.name.isidentifier() and self.name.isascii()
+        if not identifier or self.name.startswith("_"):
+            raise InputError(f"population name {self.name!r} is not an identifier such as 'conv1'")
+        shape = tuple(int(n) for n in self.shape)
+        if not shape or min(shape) < 1:
+            raise InputError(f"population {self.name!r} has an empty shape {self.shape}")
+        object.__setattr__(self, "shape", shape)
+        values = {}
+        for name, value in {**self.model.parameters, **self.parameters}.items():
+            array = self.model.value(name, value)
+            if array.ndim:
+                try:
+                    array = np.broadcast_to(array, shape).copy()
+                except ValueError:
+                    raise InputError(
+                        f"parameter {name!r} of population {self.name!r} has shape"
+                        f" {array.shape}, which does not fit the population's {shape}"
+                    ) from None
+            if not np.isfinite(array).all():
+                raise InputError(f"parameter {name!r} of population {self.name!r} is not finite")
+            array.flags.writeable = False
+            values[name] = array
+        if missing := set(self.model.constants) - set(values):
+            raise InputError(
+                f"population {self.name!r} gives no value for {sorted(missing)[0]!r},"
+                f" a parameter of model {self.model.name!r}"
+            )
+        object.__setattr__(self, "parameters", MappingProxyType(values))
+
+    @property
+    def size(self) -> int:
+        """Number of units."""
+        return int(np.prod(self.shape))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Population)
+            and (self.name, self.shape, self.model) == (other.name, other.shape, other.model)
+            and _same_arrays(self.parameters, other.parameters)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Synapses from one population to another, their weights stored once.
+
+    Parameters
+    ----------
+    source, target : str
+        Names of populations.
+    kernel : Kernel
+        Dense, Conv2d, AveragePool2d, OneToOne, MaxPool2d or Largest.
+    delay : int
+        Axonal delay in simulation steps.
+    sign : {0, 1, -1}
+        Pass on only what raises (1) or lowers (-1) the target: the sign of weight times spike
+        amplitude. 0 passes everything.
+    variable : str, optional
+        The target's variable that receives the weights, where it is not the model's ``input``.
+    event : str
+        What of the source is passed on: its spikes, or another event of its model.
+    """
+
+    source: str
+    target: str
+    kernel: Kernel
+    delay: int = 0
+    sign: int = 0
+    variable: str | None = None
+    event: str = "spike"
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.delay) or int(self.delay) != self.delay or self.delay < 0:
+            raise InputError(
+                f"projection {self.name}: the delay must be a whole number of steps >= 0,"
+                f" but is {self.delay}"
+            )
+        object.__setattr__(self, "delay", int(self.delay))
+        if self.sign not in (0, 1, -1):
+            raise InputError(f"projection {self.name}: sign is 0, 1 or -1, but got {self.sign}")
+
+    @property
+    def name(self) -> str:
+        """``source->target``."""
+        return f"{self.source}->{self.target}"
+
+
+@dataclass(frozen=True)
+class Readout:
+    """Where the network's answer is read.
+
+    Parameters
+    ----------
+    spikes : str
+        Population whose spikes the readouts FS (first spike) and MS (most spikes) count.
+    potential : str
+        Population whose potential the readout MP (maximal potential) compares; it integrates
+        the same input and never fires.
+    default : {"MP", "MS", "FS"}
+        The readout used where none is named.
+    """
+
+    spikes: str
+    potential: str
+    default: str = "MP"
+
+
+def _same_arrays(mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> bool:
+    return mine.keys() == theirs.keys() and all(np.array_equal(mine[k], theirs[k]) for k in mine)

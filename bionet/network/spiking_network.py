@@ -1,0 +1,312 @@
+"""The description of a spiking network: populations, projections, input coding, readout.
+
+:class:`SpikingNetwork` is the waist of the package. It is made of plain dataclasses and NumPy
+arrays in PyTorch's order, and can be printed, compared, saved and edited by hand; the
+conversion writes it and :mod:`bionet.build` turns it into Brian2 objects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bionet.errors import InputError
+from bionet.files import read_tensors, write_tensors
+from bionet.network.kernels import (
+    AveragePool2d,
+    Conv2d,
+    Dense,
+    Kernel,
+    Largest,
+    MaxPool2d,
+    OneToOne,
+)
+from bionet.network.populations import Population, Projection, Readout
+
+if TYPE_CHECKING:
+    from brian2 import Quantity
+
+__all__ = [
+    "AveragePool2d",
+    "Conv2d",
+    "Dense",
+    "Kernel",
+    "Largest",
+    "MaxPool2d",
+    "OneToOne",
+    "Population",
+    "Projection",
+    "Readout",
+    "SpikingNetwork",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class SpikingNetwork:
+    """A spiking network, ready to be built in Brian2.
+
+    Parameters
+    ----------
+    populations : tuple of Population
+        In the order in which a step runs through them, without the input.
+    projections : tuple of Projection
+    input_shape : tuple of int
+        (channels, height, width) or (features,) of an image; its population is ``input``.
+    readout : Readout
+    method : str
+        The conversion method that made the network.
+    coding : str
+        Input coding used where the simulation does not name one.
+    metadata : mapping
+        Anything worth keeping, as plain JSON: options, scales, calibration.
+
+    Raises
+    ------
+    InputError
+        Where names are unknown or used twice, or shapes do not fit.
+    """
+
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    input_shape: tuple[int, ...]
+    readout: Readout
+    method: str = "custom"
+    coding: str = "analog"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "populations", tuple(self.populations))
+        object.__setattr__(self, "projections", tuple(self.projections))
+        object.__setattr__(self, "input_shape", tuple(int(n) for n in self.input_shape))
+        object.__setattr__(self, "metadata", json.loads(json.dumps(dict(self.metadata))))
+        names = ["input", *(p.name for p in self.populations)]
+        if repeated := [n for n in names if names.count(n) > 1]:
+            raise InputError(f"two populations are called {repeated[0]!r}")
+        for name in names:
+            stem = re.sub(r"_(synapses.*|spikes|potentials|update|inhibition)$", "", name)
+            if name in ("presentation", "presentation_end") or (stem != name and stem in names):
+                raise InputError(
+                    f"population {name!r} has the name of another object that bionet.build makes;"
+                    " choose another name"
+                )
+        for name in (self.readout.spikes, self.readout.potential):
+            self.population(name)
+        if self.population(self.readout.spikes).model.threshold is None:
+            raise InputError(
+                f"the readout counts spikes, but population {self.readout.spikes!r} never fires"
+            )
+        order = {name: position for position, name in enumerate(names)}
+        for projection in self.projections:
+            self._check_projection(projection, order)
+
+    def _check_projection(self, projection: Projection, order: Mapping[str, int]) -> None:
+        target = self.population(projection.target)
+        if projection.variable is not None and projection.variable not in target.model.dimensions:
+            raise InputError(
+                f"projection {projection.name}: the target has no variable {projection.variable!r}"
+            )
+        if projection.event != "spike":
+            events = self.population(projection.source).model.events
+            if projection.event not in events:
+                raise InputError(
+                    f"projection {projection.name}: the source has no event {projection.event!r};"
+                    f" its events are {', '.join(['spike', *events])}"
+                )
+        source_shape = self.shape(projection.source)
+        if isinstance(projection.kernel, MaxPool2d | Largest):
+            self._check_estimate(projection, projection.kernel.estimate)
+        shape = projection.kernel.target_shape(source_shape)
+        # Only a dense projection fits a population of any shape with as many units: flattening a
+        # feature map by another kernel would silently take its own order of units.
+        dense = isinstance(projection.kernel, Dense) and shape == (target.size,)
+        if shape != target.shape and not dense:
+            raise InputError(
+                f"projection {projection.name}: the kernel gives the shape {shape},"
+                f" but the target has {target.shape}"
+            )
+        if projection.delay == 0 and order[projection.source] >= order[projection.target]:
+            raise InputError(
+                f"projection {projection.name} runs against the order of the populations;"
+                " give it a delay of at least one step"
+            )
+
+    def _check_estimate(self, projection: Projection, variable: str) -> None:
+        known = projection.source != "input"
+        model = self.population(projection.source).model if known else None
+        if model is None or variable not in model.dimensions:
+            raise InputError(
+                f"projection {projection.name}: its gate compares {variable!r} of the source,"
+                " which the source's model does not have; give it an estimate of its rate with"
+                " bionet.equations.with_rate_estimate"
+            )
+
+    def population(self, name: str) -> Population:
+        """The population of that name, or an InputError that lists the names."""
+        for population in self.populations:
+            if population.name == name:
+                return population
+        known = ", ".join(p.name for p in self.populations)
+        raise InputError(f"no population is called {name!r}; there are {known}")
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a population, the input included, in PyTorch's order."""
+        return self.input_shape if name == "input" else self.population(name).shape
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the populations in order, the input first."""
+        return ("input", *(p.name for p in self.populations))
+
+    @property
+    def n_units(self) -> int:
+        """Number of units without the input."""
+        return sum(p.size for p in self.populations)
+
+    @property
+    def n_synapses(self) -> int:
+        """Number of synapses that the kernels stand for."""
+        return sum(p.kernel.n_synapses(self.shape(p.source)) for p in self.projections)
+
+    @property
+    def n_weights(self) -> int:
+        """Number of weights stored."""
+        return sum(a.size for p in self.projections for a in p.kernel.arrays().values())
+
+    def with_population(self, name: str, **changes: Any) -> SpikingNetwork:
+        """A copy with one population changed; ``parameters`` are merged."""
+        old = self.population(name)
+        model = changes.get("model", old.model)
+        kept = {k: v for k, v in old.parameters.items() if k in model.dimensions}
+        merged = {**kept, **changes.get("parameters", {})}
+        changes["parameters"] = {
+            k: v if k in changes.get("parameters", {}) else model.quantity(k, v)
+            for k, v in merged.items()
+        }
+        new = replace(old, **changes)
+        return replace(
+            self, populations=tuple(new if p.name == name else p for p in self.populations)
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SpikingNetwork) and all(
+            getattr(self, name) == getattr(other, name)
+            for name in (
+                "populations",
+                "projections",
+                "input_shape",
+                "readout",
+                "method",
+                "coding",
+                "metadata",
+            )
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def hash(self) -> str:
+        """SHA-256 of the network's content, as 64 hexadecimal digits."""
+        from bionet.network.storage import pack_network
+
+        description, arrays = pack_network(self)
+        digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+        for name in sorted(arrays):
+            digest.update(name.encode())
+            # Equal values are one network, whatever the precision they are kept in.
+            digest.update(np.ascontiguousarray(arrays[name], dtype=np.float64).tobytes())
+        return digest.hexdigest()
+
+    def __str__(self) -> str:
+        rows = [("population", "shape", "units", "model", "input from")]
+        rows.append(("input", _by(self.input_shape), str(np.prod(self.input_shape)), "", ""))
+        for p in self.populations:
+            sources = ", ".join(
+                f"{q.source} ({_describe(q)})" for q in self.projections if q.target == p.name
+            )
+            rows.append((p.name, _by(p.shape), f"{p.size:,}", p.model.name, sources))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines = [
+            f"SpikingNetwork(method={self.method!r}): {self.n_units:,} units,"
+            f" {self.n_synapses:,} synapses, {self.n_weights:,} weights stored"
+        ]
+        for number, row in enumerate(rows):
+            cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+            lines.append("  " + "  ".join(cells).rstrip())
+            if number == 0:
+                lines.append("  " + "  ".join("-" * width for width in widths))
+        lines.append(
+            f"  readout: {self.readout.default} (spikes of {self.readout.spikes},"
+            f" potential of {self.readout.potential}); input coding: {self.coding}"
+        )
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def save(self, path: str | Path) -> Path:
+        """Write the network to one file: safetensors with a JSON header."""
+        from bionet.network.storage import pack_network
+
+        description, arrays = pack_network(self)
+        return write_tensors(path, arrays, {"bionet": json.dumps(description)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> SpikingNetwork:
+        """Read a network written by :meth:`save`.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, damaged or not a spiking network.
+        """
+        from bionet.network.storage import unpack_network
+
+        arrays, metadata = read_tensors(path)
+        try:
+            description = json.loads(metadata["bionet"])
+            return unpack_network(description, arrays)
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{path} is not a spiking network written by bionet ({type(error).__name__}:"
+                f" {error}); write one with snn.save or 'bionet convert'"
+            ) from error
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(str(n) for n in shape)
+
+
+def _describe(projection: Projection) -> str:
+    kernel = projection.kernel
+    text = kernel.kind
+    if isinstance(kernel, Conv2d):
+        text += f" {_by(kernel.weights.shape[2:])}"
+    elif isinstance(kernel, AveragePool2d | MaxPool2d):
+        text += f" {_by(kernel.kernel)}"
+    if projection.delay:
+        text += f", delay {projection.delay}"
+    if projection.sign:
+        text += ", raising" if projection.sign > 0 else ", lowering"
+    if projection.event != "spike":
+        text += f", {projection.event}"
+    return text
+
+
+def own_times(
+    snn: SpikingNetwork, duration: Quantity | None, dt: Quantity | None
+) -> tuple[Quantity, Quantity]:
+    """Presentation and step as given, else the network's own, else 50 ms and 1 ms."""
+    from brian2 import ms
+
+    own = snn.metadata.get("simulation", {})
+    return (
+        duration if duration is not None else own.get("duration_ms", 50.0) * ms,
+        dt if dt is not None else own.get("dt_ms", 1.0) * ms,
+    )

@@ -1,0 +1,79 @@
+"""A spiking network as plain JSON and arrays, and back: the content of a ``.snn`` file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bionet.equations.model import NeuronModel
+from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network.kernels import KERNELS
+
+__all__ = ["pack_network", "unpack_network"]
+
+PROJECTION_FIELDS = ("source", "target", "delay", "sign", "variable")
+
+
+def pack_network(snn: SpikingNetwork) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A network's description (plain JSON) and its arrays by name."""
+    arrays: dict[str, np.ndarray] = {}
+    populations = []
+    for p in snn.populations:
+        for name, value in p.parameters.items():
+            arrays[f"population.{p.name}.{name}"] = np.asarray(value)
+        populations.append({"name": p.name, "shape": p.shape, "model": p.model.to_dict()})
+    projections = []
+    for number, q in enumerate(snn.projections):
+        for name, value in q.kernel.arrays().items():
+            arrays[f"projection.{number}.{name}"] = value
+        plain = {name: getattr(q, name) for name in PROJECTION_FIELDS}
+        # Only where it says something: other networks keep their hash.
+        plain |= {"event": q.event} if q.event != "spike" else {}
+        projections.append({**plain, "kernel": q.kernel.kind, "options": q.kernel.options()})
+    description = {
+        "format": 1,
+        "populations": populations,
+        "projections": projections,
+        "input_shape": snn.input_shape,
+        "readout": vars(snn.readout),
+        "method": snn.method,
+        "coding": snn.coding,
+        "metadata": dict(snn.metadata),
+    }
+    return description, arrays
+
+
+def unpack_network(
+    description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> SpikingNetwork:
+    """The inverse of :func:`pack_network`."""
+    populations = []
+    for plain in description["populations"]:
+        model = NeuronModel.from_dict(plain["model"])
+        values = _under(f"population.{plain['name']}.", arrays)
+        parameters = {name: model.quantity(name, value) for name, value in values.items()}
+        populations.append(Population(plain["name"], tuple(plain["shape"]), model, parameters))
+    projections = []
+    for number, plain in enumerate(description["projections"]):
+        options = {k: tuple(v) if isinstance(v, list) else v for k, v in plain["options"].items()}
+        kernel_arrays = _under(f"projection.{number}.", arrays)
+        kernel = KERNELS[plain["kernel"]](**options, **kernel_arrays)
+        fields = {name: plain[name] for name in PROJECTION_FIELDS}
+        fields["event"] = plain.get("event", "spike")
+        projections.append(Projection(kernel=kernel, **fields))
+    return SpikingNetwork(
+        tuple(populations),
+        tuple(projections),
+        tuple(description["input_shape"]),
+        Readout(**description["readout"]),
+        description["method"],
+        description["coding"],
+        description["metadata"],
+    )
+
+
+def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with a prefix, under the rest of their names."""
+    return {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}

@@ -1,0 +1,336 @@
+"""One self-contained HTML page of a run: numbers, figures, audit and an image-by-image browser.
+
+The page holds everything it shows: figures as pictures, the outputs of the images over time
+as JSON, and some lines of JavaScript for the slider. It loads nothing, so it opens offline, and a
+content security policy in its head makes the browser enforce that.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from bionet import __version__, figures
+from bionet.audits.table import Audit
+from bionet.errors import InputError
+from bionet.figures.accuracy_latency import latency_step
+from bionet.files import atomic
+from bionet.pages.image_browser import browser_data
+from bionet.results.metrics import wilson_interval
+from bionet.results.recording import Recording
+from bionet.results.run_json import result_rows
+
+__all__ = ["Material", "command_line", "drawing", "embedded", "html_report", "page"]
+
+MAX_RASTERS = 3
+"""Recorded images whose raster and potentials are shown."""
+READOUT_NAMES = {
+    "MP": "maximal potential",
+    "MS": "most spikes",
+    "FS": "first spike",
+    "LS": "latest spike",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a report is made of; only the recording is needed.
+
+    Parameters
+    ----------
+    run : Recording
+    labels : int array (n_images,), optional
+    images : float array (n_images, *input_shape), optional
+        For the pictures in the browser.
+    audit : Audit, optional
+    description : mapping
+        The content of ``run.json``.
+    command : str, optional
+        The command line that makes the run again.
+    title : str
+    notes : tuple of str
+        What is missing, and why.
+    """
+
+    run: Recording
+    labels: np.ndarray | None = None
+    images: np.ndarray | None = None
+    audit: Audit | None = None
+    description: Mapping[str, Any] = field(default_factory=dict)
+    command: str | None = None
+    title: str = "BioNet run"
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.labels is not None:
+            self.run.accuracy(self.labels)  # checks that they fit
+        expected = (self.run.n_images, *self.run.shapes["input"])
+        if self.images is not None and np.shape(self.images) != expected:
+            raise InputError(
+                f"images must have the shape {expected}, those of the run, but have"
+                f" {np.shape(self.images)}"
+            )
+
+
+def html_report(material: Material, path: str | Path) -> Path:
+    """Write the report of a run as one HTML file.
+
+    Parameters
+    ----------
+    material : Material
+    path : str or Path
+        Ending in ``.html``.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        If the name has another ending or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"a report's name ends in .html, such as report.html, but is {path}")
+    text = page(material)
+    with atomic(path) as part:
+        part.write_text(text, encoding="utf-8")
+    return path
+
+
+def page(material: Material) -> str:
+    """The report as text; see :func:`html_report`."""
+    environment = Environment(
+        loader=PackageLoader("bionet.pages", "templates"),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    run, audit = material.run, material.audit
+    with drawing():
+        return environment.get_template("report.html.jinja").render(
+            title=material.title,
+            version=__version__,
+            tiles=_tiles(material),
+            rows=_run_rows(material),
+            command=material.command,
+            notes=material.notes,
+            readouts=_readouts(material),
+            accuracy_figures=_accuracy_figures(material),
+            audit=None
+            if audit is None
+            else {
+                "header": audit.cells()[0],
+                "rows": [(row.population == audit.first_bad, cells) for row, cells in
+                         zip(audit.rows, audit.cells()[1:], strict=True)],
+                "verdict": audit.verdict(),
+                "n_images": audit.n_images,
+                "bad": audit.first_bad is not None,
+            },
+            audit_figures=_audit_figures(audit),
+            activity_figures=_activity_figures(run),
+            browser=browser_data(run, material.labels, material.images),
+            provenance=_provenance(material),
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def drawing() -> Iterator[None]:
+    """Figures without a display, text as outlines: a page has no font of its own."""
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    backend = matplotlib.get_backend()
+    matplotlib.use("agg")
+    try:
+        with matplotlib.rc_context({"svg.fonttype": "path"}):
+            yield
+    finally:
+        for number in set(plt.get_fignums()) - set(before):
+            plt.close(number)
+        matplotlib.use(backend)
+
+
+def embedded(drawn: Any, alt: str, form: str = "svg") -> dict[str, Any]:
+    """A figure as a data URI, with its text and its size in CSS pixels.
+
+    Parameters
+    ----------
+    drawn : Axes or array of Axes
+    alt : str
+        What the picture shows, in words.
+    form : {"svg", "png"}
+    """
+    ax = drawn.flat[0] if isinstance(drawn, np.ndarray) else drawn
+    held = io.BytesIO()
+    with figures.style(), matplotlib.rc_context({"svg.fonttype": "path"}):
+        metadata = {"Date": None} if form == "svg" else None
+        ax.figure.savefig(held, format=form, dpi=200, metadata=metadata)
+        width, height = ax.figure.get_size_inches()
+    kind = "svg+xml" if form == "svg" else form
+    data = base64.b64encode(held.getvalue()).decode()
+    return {
+        "source": f"data:image/{kind};base64,{data}",
+        "alt": alt,
+        "width": round(128 * width),
+        "height": round(128 * height),
+    }
+
+
+def _share(share: float, n: int) -> str:
+    low, high = (100 * float(end) for end in wilson_interval(share, n))
+    return f"{100 * share:.2f} % (95 %: {low:.2f} to {high:.2f})"
+
+
+def _tiles(material: Material) -> list[tuple[str, str, str]]:
+    """Name, value and remark of the numbers at the top."""
+    run, found = material.run, material.description
+    dt = float(run.parameters["dt_ms"])
+    tiles = []
+    if material.labels is not None:
+        share = run.accuracy(material.labels)
+        low, high = (100 * float(end) for end in wilson_interval(share, run.n_images))
+        remark = f"95 % interval {low:.1f} to {high:.1f} % ({run.parameters['readout']})"
+        tiles.append(("SNN accuracy", f"{100 * share:.1f} %", remark))
+        if found.get("accuracy_ann") is not None:
+            ann = float(found["accuracy_ann"])
+            tiles.append(("ANN accuracy", f"{100 * ann:.1f} %", "the same images"))
+        step = latency_step(run.accuracy_over_time(material.labels))
+        tiles.append(("latency", f"{step * dt:g} ms", "within 1 % of the final accuracy"))
+    tiles.append(("images", f"{run.n_images:,}", f"{run.n_steps:,} steps of {dt:g} ms each"))
+    spikes = sum(mean for name, mean in run.n_spikes.items() if name != "input")
+    tiles.append(("spikes per image", f"{spikes:,.0f}", "without the input's"))
+    events = found.get("synaptic_events_per_image")
+    if events is not None:
+        tiles.append(("synaptic events", f"{events:,.0f}", "per image"))
+    return tiles
+
+
+def _run_rows(material: Material) -> list[tuple[str, str]]:
+    run = material.run
+    known = {key: run.parameters.get(key) for key in ("method", "coding", "device", "dt_ms")}
+    known |= {"steps": run.n_steps, "images": run.n_images, "readout": run.parameters["readout"]}
+    given = {key: value for key, value in material.description.items() if value is not None}
+    rows = result_rows(known | given)
+    shapes = ", ".join(f"{n} {'x'.join(map(str, shape))}" for n, shape in run.shapes.items())
+    return [*rows, ("populations", shapes)]
+
+
+def _readouts(material: Material) -> list[tuple[str, ...]]:
+    """Accuracy, ties and latency of the readouts; empty without labels."""
+    run, labels = material.run, material.labels
+    if labels is None:
+        return []
+    rows: list[tuple[str, ...]] = []
+    for name in run.readouts:
+        step = latency_step(run.accuracy_over_time(labels, name))
+        rows.append(
+            (
+                f"{name} ({READOUT_NAMES[name]})",
+                _share(run.accuracy(labels, name), run.n_images),
+                f"{int(run.ties(name).sum()):,}",
+                f"{step * float(run.parameters['dt_ms']):g} ms",
+            )
+        )
+    return rows
+
+
+def _accuracy_figures(material: Material) -> list[dict[str, Any]]:
+    run, labels = material.run, material.labels
+    if labels is None:
+        return []
+    ann = material.description.get("accuracy_ann")
+    curve = figures.accuracy_over_time(run, labels, ann_accuracy=ann)
+    found = [embedded(curve, "Accuracy over time for every readout")]
+    if int(np.max(labels)) < run.output_potential.shape[2] <= 100:
+        matrix = figures.confusion_matrix(run, labels)
+        found.append(embedded(matrix, "Confusion matrix"))
+    return found
+
+
+def _audit_figures(audit: Audit | None) -> list[dict[str, Any]]:
+    if audit is None or not audit.samples:
+        return []
+    # Thousands of points: a bitmap is smaller than their outlines.
+    return [embedded(figures.rate_against_activation(audit), "Rate against activation", "png")]
+
+
+def _activity_figures(run: Recording) -> list[dict[str, Any]]:
+    """Spike-time histogram, and raster and potentials of the first recorded images."""
+    found = []
+    if run.recorded_spikes:
+        drawn = figures.spike_time_histogram(run)
+        found.append(embedded(drawn, "Firing rate of every population over time"))
+    for image in run.recorded_images[:MAX_RASTERS]:
+        if run.recorded_spikes:
+            alt = f"Spikes of image {image}"
+            found.append(embedded(figures.raster(run, int(image)), alt, "png"))
+        for name in list(run.recorded_potentials)[:2]:
+            drawn = figures.potentials(run, name, int(image))
+            found.append(embedded(drawn, f"Potentials of {name}, image {image}"))
+    return found
+
+
+def _provenance(material: Material) -> list[tuple[str, str]]:
+    """Everything that the recording notes about how it was made."""
+    parameters = dict(material.run.parameters)
+    versions = material.description.get("versions") or parameters.get("versions") or {}
+    shown: dict[str, Any] = {
+        "network (SHA-256)": parameters.pop("network", None),
+        "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
+    }
+    skip = {"versions", "thresholds", "readout", "method", "coding", "dt_ms", "steps", "images"}
+    shown |= {name: value for name, value in parameters.items() if name not in skip}
+    return [
+        (name.replace("_", " "), _text(value))
+        for name, value in shown.items()
+        if value not in (None, "")
+    ]
+
+
+def _text(value: Any) -> str:
+    return f"{value:,.3f}" if isinstance(value, float) else str(value)
+
+
+def command_line(description: Mapping[str, Any], parameters: Any) -> str | None:
+    """The command of a ``run.json`` as it would be typed, defaults left out.
+
+    Parameters
+    ----------
+    description : mapping
+        The content of ``run.json``.
+    parameters : sequence of click.Parameter
+        Those of the command.
+    """
+    arguments = description.get("arguments")
+    if not description.get("command") or not isinstance(arguments, Mapping):
+        return None
+    words = ["bionet", str(description["command"])]
+    for parameter in parameters:
+        value = arguments.get(parameter.name)
+        default = parameter.default
+        default = default() if callable(default) else default
+        if value is None or value == [] or str(value) == str(default):
+            continue
+        if parameter.param_type_name == "argument":
+            words.append(str(value))
+        elif isinstance(value, bool):
+            names = parameter.opts if value else parameter.secondary_opts
+            words += names[:1]
+        else:
+            name = max(parameter.opts, key=len)
+            for one in value if isinstance(value, list) else [value]:
+                words += [name, str(one)]
+    return shlex.join(words)

@@ -1,0 +1,99 @@
+"""What commands are given: quantities with units, images, networks."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from bionet.errors import InputError
+
+if TYPE_CHECKING:
+    from brian2 import Quantity
+
+
+__all__ = [
+    "frequency",
+    "numbers",
+    "shape",
+    "time",
+]
+
+NUMBER_AND_UNIT = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?) *([A-Za-zµ]*)")
+TIMES = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
+FREQUENCIES = {"Hz": 1.0, "kHz": 1e3}
+
+
+def time(text: str, option: str) -> Quantity:
+    """A time such as ``100ms``; see :func:`_quantity`."""
+    from brian2 import second
+
+    return _quantity(text, option, TIMES, "a time such as 100ms or 0.1s") * second
+
+
+def frequency(text: str, option: str) -> Quantity:
+    """A frequency such as ``100Hz``; see :func:`_quantity`."""
+    from brian2 import Hz
+
+    return _quantity(text, option, FREQUENCIES, "a frequency such as 100Hz or 1kHz") * Hz
+
+
+def _quantity(text: str, option: str, units: dict[str, float], expected: str) -> float:
+    """A number with its unit, in base units; an InputError where the unit is missing or wrong."""
+    found = NUMBER_AND_UNIT.fullmatch(text.strip())
+    if found is None or found[2] not in units:
+        missing = found is not None and not found[2]
+        reason = "has no unit" if missing else f"is none; units are {', '.join(units)}"
+        raise InputError(f"{option}: expected {expected}, but {text!r} {reason}")
+    return float(found[1]) * units[found[2]]
+
+
+def numbers(text: str, option: str) -> list[int]:
+    """Whole numbers such as ``0,1,5-9``."""
+    chosen: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        if found is None:
+            raise InputError(f"{option}: expected whole numbers such as 0,1,5-9, but got {text!r}")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise InputError(f"{option}: {part.strip()!r} ends before it begins")
+        chosen += range(first, last + 1)
+    return chosen
+
+
+def method_option(text: str) -> tuple[str, Any]:
+    """A conversion method's option such as ``sigma=0.3``, ``tau=20ms`` or ``fold=true``.
+
+    Returns
+    -------
+    name : str
+    value : bool, None, number, Quantity or str
+        Whatever the text after the equals sign means.
+
+    Raises
+    ------
+    InputError
+        If there is no equals sign, or a unit is unknown.
+    """
+    name, separator, value = (part.strip() for part in text.partition("="))
+    if not separator or not name.isidentifier() or not value:
+        raise InputError(f"--option: expected NAME=VALUE such as sigma=0.3, but got {text!r}")
+    words = {"true": True, "false": False, "none": None}
+    if value.lower() in words:
+        return name, words[value.lower()]
+    found = NUMBER_AND_UNIT.fullmatch(value)
+    if found is None:
+        return name, value
+    if not found[2]:
+        number = float(found[1])
+        return name, int(number) if number.is_integer() and "." not in found[1] else number
+    if found[2] in FREQUENCIES:
+        return name, frequency(value, f"--option {name}")
+    return name, time(value, f"--option {name}")
+
+
+def shape(text: str, option: str) -> tuple[int, ...]:
+    """A shape such as ``1,28,28``."""
+    if not re.fullmatch(r"\d+(,\d+)*", text) or 0 in (sizes := tuple(map(int, text.split(",")))):
+        raise InputError(f"{option}: expected sizes such as 1,28,28, but got {text!r}")
+    return sizes

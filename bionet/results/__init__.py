@@ -1,0 +1,1 @@
+"""What simulations give: recordings, readouts, metrics, costs, curves."""

@@ -1,0 +1,172 @@
+r"""Operations of a spiking network beside those of its source network, and an energy estimate.
+
+A synapse that receives a spike adds its weight: one addition. A neuron that leaks multiplies its
+potential once a step. A synapse of the source network multiplies and adds: two operations; an
+average pooling adds its inputs and multiplies once. Comparisons (thresholds, ReLUs, max poolings)
+are counted on neither side. With :math:`\sum` over all that was executed,
+
+.. math:: E = (n_{add} + n_{tick})\, e_{add} + n_{leak}\, e_{mul}
+
+===========  ====  ================================================================
+symbol       unit  meaning
+===========  ====  ================================================================
+``n_add``    1     spikes times synapses, ticks left out
+``n_tick``   1     ticks times the neurons that they reach
+``n_leak``   1     leak updates: of a neuron in its window, and until it has spiked
+``e_add``    pJ    energy of a 32-bit floating-point addition, 0.9
+``e_mul``    pJ    energy of a 32-bit floating-point multiplication, 3.7
+===========  ====  ================================================================
+
+References
+----------
+Zhang et al. 2019 (TDSNN), Section 1 (a multiply-accumulate counts as two operations).
+M. Horowitz: Computing's energy problem. ISSCC (2014) 10-14, Fig. 1.1.9 (45 nm).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bionet.errors import InputError
+from bionet.network import SpikingNetwork
+from bionet.network.kernels import AveragePool2d
+from bionet.results.metrics import synaptic_events
+from bionet.results.recording import Recording
+
+__all__ = ["Operations", "network_operations", "operations"]
+
+ADD, MULTIPLY = 0.9, 3.7  # pJ
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Mean operations of an image.
+
+    Attributes
+    ----------
+    additions, ticks : float
+        Synaptic additions, and among them those of ticking neurons (not in ``additions``).
+    leaks : float
+        Leak updates that a neuron needs: in its window, and until it has spiked.
+    simulated_leaks : float
+        Leak updates that the simulation did, of all neurons in all steps.
+    network : float
+        Operations of the source network, two for each multiply-accumulate.
+    network_macs : float
+        Its multiply-accumulates, those of its layers with weights.
+    latency : float
+        Steps until the class scores stand.
+    """
+
+    additions: float
+    ticks: float
+    leaks: float
+    simulated_leaks: float
+    network: float
+    network_macs: float
+    latency: float
+
+    @property
+    def total(self) -> float:
+        """Additions, ticks and leak updates."""
+        return self.additions + self.ticks + self.leaks
+
+    @property
+    def saved(self) -> float:
+        """Share of the source network's operations that is saved."""
+        return 1 - self.total / self.network
+
+    @property
+    def energy(self) -> float:
+        """Estimate of an image's energy, in microjoule."""
+        return ((self.additions + self.ticks) * ADD + self.leaks * MULTIPLY) * 1e-6
+
+    @property
+    def network_energy(self) -> float:
+        """The same estimate of the source network, in microjoule."""
+        adds = self.network - self.network_macs
+        return (adds * ADD + self.network_macs * MULTIPLY) * 1e-6
+
+
+def operations(snn: SpikingNetwork, run: Recording) -> Operations:
+    """Operations that a simulation executed for an image, and those of the source network.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+        Of any method.
+    run : Recording
+        Of ``snn``.
+    """
+    events = synaptic_events(snn, run)
+    clocks = set(snn.metadata.get("temporal", {}).get("clocks", {}).values())
+    ticks = additions = 0.0
+    for source in {projection.source for projection in snn.projections}:
+        found = [(k, v) for k, v in events.items() if k.partition("->")[0] == source]
+        for name, counted in found:
+            part = float(counted.mean())
+            if source not in clocks:
+                additions += part
+                continue
+            # Of a clock's events the release reaches every target once.
+            kinds = [q for q in snn.projections if q.name == name]
+            spikes = float(run.counts[source].mean())
+            for projection in kinds:
+                size = projection.kernel.n_synapses((1,))
+                if projection.event == "spike":
+                    ticks += spikes * size
+                else:
+                    additions += size
+    network, macs = network_operations(snn)
+    leaky = [p for p in snn.populations if "tau" in p.parameters and "v" in p.model.dimensions]
+    simulated = float(sum(p.size for p in leaky) * run.n_steps)
+    leaks, latency = _in_windows(snn, run) if run.releases else (simulated, float(run.n_steps))
+    return Operations(additions, ticks, leaks, simulated, network, macs, latency)
+
+
+def _in_windows(snn: SpikingNetwork, run: Recording) -> tuple[float, float]:
+    """Leak updates within windows and until the spike; step at which the scores stand."""
+    layers = snn.metadata["temporal"]["layers"]
+    start = np.zeros(run.n_images)
+    total = 0.0
+    for number, layer in enumerate(layers):
+        end = run.releases[layer["name"]].astype(np.float64)
+        size = snn.population(layer["name"]).size
+        total += float(((end - start) * size).mean())
+        if number + 1 < len(layers):
+            spiked = run.spike_steps[layer["name"]]
+            total += float(spiked.sum(dtype=np.int64)) / run.n_images
+        else:  # the readout
+            total += float(((end - start) * size).mean())
+        start = end
+    return total, float((start + 1).mean())
+
+
+def network_operations(snn: SpikingNetwork) -> tuple[float, float]:
+    """Operations of the source network for an image, and its multiply-accumulates.
+
+    Raises
+    ------
+    InputError
+        If the network does not say which populations stand for its layers.
+    """
+    if not (nodes := snn.metadata.get("activations")):
+        raise InputError(
+            "the network's metadata has no 'activations', so its source network is not known;"
+            " convert it with bionet.convert"
+        )
+    total = macs = 0.0
+    for projection in snn.projections:
+        target = snn.population(projection.target)
+        known = projection.target in nodes and projection.target != snn.readout.potential
+        if not known or (projection.source != "input" and projection.source not in nodes):
+            continue
+        size = float(projection.kernel.n_synapses(snn.shape(projection.source)))
+        if not isinstance(projection.kernel, AveragePool2d):
+            macs += size
+            total += 2 * size
+        elif target.model.name != "last-spike neuron":
+            total += size + target.size
+    return total, macs

@@ -1,0 +1,72 @@
+r"""Early exit: the class is known before the output layer has finished.
+
+In reverse coding the largest class score spikes last. As soon as all output units but one have
+spiked, the one that remains is the answer, and nothing needs to be simulated any further. The
+potential readout (MP) knows the scores earlier, at the release of the output layer, but has to
+compare them; here one spike less than classes is the answer.
+
+References
+----------
+Zhang et al. 2019 (TDSNN), Section 3 (output layer).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bionet.errors import InputError
+from bionet.results.recording import Recording
+
+__all__ = ["EarlyExit", "early_exit"]
+
+
+class EarlyExit(NamedTuple):
+    """When each answer was known, and what it was.
+
+    Attributes
+    ----------
+    steps : int array (n_images,)
+        Steps of the presentation until at most one candidate was left.
+    classes : int array (n_images,)
+        The candidate that was left; where the last ones spiked in the same step, the one of them
+        with the higher potential.
+    """
+
+    steps: np.ndarray
+    classes: np.ndarray
+
+    def accuracy_over_time(self, labels: np.ndarray, n_steps: int) -> np.ndarray:
+        """Share of images answered, and answered rightly, after every step, array (n_steps,)."""
+        right = self.classes == np.asarray(labels)
+        counts = np.bincount(self.steps[right] - 1, minlength=n_steps)
+        return np.asarray(np.cumsum(counts) / len(right))
+
+
+def early_exit(run: Recording) -> EarlyExit:
+    """Answers of a recording at the moment in which they are known.
+
+    Parameters
+    ----------
+    run : Recording
+        Of a network converted with ``readout="LS"``.
+
+    Raises
+    ------
+    InputError
+        If the presentation ended before the output units of some image had spiked.
+    """
+    waiting = (run.output_spikes != 0).cumsum(axis=1) == 0
+    known = waiting.sum(axis=2) <= 1
+    if not known[:, -1].all():
+        raise InputError(
+            f"image {int(np.argmin(known[:, -1]))}: several output units have not spiked when the"
+            " presentation ends; convert with readout='LS', or with a larger margin"
+        )
+    steps = known.argmax(axis=1) + 1
+    classes = np.zeros(run.n_images, dtype=np.int64)
+    for step in np.unique(steps):
+        chosen = steps == step
+        classes[chosen] = run.predictions("LS", int(step))[chosen]
+    return EarlyExit(steps, classes)

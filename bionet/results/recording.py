@@ -1,0 +1,342 @@
+"""What a simulation leaves behind: spike counts, spikes, potentials, readout, provenance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from brian2 import Quantity, ms
+
+from bionet.errors import InputError
+from bionet.files import atomic, output_folder, read_tensors, write_tensors
+from bionet.results.readout import answers
+
+__all__ = ["Recording", "Spikes"]
+
+ARRAYS = "recording.safetensors"
+DESCRIPTION = "recording.json"
+
+
+class Spikes(NamedTuple):
+    """Spikes of one population for one image, in order of time.
+
+    Attributes
+    ----------
+    step : int array (n_spikes,)
+        Simulation step within the presentation, from 0.
+    unit : int array (n_spikes,)
+        Index of the unit in PyTorch's order (channels, height, width), flattened.
+    time : Quantity array (n_spikes,)
+        Time within the presentation.
+    amplitude : float32 array (n_spikes,)
+        Signed size of each spike; 1 where the model's spikes are all alike.
+    """
+
+    step: np.ndarray
+    unit: np.ndarray
+    time: Quantity
+    amplitude: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """The result of :func:`bionet.simulate`.
+
+    All arrays are in PyTorch's order; images are numbered as they were given.
+
+    Attributes
+    ----------
+    shapes : mapping of str to tuple
+        Shape of every population, the input first.
+    counts : mapping of str to array (n_images, *shape)
+        Spikes of every unit during its presentation, of every population that fires; unsigned
+        integers of the smallest type that holds ``n_steps``, so convert before subtracting.
+    output_potential : float array (n_images, n_steps, n_classes)
+        Accumulated potential of the readout population after every step.
+    output_spikes : array (n_images, n_steps, n_classes)
+        Spikes of the output population in every step: 0 or 1, or their signed size.
+    events : int32 array (n_images, n_steps)
+        Spikes of all populations but the input in every step; one of any size counts once.
+    recorded_images : int array
+        The images for which spikes and potentials were recorded.
+    recorded_spikes : mapping of str to int32 array (n_spikes, 3)
+        Columns image, step, unit; sorted.
+    recorded_amplitudes : mapping of str to float32 array (n_spikes,)
+        Signed size of every recorded spike, for populations whose spikes have one.
+    recorded_potentials : mapping of str to float array (n_recorded, n_steps, n_units)
+        Potential after every step.
+    recorded_units : mapping of str to int array (n_units,)
+        The units whose potentials were recorded, in PyTorch's order.
+    final_potentials : mapping of str to array (n_images, *shape)
+        Potential of every unit at the end of its presentation, where it was asked for.
+    final_values : mapping of (str, str) to array (n_images, *shape)
+        By population and state variable: its value at the end of each presentation, for the
+        variables that a model names in ``final``.
+    spike_steps : mapping of str to int array (n_images, *shape)
+        Of networks with a temporal code: the step of each unit's one spike, counted from the
+        release of its layer, or -1 where it did not spike.
+    releases : mapping of str to int array (n_images,)
+        Of networks with a temporal code: the step of the presentation at which the integration
+        window of each layer ended.
+    parameters : mapping
+        network hash, method, coding, device, dt_ms, steps, lanes, threads, dtype, seed,
+        readout, seconds, versions and so on.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    counts: Mapping[str, np.ndarray]
+    output_potential: np.ndarray
+    output_spikes: np.ndarray
+    parameters: Mapping[str, Any]
+    events: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int32))
+    recorded_images: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    recorded_spikes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    recorded_amplitudes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    recorded_potentials: Mapping[str, np.ndarray] = field(default_factory=dict)
+    recorded_units: Mapping[str, np.ndarray] = field(default_factory=dict)
+    final_potentials: Mapping[str, np.ndarray] = field(default_factory=dict)
+    final_values: Mapping[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    spike_steps: Mapping[str, np.ndarray] = field(default_factory=dict)
+    releases: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def n_images(self) -> int:
+        """Number of images simulated."""
+        return int(self.output_potential.shape[0])
+
+    @property
+    def n_steps(self) -> int:
+        """Number of simulation steps of a presentation."""
+        return int(self.output_potential.shape[1])
+
+    @property
+    def dt(self) -> Quantity:
+        """Simulation step."""
+        return self.parameters["dt_ms"] * ms
+
+    @property
+    def readouts(self) -> tuple[str, ...]:
+        """Those that say something: MP and LS of a temporal code, else MP, MS, FS; and its own."""
+        telling = ("MP", "LS") if self.releases else ("MP", "MS", "FS")
+        return tuple(dict.fromkeys((*telling, self.parameters.get("readout", "MP"))))
+
+    def predictions(self, readout: str | None = None, step: int | None = None) -> np.ndarray:
+        """Predicted class of every image.
+
+        Parameters
+        ----------
+        readout : {"MP", "MS", "FS", "LS"}, optional
+            The network's own where it is not given.
+        step : int, optional
+            After this many steps of the presentation; all of them by default.
+
+        Returns
+        -------
+        int array (n_images,)
+        """
+        return self._answers(readout, step)[0]
+
+    def ties(self, readout: str | None = None, step: int | None = None) -> np.ndarray:
+        """Images whose answer the readout could not decide, bool array (n_images,)."""
+        return self._answers(readout, step)[1]
+
+    def accuracy(self, labels: np.ndarray, readout: str | None = None) -> float:
+        """Share of images whose prediction equals the label."""
+        labels = self._labels(labels)
+        return float((self.predictions(readout) == labels).mean())
+
+    def accuracy_over_time(self, labels: np.ndarray, readout: str | None = None) -> np.ndarray:
+        """Accuracy after every step, float array (n_steps,)."""
+        labels = self._labels(labels)
+        readout = readout or self.parameters["readout"]
+        classes, _ = answers(readout, self.output_potential, self.output_spikes)
+        return np.asarray((classes == labels[:, None]).mean(axis=0))
+
+    def spikes(self, population: str, image: int = 0) -> Spikes:
+        """Spikes of a recorded population for one image.
+
+        Raises
+        ------
+        InputError
+            If the spikes of this population or image were not recorded.
+        """
+        table = self._recorded(self.recorded_spikes, population, "spikes")
+        self._position(image)
+        chosen = table[:, 0] == image
+        rows = table[chosen]
+        sizes = self.recorded_amplitudes.get(population)
+        amplitude = np.ones(len(rows), dtype=np.float32) if sizes is None else sizes[chosen]
+        return Spikes(rows[:, 1], rows[:, 2], rows[:, 1] * self.dt, amplitude)
+
+    def rates(self, population: str, part: slice = slice(None)) -> np.ndarray:
+        """Firing rate of every unit in spikes a step, float64 array (n_images, *shape).
+
+        Where spikes have a size, the rate is the signed sum of the sizes over the steps.
+
+        Parameters
+        ----------
+        population : str
+        part : slice
+            Images, all by default.
+
+        Raises
+        ------
+        InputError
+            If the population does not fire.
+        """
+        signed = self.final_values.get((population, "total"))
+        if signed is not None:
+            return signed[part].astype(np.float64) / self.n_steps
+        if population not in self.counts:
+            known = ", ".join(self.counts)
+            raise InputError(f"population {population!r} has no rates; those that fire: {known}")
+        return self.counts[population][part] / self.n_steps
+
+    def potential(self, population: str, image: int = 0) -> np.ndarray:
+        """Potential of the recorded units of a population, float array (n_steps, n_units).
+
+        Raises
+        ------
+        InputError
+            If the potentials of this population or image were not recorded.
+        """
+        values = self._recorded(self.recorded_potentials, population, "v")
+        return np.asarray(values[self._position(image)])
+
+    @property
+    def n_spikes(self) -> dict[str, float]:
+        """Mean number of spikes per image of every population."""
+        return {
+            name: float(c.sum(dtype=np.int64)) / self.n_images for name, c in self.counts.items()
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the recording into a folder: one safetensors file and one JSON file."""
+        folder = output_folder(path)
+        arrays = {
+            "output_potential": self.output_potential,
+            "output_spikes": self.output_spikes,
+            "recorded_images": self.recorded_images,
+        }
+        if self.events.size:
+            arrays["events"] = self.events
+        for (population, variable), a in self.final_values.items():
+            arrays[f"final_values.{population}.{variable}"] = a
+        for group in GROUPS:
+            arrays |= {f"{group}.{name}": a for name, a in getattr(self, group).items()}
+        write_tensors(folder / ARRAYS, arrays, {"bionet": "recording"})
+        description = {
+            "format": 1,
+            "shapes": {name: list(shape) for name, shape in self.shapes.items()},
+            "parameters": dict(self.parameters),
+        }
+        with atomic(folder / DESCRIPTION) as part:
+            part.write_text(json.dumps(description, indent=1) + "\n")
+        return folder
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recording:
+        """Read a folder written by :meth:`save`.
+
+        Raises
+        ------
+        InputError
+            If the folder is not a recording, or a file is missing or damaged.
+        """
+        folder = Path(path)
+        if not (folder / DESCRIPTION).is_file():
+            raise InputError(
+                f"{folder} is not a recording: there is no {DESCRIPTION};"
+                " make one with run.save or 'bionet simulate --out'"
+            )
+        try:
+            description = json.loads((folder / DESCRIPTION).read_text())
+            shapes = {name: tuple(shape) for name, shape in description["shapes"].items()}
+            parameters = description["parameters"]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{folder / DESCRIPTION} is damaged ({error})") from error
+        arrays, _ = read_tensors(folder / ARRAYS)
+        grouped: dict[str, dict[str, np.ndarray]] = {group: {} for group in GROUPS}
+        values: dict[tuple[str, str], np.ndarray] = {}
+        for name, array in arrays.items():
+            if name.startswith("final_values."):
+                _, owner, variable = name.split(".")
+                values[owner, variable] = array
+            group, _, population = name.partition(".")
+            if group in grouped:
+                grouped[group][population] = array
+        for name in ("output_potential", "output_spikes", "recorded_images"):
+            if name not in arrays:
+                raise InputError(f"{folder / ARRAYS} is damaged: it has no {name}")
+        return cls(
+            shapes=shapes,
+            parameters=parameters,
+            output_potential=arrays["output_potential"],
+            output_spikes=arrays["output_spikes"],
+            recorded_images=arrays["recorded_images"],
+            final_values=values,
+            **({"events": arrays["events"]} if "events" in arrays else {}),  # type: ignore[arg-type]
+            **grouped,  # type: ignore[arg-type]  # its keys are GROUPS
+        )
+
+    def _answers(self, readout: str | None, step: int | None) -> tuple[np.ndarray, np.ndarray]:
+        stop = self.n_steps if step is None else step
+        if not 1 <= stop <= self.n_steps:
+            raise InputError(f"step must lie between 1 and {self.n_steps}, but is {step}")
+        readout = readout or self.parameters["readout"]
+        # MS and FS depend on all steps so far, MP on the last one alone.
+        start = stop - 1 if readout == "MP" else 0
+        window = slice(start, stop)
+        classes, tied = answers(
+            readout, self.output_potential[:, window], self.output_spikes[:, window]
+        )
+        return classes[:, -1], tied[:, -1]
+
+    def _labels(self, labels: np.ndarray) -> np.ndarray:
+        labels = np.asarray(labels)
+        if labels.shape != (self.n_images,):
+            raise InputError(
+                f"labels must be an array of {self.n_images} classes, one for each image,"
+                f" but has shape {labels.shape}"
+            )
+        return labels
+
+    def _recorded(self, group: Mapping[str, np.ndarray], population: str, what: str) -> np.ndarray:
+        if population not in group:
+            known = ", ".join(group) or "none"
+            raise InputError(
+                f"{what} of {population!r} were not recorded (recorded: {known});"
+                f' simulate with record={{"{population}": ["{what}"]}}'
+            )
+        return group[population]
+
+    def _position(self, image: int) -> int:
+        found = np.flatnonzero(self.recorded_images == image)
+        if not found.size:
+            raise InputError(
+                f"image {image} was not recorded; recorded are {_ranges(self.recorded_images)}"
+            )
+        return int(found[0])
+
+
+GROUPS = (
+    "counts",
+    "recorded_spikes",
+    "recorded_amplitudes",
+    "recorded_potentials",
+    "recorded_units",
+    "final_potentials",
+    "spike_steps",
+    "releases",
+)
+
+
+def _ranges(images: np.ndarray) -> str:
+    if not images.size:
+        return "none"
+    text = ", ".join(str(i) for i in images[:8])
+    return text if images.size <= 8 else f"{text}, ... ({images.size} images)"

@@ -1,0 +1,208 @@
+"""What commands report: ``run.json``, and the same numbers as a table."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from bionet.errors import InputError
+
+if TYPE_CHECKING:
+    from bionet.network import SpikingNetwork
+    from bionet.results.recording import Recording
+
+__all__ = [
+    "KEYS",
+    "describe",
+    "measure",
+    "read_run",
+    "result_rows",
+    "result_table",
+    "versions",
+    "write_run",
+]
+
+KEYS = (
+    "command",
+    "network",
+    "method",
+    "coding",
+    "device",
+    "dt_ms",
+    "steps",
+    "images",
+    "accuracy_ann",
+    "accuracy_snn",
+    "spikes_per_image",
+    "synaptic_events_per_image",
+    "images_per_second",
+    "seconds",
+    "seed",
+    "versions",
+    "arguments",
+)
+PACKAGES = ("bionet", "brian2", "torch", "numpy", "scipy", "matplotlib")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and the packages that shape a result; missing ones are left out."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def describe(command: str, arguments: Mapping[str, Any], **values: Any) -> dict[str, Any]:
+    """The content of a ``run.json``: every one of ``KEYS``, None where it does not apply."""
+    plain = {name: _plain(value) for name, value in arguments.items()}
+    fixed: dict[str, Any] = {
+        "command": command,
+        "seed": arguments.get("seed"),
+        "versions": versions(),
+        "arguments": plain,
+    }
+    return {**dict.fromkeys(KEYS), **fixed, **{key: _plain(v) for key, v in values.items()}}
+
+
+def measure(snn: SpikingNetwork, run: Recording, labels: Any) -> dict[str, Any]:
+    """What a simulation achieved and cost, by the keys of ``run.json``."""
+    from bionet.results import metrics
+
+    parameters = run.parameters
+    events = metrics.synaptic_events(snn, run)
+    same = ("method", "coding", "device", "dt_ms", "steps", "images", "seed")
+    return {name: parameters.get(name) for name in same} | {
+        "images_per_second": parameters.get("images_per_second"),
+        "seconds": parameters.get("seconds"),
+        "compile_seconds": parameters.get("compile_seconds"),
+        "network_hash": snn.hash(),
+        "readout": parameters["readout"],
+        "accuracy_snn": run.accuracy(labels),
+        "ties": int(run.ties().sum()),
+        "spikes_per_image": metrics.spikes_per_image(run),
+        "spikes_per_neuron": metrics.spikes_per_neuron(run),
+        "input_spikes_per_image": run.n_spikes.get("input", 0.0),
+        "synaptic_events_per_image": float(sum(e.mean() for e in events.values())),
+    }
+
+
+def write_run(path: Path, description: Mapping[str, Any]) -> None:
+    """Write a ``run.json``, whole or not at all."""
+    from bionet.files import atomic
+
+    with atomic(path) as part:
+        part.write_text(json.dumps(_plain(description), indent=1, allow_nan=False) + "\n")
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The ``run.json`` of a run's folder; empty where there is none.
+
+    Raises
+    ------
+    InputError
+        If it is damaged.
+    """
+    path = folder / "run.json"
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error})") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path} is damaged: it holds no object")
+    return found
+
+
+def result_table(description: Mapping[str, Any], title: str) -> Table:
+    """The numbers of a ``run.json`` that apply, one a row."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    for label, text in result_rows(description):
+        table.add_row(label, text)
+    return table
+
+
+def result_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Label and text of the numbers of a ``run.json`` that apply."""
+    n = found.get("images")
+    rows = [
+        ("network", found.get("network")),
+        ("method, input coding", _joined(found.get("method"), found.get("coding"))),
+        ("device", found.get("device")),
+        ("images", _number(n, ",d")),
+        ("steps", _steps(found)),
+        ("ANN accuracy", _accuracy(found.get("accuracy_ann"), n)),
+        ("SNN accuracy", _accuracy(found.get("accuracy_snn"), n)),
+        ("readout", found.get("readout")),
+        ("images tied", _number(found.get("ties"), ",d")),
+        ("spikes per neuron", _number(found.get("spikes_per_neuron"), ".2f")),
+        ("spikes per image", _number(found.get("spikes_per_image"), ",.0f")),
+        ("input spikes per image", _input_spikes(found)),
+        ("synaptic events per image", _number(found.get("synaptic_events_per_image"), ",.0f")),
+        ("images per second", _number(found.get("images_per_second"), ",.1f")),
+        ("seconds", _seconds(found)),
+    ]
+    return [(label, text) for label, text in rows if text]
+
+
+def _joined(*parts: str | None) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _number(value: Any, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _steps(found: Mapping[str, Any]) -> str:
+    if found.get("steps") is None or found.get("dt_ms") is None:
+        return ""
+    return f"{found['steps']:,} of {found['dt_ms']:g} ms"
+
+
+def _accuracy(share: float | None, n: int | None) -> str:
+    """In percent, with the 95 % interval of Wilson."""
+    if share is None:
+        return ""
+    if not n:
+        return f"{100 * share:.2f} %"
+    from bionet.results.metrics import wilson_interval
+
+    low, high = wilson_interval(share, n)
+    return f"{100 * share:.2f} % (95 %: {100 * float(low):.2f} to {100 * float(high):.2f})"
+
+
+def _input_spikes(found: Mapping[str, Any]) -> str:
+    if found.get("coding") == "analog":
+        return "none: analog currents"
+    return _number(found.get("input_spikes_per_image"), ",.0f")
+
+
+def _seconds(found: Mapping[str, Any]) -> str:
+    text = _number(found.get("seconds"), ",.1f")
+    compiling = found.get("compile_seconds")
+    return f"{text} ({compiling:,.1f} of them compiling)" if compiling else text
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON can say it; a number that is not finite becomes None."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)

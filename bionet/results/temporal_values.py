@@ -1,0 +1,64 @@
+"""What the spike times of a temporal code say: decoded values and outputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bionet.errors import InputError
+from bionet.network import SpikingNetwork
+
+if TYPE_CHECKING:
+    from bionet.results.recording import Recording
+
+__all__ = ["decoded", "output_values"]
+
+
+def decoded(run: Recording, snn: SpikingNetwork, population: str) -> np.ndarray:
+    """The values that a population's spikes stand for, exp(T/L) - 1.
+
+    Parameters
+    ----------
+    run : Recording
+    snn : SpikingNetwork
+        That was simulated.
+    population : str
+
+    Returns
+    -------
+    float64 array (n_images, *shape)
+
+    Raises
+    ------
+    InputError
+        If the population has no temporal code.
+    """
+    if population not in run.spike_steps:
+        known = ", ".join(run.spike_steps) or "none"
+        raise InputError(f"{population!r} has no spike steps to decode; populations: {known}")
+    found = snn.metadata["simulation"]
+    gain = found.get("input_gain", 1.0) if population == "input" else 1.0
+    leak = snn.metadata["temporal"]["leak"]
+    return np.asarray(np.expm1(run.spike_steps[population] / leak)) / gain
+
+
+def output_values(run: Recording, snn: SpikingNetwork) -> np.ndarray:
+    """The class scores A, from the readout's potential v = A exp(-T_il/L) at the end of its window.
+
+    Parameters
+    ----------
+    run : Recording
+    snn : SpikingNetwork
+        That was simulated.
+
+    Returns
+    -------
+    float64 array (n_images, n_classes)
+    """
+    found = snn.metadata["temporal"]
+    layers = found["layers"]
+    end = run.releases[layers[-1]["name"]].astype(np.int64)
+    start = run.releases[layers[-2]["name"]].astype(np.int64) if len(layers) > 1 else 0
+    potential = run.output_potential[np.arange(run.n_images), end].astype(np.float64)
+    return np.asarray(potential * np.exp((end - start) / found["leak"])[:, None])

@@ -1,0 +1,1 @@
+"""From arguments to results: simulate, build, eject, and the compiled programs."""

@@ -1,0 +1,267 @@
+"""How a network is to be simulated: the arguments of a simulation, checked and gathered."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from brian2 import Hz, Quantity, second
+
+from bionet.brian.plan import Plan
+from bionet.brian.presentation import Kept
+from bionet.equations.inputs import CODINGS, FOREVER
+from bionet.errors import InputError
+from bionet.network import SpikingNetwork
+from bionet.running.pipeline_schedule import activities, check_pipeline, period
+from bionet.running.temporal_code import check_temporal, step_variables
+
+__all__ = [
+    "available_cores",
+    "check_images",
+    "default_lanes",
+    "fit_to_images",
+    "make_plan",
+    "recorded_images",
+]
+
+
+def check_images(snn: SpikingNetwork, images: np.ndarray, coding: str) -> np.ndarray:
+    """The images as floats, or an InputError: shape, NaN, range of the coding."""
+    pixels = np.asarray(images)
+    if pixels.ndim != 1 + len(snn.input_shape) or pixels.shape[1:] != snn.input_shape:
+        raise InputError(
+            f"images must have the shape (n_images, {', '.join(map(str, snn.input_shape))}),"
+            f" but have {pixels.shape}"
+        )
+    if not len(pixels):
+        raise InputError("images is empty; give at least one image")
+    if pixels.dtype.kind not in "fiub":
+        raise InputError(f"images must be numbers, but have the type {pixels.dtype}")
+    pixels = pixels if pixels.dtype.kind == "f" else pixels.astype(np.float32)
+    finite = np.isfinite(pixels).reshape(len(pixels), -1).all(axis=1)
+    if not finite.all():
+        raise InputError(f"image {int(np.argmin(finite))} holds NaN or infinity; clean the images")
+    if coding not in CODINGS:
+        raise InputError(f"unknown input coding {coding!r}; known are {', '.join(CODINGS)}")
+    if coding == "reverse" and pixels.min() < 0:
+        raise InputError(
+            f"image {int((pixels.reshape(len(pixels), -1) < 0).any(axis=1).argmax())} holds pixels"
+            f" below 0 (the least is {pixels.min():g}), for which the reverse coding has no spike;"
+            " scale the images to lie between 0 and 1, and let the network subtract the mean (a"
+            " BatchNorm2d before its first layer)"
+        )
+    least = -1.0 if snn.metadata.get("signed_input") else 0.0
+    if coding != "analog" and (pixels.min() < least or pixels.max() > 1.0):
+        raise InputError(
+            f"the {coding} coding needs pixels between {least:g} and 1, but they lie between"
+            f" {pixels.min():g} and {pixels.max():g}; scale the images"
+            + ("" if coding == "reverse" else " or use coding='analog'")
+        )
+    return pixels
+
+
+def make_plan(
+    snn: SpikingNetwork,
+    *,
+    duration: Quantity,
+    dt: Quantity,
+    coding: str | None,
+    max_rate: Quantity | None,
+    lanes: int | None,
+    threads: int,
+    dtype: str | None,
+    record: Mapping[str, Any] | None,
+    final_potentials: tuple[str, ...] = (),
+    pipelined: bool | None = False,
+) -> Plan:
+    """Check the arguments of a simulation and gather them in a Plan."""
+    steps = _steps(duration, dt)
+    own = snn.metadata.get("simulation", {})
+    dtype = dtype or own.get("dtype", "float32")
+    if dtype not in ("float32", "float64"):
+        raise InputError(f"dtype is 'float32' or 'float64', but got {dtype!r}")
+    for name, value in (("lanes", lanes), ("threads", threads)):
+        if value is not None and (int(value) != value or value < 1):
+            raise InputError(f"{name} must be a whole number >= 1, but is {value}")
+    coding = coding or snn.coding
+    check_temporal(snn, steps, float(dt), coding, dtype)
+    if max_rate is None and "max_rate_hz" in own and coding != "analog":
+        max_rate = own["max_rate_hz"] * Hz
+    rate, gain = _rate_and_gain(coding, max_rate, dt)
+    if "gain" in own:
+        # Thresholds made for trains of own amplitude: an analog input gives the mean of a train.
+        per_step = own["max_rate_hz"] * float(dt) if "max_rate_hz" in own else 1.0
+        gain = own["gain"] * (per_step if coding == "analog" else 1.0)
+        _check_drives(snn, rate, float(dt))
+    spikes, potentials = _record_request(snn, record or {})
+    active = activities(snn, steps)
+    if pipelined is None:
+        pipelined = bool(own.get("pipelined", False))
+    if pipelined:
+        check_pipeline(snn, active, bool(final_potentials))
+    if "input" in spikes and coding == "analog":
+        raise InputError("record['input']: an analog input emits no spikes; leave it out")
+    return Plan(
+        steps=steps,
+        dt=float(dt),
+        lanes=int(lanes) if lanes is not None else default_lanes(snn, threads),
+        threads=int(threads),
+        dtype=dtype,
+        coding=coding,
+        max_rate=rate,
+        gain=gain,
+        stop=float(own.get("stop", FOREVER)),
+        leak=own.get("leak_ms", 0.0) / 1000,
+        scale=float(own.get("input_gain", 1.0)),
+        spikes=spikes,
+        potentials=potentials,
+        kept=(
+            *(Kept(name, "v") for name in final_potentials),
+            *(Kept(p.name, variable) for p in snn.populations for variable in p.model.final),
+            *(Kept(*found, is_step=True) for found in step_variables(snn, coding)),
+        ),
+        active={name: (a.first, a.last, a.emits) for name, a in active.items()},
+        period=period(active) if pipelined else 0,
+    )
+
+
+def default_lanes(snn: SpikingNetwork, threads: int) -> int:
+    """Lanes whose potentials take a quarter of a megabyte for each thread, at most 64 in all.
+
+    They then stay in the second-level cache from one Brian2 object to the next; on LeNet-5 three
+    lanes were half as fast again as six or twelve.
+    """
+    per_thread = max(1, 2**18 // (4 * max(snn.n_units, 1)))
+    return int(min(64, threads * min(per_thread, 32)))
+
+
+def fit_to_images(plan: Plan, n_images: int, device: str, processes: int | None) -> Plan:
+    """The plan with the processes, and on NumPy the lanes, that a number of images can use.
+
+    Compiled programs keep their lanes even where there are fewer images: a lane without an image
+    costs little, another compilation much.
+    """
+    if device == "numpy":
+        return replace(plan, lanes=min(plan.lanes, n_images))
+    if device != "cpp_standalone":
+        return plan
+    if processes is None:
+        # Every process should have at least two batches of lanes to do.
+        useful = max(1, n_images // (2 * plan.lanes))
+        processes = 1 if plan.threads > 1 else min(available_cores(), useful)
+    elif int(processes) != processes or processes < 1:
+        raise InputError(f"processes must be a whole number >= 1, but is {processes}")
+    return replace(plan, processes=min(int(processes), n_images))
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
+
+
+def _steps(duration: Quantity, dt: Quantity) -> int:
+    if not dt > 0 * second:
+        raise InputError(f"dt must be positive, but is {dt}")
+    if not duration > 0 * second:
+        raise InputError(f"duration must be positive, but is {duration}")
+    if dt > duration:
+        raise InputError(f"dt ({dt}) must not be larger than the duration ({duration})")
+    ratio = float(duration / dt)
+    if not math.isfinite(ratio):
+        raise InputError(f"duration and dt must be finite, but are {duration} and {dt}")
+    steps = round(ratio)
+    if not math.isclose(ratio, steps, rel_tol=1e-6):
+        raise InputError(f"the duration ({duration}) must be a multiple of dt ({dt})")
+    return steps
+
+
+def _rate_and_gain(coding: str, max_rate: Quantity | None, dt: Quantity) -> tuple[float, float]:
+    """Rate in Hz of an input of value 1, and the spike amplitude that keeps the mean input."""
+    if coding not in CODINGS:
+        raise InputError(f"unknown input coding {coding!r}; known are {', '.join(CODINGS)}")
+    if coding in ("analog", "reverse"):
+        return 0.0, 1.0
+    rate = 1.0 / float(dt) if max_rate is None else float(max_rate)
+    if not rate > 0:
+        raise InputError(f"max_rate must be positive, but is {max_rate}")
+    per_step = rate * float(dt)
+    if per_step > 1 + 1e-9:
+        raise InputError(
+            f"max_rate ({max_rate}) gives {per_step:g} spikes a step, but a unit can emit one;"
+            f" use at most {1.0 / float(dt):g} Hz or a smaller dt"
+        )
+    return rate, 1.0 / per_step
+
+
+def _check_drives(snn: SpikingNetwork, rate: float, dt: float) -> None:
+    """Refuse rates and steps that a network's biases, made for its own, do not fit to."""
+    own = snn.metadata["simulation"]
+    if "max_rate_hz" not in own:
+        return
+    own_rate, own_dt = own["max_rate_hz"], own.get("dt_ms", dt * 1000) / 1000
+    rate = rate or own_rate  # an analog input has none
+    driven = (p for p in snn.populations if np.any(p.parameters.get("I", 0.0)))
+    if not np.isclose(rate * dt, own_rate * own_dt) and (first := next(driven, None)):
+        raise InputError(
+            f"the biases (I of {first.name}) are for inputs of {own_rate:g} Hz and steps of"
+            f" {own_dt * 1000:g} ms, but max_rate is {rate:g} Hz and dt {dt * 1000:g} ms; convert"
+            " the network again with these (-O max_rate=..., -O dt=...)"
+        )
+
+
+def _record_request(
+    snn: SpikingNetwork, record: Mapping[str, Any]
+) -> tuple[tuple[str, ...], dict[str, tuple[int, ...] | None]]:
+    """Populations with recorded spikes, and units with recorded potentials."""
+    spikes: list[str] = []
+    potentials: dict[str, tuple[int, ...] | None] = {}
+    for name, wanted in record.items():
+        if name != "input":
+            snn.population(name)
+        wanted = {wanted: True} if isinstance(wanted, str) else wanted
+        wanted = wanted if isinstance(wanted, Mapping) else dict.fromkeys(wanted, True)
+        for what, units in wanted.items():
+            if what not in ("spikes", "v") or (name == "input" and what == "v"):
+                raise InputError(f"record[{name!r}] takes 'spikes' or 'v', but got {what!r}")
+            if what == "spikes" and units and _fires(snn, name):
+                spikes.append(name)
+            elif what == "v" and units is True:
+                potentials[name] = None
+            elif what == "v" and units is not False:
+                if not len(units):
+                    raise InputError(f"record[{name!r}]: give at least one unit, or True for all")
+                potentials[name] = _checked_units(snn, name, units)
+    return tuple(spikes), potentials
+
+
+def _fires(snn: SpikingNetwork, name: str) -> bool:
+    if name == "input" or snn.population(name).model.threshold is not None:
+        return True
+    raise InputError(f"population {name!r} never fires; only its potential 'v' can be recorded")
+
+
+def _checked_units(snn: SpikingNetwork, name: str, units: Sequence[int]) -> tuple[int, ...]:
+    size = snn.population(name).size
+    chosen = tuple(int(u) for u in units)
+    if wrong := [u for u in chosen if not 0 <= u < size]:
+        raise InputError(
+            f"record[{name!r}]: there is no unit {wrong[0]}; units are 0 to {size - 1}"
+        )
+    return chosen
+
+
+def recorded_images(chosen: Sequence[int] | None, n_images: int) -> np.ndarray:
+    """Numbers of the images to record, checked; all of them where none are chosen."""
+    if chosen is None:
+        return np.arange(n_images)
+    images = np.unique(np.asarray(chosen, dtype=np.int64))
+    if images.size == 0 or images[0] < 0 or images[-1] >= n_images:
+        raise InputError(f"record_images must name images from 0 to {n_images - 1}, got {chosen}")
+    return images

@@ -1,0 +1,78 @@
+"""From the description to Brian2 objects that a user can run and change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import brian2
+import numpy as np
+from brian2 import Hz, Quantity, check_units, second
+
+from bionet.brian.assemble import assemble
+from bionet.brian.channel_last import to_channel_last
+from bionet.equations.randomness import image_streams
+from bionet.network import SpikingNetwork
+from bionet.network.spiking_network import own_times
+from bionet.running.arguments import check_images, make_plan
+
+__all__ = ["build"]
+
+
+@check_units(duration=second, dt=second, max_rate=Hz)
+def build(
+    snn: SpikingNetwork,
+    images: np.ndarray,
+    duration: Quantity | None = None,
+    dt: Quantity | None = None,
+    *,
+    coding: str | None = None,
+    max_rate: Quantity | None = None,
+    dtype: str | None = "float64",
+    seed: int = 0,
+    record: Mapping[str, Any] | None = None,
+) -> tuple[brian2.Network, dict[str, Any]]:
+    """The network as real Brian2 objects, one lane for each image, ready for ``network.run``.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+    images : array (n_images, *input_shape)
+        Presented side by side, and again from the start when ``duration`` is over.
+    duration, dt : Quantity
+        Length of a presentation and simulation step, in units of time.
+    coding, max_rate, dtype, seed, record
+        As for :func:`bionet.simulate`.
+
+    Returns
+    -------
+    network : brian2.Network
+    groups : dict of str to Brian2 object
+        The groups by population name (``conv1``), their synapses (``conv1_synapses``), spike
+        monitors (``conv1_spikes``), potentials (``conv1_potentials``) and the presentation.
+
+    Raises
+    ------
+    InputError
+        As :func:`bionet.simulate`.
+    """
+    pixels = check_images(snn, images, coding or snn.coding)
+    duration, dt = own_times(snn, duration, dt)
+    plan = make_plan(
+        snn,
+        duration=duration,
+        dt=dt,
+        coding=coding,
+        max_rate=max_rate,
+        lanes=len(pixels),
+        threads=1,
+        dtype=dtype,
+        record=record,
+    )
+    built = assemble(snn, replace(plan, skip_idle=False))
+    built.presentation.show(
+        plan.presented(to_channel_last(pixels, snn.input_shape)),
+        image_streams(seed, np.arange(len(pixels))),
+    )
+    return built.network, built.groups

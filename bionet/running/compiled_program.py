@@ -1,0 +1,346 @@
+"""C++ standalone programs: compiled once, cached, fed with arrays and streams of images.
+
+A program depends on the structure of a network and on how it is simulated, not on its weights
+or thresholds: these travel as arrays when it starts. The cache key is a hash of that structure,
+of BioNet's own sources, of the versions of Brian2 and NumPy, of the compiler and the processor.
+Brian2's standalone device keeps global state, so a program is generated in a process of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from bionet.brian.assemble import input_population, synapse_names
+from bionet.brian.channel_last import pack, to_channel_last
+from bionet.brian.idle_steps import BOUNDS, guarded
+from bionet.brian.plan import Plan
+from bionet.equations.randomness import uses_rand
+from bionet.errors import BioNetError
+from bionet.network import SpikingNetwork
+from bionet.running.compile_program import COMPILE_ARGUMENTS
+from bionet.running.program_cache import cache_folder
+
+__all__ = [
+    "Program",
+    "cache_folder",
+    "program_folder",
+    "program_values",
+    "ready_program",
+    "structure",
+]
+
+
+@dataclass
+class Program:
+    """A compiled simulation.
+
+    Attributes
+    ----------
+    folder : Path
+        Where ``main`` and its sources are.
+    manifest : mapping
+        ``variables``: name -> [dtype, size] of what can be set; ``monitors``: population ->
+        result files of recorded spikes and potentials.
+    compiled : bool
+        Whether it was compiled now (False: found in the cache).
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    compiled: bool
+    _running: set[subprocess.Popen[str]] = field(default_factory=set, repr=False)
+
+    def stop(self) -> None:
+        """End every process of this program that still runs."""
+        for process in list(self._running):
+            process.kill()
+
+    def run(
+        self,
+        run_folder: Path,
+        values: Mapping[str, np.ndarray],
+        on_progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Run the program in ``run_folder``, which holds ``images.bin`` and ``streams.bin``.
+
+        Parameters
+        ----------
+        run_folder : Path
+            Receives the results.
+        values : mapping of str to array
+            Values of variables, by ``group.variable``.
+        on_progress : callable, optional
+            Called with the number of images presented so far.
+
+        Raises
+        ------
+        BioNetError
+            If the program fails.
+        """
+        arguments = [str(self.folder / "main"), "--results_dir", f"{run_folder}/"]
+        arguments += [self._argument(name, value, run_folder) for name, value in values.items()]
+        with (run_folder / "stderr.txt").open("w") as errors:
+            process = subprocess.Popen(
+                arguments,
+                cwd=self.folder,
+                # Threads meet some forty times in a step. Where other work shares the cores,
+                # waiting in a loop for one that does not run cost up to fifteen times the time.
+                env={"OMP_WAIT_POLICY": "passive", **os.environ},
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,  # Ctrl-C reaches us alone, and we end it
+            )
+            self._running.add(process)
+            try:
+                with process.stdout or contextlib.nullcontext(()) as lines:
+                    for line in lines:
+                        if line.startswith("presented ") and on_progress is not None:
+                            on_progress(int(line.split()[1]))
+                code = process.wait()
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+                self._running.discard(process)
+        if code:
+            text = (run_folder / "stderr.txt").read_text().strip().splitlines()
+            reason = text[-1] if text else "no message"
+            raise BioNetError(f"the simulation program ended with code {code}: {reason}")
+
+    def _argument(self, name: str, value: np.ndarray, run_folder: Path) -> str:
+        dtype, size = self.manifest["variables"][name]
+        if size == 1:
+            return f"{name}={np.asarray(value).reshape(-1)[0]!s}"
+        path = run_folder / f"{name}.in"
+        array = np.ascontiguousarray(value, dtype=dtype)
+        if array.size != size:
+            raise BioNetError(f"{name} needs {size} values, but got {array.size}")
+        array.tofile(path)
+        return f"{name}={path}"
+
+
+def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
+    """All that determines the program's source, as plain JSON; no weight is in it."""
+    populations = [
+        {
+            "name": p.name,
+            "shape": p.shape,
+            "model": p.model.to_dict() | {"parameters": None},
+            "per_unit": sorted(name for name, value in p.parameters.items() if value.ndim),
+            "driven": [bool(p.parameters[n].any()) for n in ("I", "leak") if n in p.parameters],
+        }
+        for p in (input_population(snn, plan), *snn.populations)
+    ]
+    projections: list[dict[str, Any]] = [
+        {
+            **{
+                name: getattr(q, name)
+                for name in ("source", "target", "delay", "sign", "variable", "event")
+            },
+            "kernel": q.kernel.kind,
+            "options": {
+                k: v for k, v in q.kernel.options().items() if k not in ("scale", "weight")
+            },
+            "shapes": {name: array.shape for name, array in q.kernel.arrays().items()},
+        }
+        for q in snn.projections
+    ]
+    simulation = asdict(plan)
+    # Numbers that a running program takes as values:
+    for name in ("steps", "max_rate", "gain", "stop", "leak", "scale", "processes"):
+        del simulation[name]
+    simulation["active"], simulation["period"] = sorted(plan.active), bool(plan.period)
+    return {
+        "populations": populations,
+        "projections": projections,
+        "readout": [snn.readout.spikes, snn.readout.potential],
+        "plan": simulation,
+        "fingerprint": fingerprint(),
+    }
+
+
+def sources() -> list[Path]:
+    """Files of BioNet that shape a program: the templates, and all that the compilation imports."""
+    found = {Path(str(resources.files("bionet.running"))) / "compile_program.py"}
+    new = set(found)
+    while new:
+        text = "\n".join(path.read_text() for path in new)
+        modules = set(re.findall(r"^from (bionet[.\w]*) import", text, flags=re.MULTILINE))
+        specs = (importlib.util.find_spec(name) for name in modules)
+        new = {Path(spec.origin) for spec in specs if spec and spec.origin} - found
+        found |= new
+    templates = Path(str(resources.files("bionet.brian"))) / "templates"
+    found |= {path for path in templates.rglob("*") if path.suffix in {".hpp", ".cpp"}}
+    return sorted(found)
+
+
+@functools.cache
+def fingerprint() -> dict[str, str]:
+    """Versions of all that shapes a program: BioNet, Brian2, compiler, processor."""
+    digest = hashlib.sha256()
+    for path in sources():
+        digest.update(path.name.encode() + path.read_bytes())
+    cpu = Path("/proc/cpuinfo")
+    flags = (
+        [line for line in cpu.read_text().splitlines() if line.startswith("flags")][:1]
+        if cpu.exists()
+        else []
+    )
+    compiler = os.environ.get("CXX", "g++")
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
+    return {
+        "bionet": digest.hexdigest(),
+        "brian2": metadata.version("brian2"),
+        "numpy": metadata.version("numpy"),
+        "machine": platform.machine() + hashlib.sha256("".join(flags).encode()).hexdigest()[:16],
+        "compiler": version.stdout.partition("\n")[0],
+        "flags": " ".join(COMPILE_ARGUMENTS),
+    }
+
+
+def program_folder(snn: SpikingNetwork, plan: Plan) -> Path:
+    """Where the program for a network and a plan is, or will be, in the cache."""
+    key = hashlib.sha256(json.dumps(structure(snn, plan), sort_keys=True).encode()).hexdigest()[:24]
+    return cache_folder() / key
+
+
+def ready_program(
+    snn: SpikingNetwork, plan: Plan, on_compile: Callable[[], None] | None = None
+) -> Program:
+    """The program for a network and a plan, compiled if the cache does not hold it.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+    plan : Plan
+    on_compile : callable, optional
+        Called before a compilation starts.
+
+    Raises
+    ------
+    BioNetError
+        If code generation or compilation fails.
+    """
+    folder = program_folder(snn, plan)
+    if not (folder / "manifest.json").exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not (folder / "manifest.json").exists():
+                if on_compile is not None:
+                    on_compile()
+                _compile(snn, plan, folder)
+                return Program(folder, json.loads((folder / "manifest.json").read_text()), True)
+    return Program(folder, json.loads((folder / "manifest.json").read_text()), False)
+
+
+def _compile(snn: SpikingNetwork, plan: Plan, folder: Path) -> None:
+    """Generate and compile in a process of its own; the folder appears when all is well."""
+    part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    try:
+        snn.save(part / "network.snn")
+        (part / "plan.json").write_text(json.dumps(asdict(plan)))
+        code, output = _run_with_children(
+            [sys.executable, "-m", "bionet.running.compile_program", part]
+        )
+        if code:
+            log = cache_folder() / "last_failure.txt"
+            log.write_text(output)
+            lines = [s for s in output.strip().splitlines() if s.strip()]
+            reason = next((s for s in lines if "error:" in s), lines[-1] if lines else "no message")
+            raise BioNetError(f"compiling the simulation failed: {reason} (whole log: {log})")
+        (part / "network.snn").unlink()
+        part.replace(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _run_with_children(command: list[Any]) -> tuple[int, str]:
+    """Exit code and output of a command; whatever it started ends with it if we are stopped."""
+    process = subprocess.Popen(
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate()
+        return process.returncode, output
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+
+
+def program_values(snn: SpikingNetwork, plan: Plan, n_images: int) -> dict[str, np.ndarray]:
+    """Values that a program takes at its start: weights, parameters, counts.
+
+    Returns
+    -------
+    dict of str to array
+        ``group.variable`` -> value, channel-last and repeated for every lane.
+    """
+    values: dict[str, np.ndarray] = {
+        "presentation.steps": np.array(plan.steps),
+        "presentation.n_images": np.array(n_images),
+    }
+    if plan.period:
+        values["presentation.period"] = np.array(plan.period)
+        for name, (first, last, _) in plan.active.items():
+            values[f"presentation.first_{name}"] = np.array(first)
+            values[f"presentation.last_{name}"] = np.array(last)
+    for name in guarded(plan):
+        for bound, step in zip(BOUNDS, plan.active[name], strict=True):
+            values[f"{name}.{bound}"] = np.array(step)
+    analog = plan.coding == "analog"
+    driven = {q.target for q in snn.projections if q.source == "input" and analog}
+    for population in (input_population(snn, plan), *snn.populations):
+        for name, value in population.parameters.items():
+            flat = to_channel_last(value, population.shape) if value.ndim else value
+            if name == "x":
+                continue
+            if name == "I" and population.name in driven:
+                whole = np.broadcast_to(value, population.shape)
+                initial = to_channel_last(whole, population.shape)
+                values[f"presentation.{population.name}_I_initial"] = initial
+                continue
+            values[f"{population.name}.{name}"] = np.tile(flat, plan.lanes) if value.ndim else flat
+        model = population.model
+        if uses_rand(model.threshold, model.reset, model.update, *model.events.values()):
+            order = to_channel_last(
+                np.arange(population.size).reshape(population.shape), population.shape
+            )
+            values[f"{population.name}.unit"] = np.tile(order, plan.lanes)
+    for name, projection in zip(synapse_names(snn), snn.projections, strict=True):
+        packed = pack(
+            projection.kernel,
+            snn.shape(projection.source),
+            snn.shape(projection.target),
+            plan.dtype,
+        )
+        values[f"{name}.weights"] = packed.weights
+        if packed.table is not None:
+            values[f"{name}.table"] = packed.table
+    return values

@@ -1,0 +1,310 @@
+"""Running a simulation on a device: a compiled program, or Brian2 in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from brian2 import prefs, second
+from brian2.devices.device import RuntimeDevice, get_device
+
+from bionet.brian.assemble import Built, assemble, recorded
+from bionet.brian.channel_last import from_channel_last, to_channel_last, torch_index
+from bionet.brian.plan import Plan
+from bionet.brian.presentation import count_dtype, spike_dtype, step_dtype
+from bionet.equations.randomness import image_streams
+from bionet.errors import BioNetError, InputError
+from bionet.network import SpikingNetwork
+from bionet.progress import Progress
+from bionet.running.compile_program import COMPILE_ARGUMENTS
+from bionet.running.compiled_program import Program, program_values, ready_program
+
+__all__ = ["DEVICES", "run_here", "run_program"]
+
+DEVICES = ("cpp_standalone", "cython", "numpy")
+
+
+def run_program(
+    snn: SpikingNetwork,
+    plan: Plan,
+    pixels: np.ndarray,
+    numbers: np.ndarray,
+    device: str,
+    seed: int,
+    bar: Progress,
+) -> dict[str, Any]:
+    """Simulate in compiled C++ programs, ``plan.processes`` of them side by side."""
+    del device
+    before = time.perf_counter()
+    program = ready_program(snn, plan, lambda: bar.note("compiling (once for this network)"))
+    compile_seconds = time.perf_counter() - before
+    bar.note("simulating")
+    parts = [p for p in np.array_split(np.arange(len(pixels)), plan.processes) if p.size]
+    done = [0] * len(parts)
+
+    def run_part(position: int) -> dict[str, Any]:
+        def report(count: int) -> None:
+            done[position] = count
+            bar.update(sum(done))
+
+        part = parts[position]
+        return _run_part(snn, plan, program, pixels[part], numbers[part], seed, report)
+
+    before = time.perf_counter()
+    with ThreadPoolExecutor(len(parts)) as pool:
+        try:
+            results = _merge(list(pool.map(run_part, range(len(parts)))))
+        except BaseException:
+            program.stop()  # else the pool would wait for the programs that still run
+            raise
+    results["timing"] = _timing(
+        len(pixels), time.perf_counter() - before, compile_seconds if program.compiled else 0.0
+    )
+    return results
+
+
+def _run_part(
+    snn: SpikingNetwork,
+    plan: Plan,
+    program: Program,
+    pixels: np.ndarray,
+    numbers: np.ndarray,
+    seed: int,
+    report: Callable[[int], None],
+) -> dict[str, Any]:
+    """One process of a program, with a folder of its own that is removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="bionet-"))
+    try:
+        plan.presented(to_channel_last(pixels, snn.input_shape)).tofile(folder / "images.bin")
+        image_streams(seed, numbers).tofile(folder / "streams.bin")
+        program.run(folder, program_values(snn, plan, len(pixels)), report)
+        try:
+            return _read_program(snn, plan, program, folder, numbers)
+        except (OSError, ValueError) as error:
+            raise BioNetError(f"the simulation program left incomplete results: {error}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _merge(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Results of consecutive images, joined along the images."""
+    merged: dict[str, Any] = {}
+    for name, value in parts[0].items():
+        if name == "recorded_units":
+            merged[name] = value
+        elif isinstance(value, dict):
+            merged[name] = {key: np.concatenate([p[name][key] for p in parts]) for key in value}
+        else:
+            merged[name] = np.concatenate([p[name] for p in parts])
+    return merged
+
+
+def _timing(n_images: int, run_seconds: float, compile_seconds: float) -> dict[str, float]:
+    return {
+        "run_seconds": run_seconds,
+        "compile_seconds": compile_seconds,
+        "images_per_second": n_images / run_seconds,
+    }
+
+
+def _read_program(
+    snn: SpikingNetwork, plan: Plan, program: Program, folder: Path, numbers: np.ndarray
+) -> dict[str, Any]:
+    n, steps = len(numbers), plan.steps
+
+    def read(name: str, dtype: Any, *shape: int) -> np.ndarray:
+        return np.fromfile(folder / name, dtype=dtype).reshape(shape)
+
+    def flat(file: str, population: str, dtype: Any) -> np.ndarray:
+        return from_channel_last(read(f"{file}.bin", dtype, n, -1), snn.shape(population))
+
+    counted = [p.name for p in snn.populations if p.model.threshold is not None]
+    counted += ["input"] if plan.coding != "analog" else []
+    monitors = {}
+    for key, files in program.manifest["monitors"].items():
+        dtypes: dict[str, np.dtype[Any]] = {
+            "i": np.dtype("int32"),
+            "t": np.dtype("float64"),
+            "v": np.dtype(plan.dtype),
+        }
+        others = {v: np.dtype(plan.dtype) for v in files if v not in dtypes}
+        dtypes |= others
+        monitors[key] = {v: np.fromfile(folder / f, dtype=dtypes[v]) for v, f in files.items()}
+    return {
+        "counts": {name: flat(f"counts_{name}", name, count_dtype(steps)) for name in counted},
+        "kept": {
+            key: flat(
+                f"kept_{key.population}.{key.variable}",
+                key.population,
+                step_dtype(steps) if key.is_step else plan.dtype,
+            )
+            for key in plan.kept
+        },
+        "output_potential": _in_torch_order(
+            snn, snn.readout.potential, read("output_potential.bin", plan.dtype, n, steps, -1)
+        ),
+        "output_spikes": _in_torch_order(
+            snn,
+            snn.readout.spikes,
+            read("output_spikes.bin", spike_dtype(_amplitude(snn)), n, steps, -1),
+        ),
+        "events": read("events.bin", np.int32, n, steps),
+    } | _monitored(snn, plan, monitors, numbers)
+
+
+def _amplitude(snn: SpikingNetwork) -> str | None:
+    """The variable that holds the size of an output spike."""
+    return snn.population(snn.readout.spikes).model.amplitude
+
+
+def _in_torch_order(snn: SpikingNetwork, name: str, values: np.ndarray) -> np.ndarray:
+    """The last axis from channel-last to PyTorch's order, kept flat: it counts classes."""
+    shape = snn.shape(name)
+    return from_channel_last(values, shape).reshape(values.shape)
+
+
+def run_here(
+    snn: SpikingNetwork,
+    plan: Plan,
+    pixels: np.ndarray,
+    numbers: np.ndarray,
+    device: str,
+    seed: int,
+    bar: Progress,
+) -> dict[str, Any]:
+    """Simulate in this process, on the NumPy or Cython device."""
+    with _runtime(device, plan.dtype):
+        built = assemble(snn, plan)
+        shown = plan.presented(to_channel_last(pixels, snn.input_shape))
+        built.presentation.show(shown, image_streams(seed, numbers))
+        bar.note("generating code")
+        presentations = -(-len(pixels) // plan.lanes)
+        bar.watch(lambda: int(built.presentation.variables["presented"].get_value().item()))
+        before = time.perf_counter()
+        built.network.run(
+            ((presentations - 1) * (plan.period or plan.steps) + plan.steps) * plan.dt * second,
+            namespace={},
+            report=bar.brian_report,
+            report_period=0.2 * second,
+        )
+        seconds = time.perf_counter() - before
+        collected = built.end.collected
+        shapes = {name: snn.shape(name) for name in snn.names}
+        counted = {k: v for k, v in collected.counts.items() if v}
+        results = {
+            "counts": {
+                name: from_channel_last(np.concatenate(parts), shapes[name])
+                for name, parts in counted.items()
+            },
+            "kept": {
+                key: from_channel_last(np.concatenate(parts), shapes[key.population])
+                for key, parts in collected.kept.items()
+            },
+            "output_potential": _in_torch_order(
+                snn, snn.readout.potential, np.concatenate(collected.output_potential)
+            ),
+            "output_spikes": _in_torch_order(
+                snn, snn.readout.spikes, np.concatenate(collected.output_spikes)
+            ),
+            "events": np.concatenate(collected.events),
+            "timing": _timing(len(pixels), seconds, 0.0),
+        }
+        return results | _monitored(snn, plan, _read_monitors(plan, built), numbers)
+
+
+@contextlib.contextmanager
+def _runtime(target: str, dtype: str) -> Iterator[None]:
+    """Brian2's preferences for a run in this process, put back afterwards."""
+    if not isinstance(get_device(), RuntimeDevice):
+        raise InputError(
+            f"device={target!r} needs Brian2's runtime device, but another one is active;"
+            " call brian2.set_device('runtime') first"
+        )
+    names = ["codegen.target", "core.default_float_dtype", "codegen.cpp.extra_compile_args_gcc"]
+    before = {name: prefs[name] for name in names}
+    try:
+        prefs["codegen.target"] = target
+        prefs["core.default_float_dtype"] = np.dtype(dtype).type
+        prefs["codegen.cpp.extra_compile_args_gcc"] = list(COMPILE_ARGUMENTS)
+        with warnings.catch_warnings():
+            # Brian2 compares potentials with 1e50 after a run, which float32 cannot hold.
+            warnings.filterwarnings("ignore", "overflow encountered in cast", RuntimeWarning)
+            yield
+    finally:
+        for name, value in before.items():
+            prefs[name] = value
+
+
+def _read_monitors(plan: Plan, built: Built) -> dict[str, dict[str, np.ndarray]]:
+    monitors = {}
+    for name in plan.spikes:
+        monitor = built.groups[f"{name}_spikes"]
+        found = {"i": np.asarray(monitor.i[:]), "t": np.asarray(monitor.t_[:])}
+        found |= {v: np.asarray(getattr(monitor, v)[:]) for v in recorded(monitor)}
+        monitors[f"{name}.spikes"] = found
+    for name in plan.potentials:
+        values = built.groups[f"{name}_potentials"].variables["v"].get_value()
+        monitors[f"{name}.v"] = {"v": np.asarray(values)}
+    return monitors
+
+
+def _by_image(v: np.ndarray, plan: Plan, name: str, n: int) -> np.ndarray:
+    """Potentials (all steps, lanes, units) of a run, by image: (n, steps, units).
+
+    Of a pipelined run NaN where a population holds another image, or none.
+    """
+    first, last, _ = plan.active[name] if plan.period else (0, plan.steps - 1, 0)
+    images = []
+    for batch in range(-(-n // plan.lanes)):
+        values = np.full((plan.lanes, plan.steps, v.shape[2]), np.nan, dtype=v.dtype)
+        start = batch * (plan.period or plan.steps)
+        values[:, first : last + 1] = v[start + first : start + last + 1].swapaxes(0, 1)
+        images.append(values)
+    return np.concatenate(images)[:n]
+
+
+def _monitored(
+    snn: SpikingNetwork,
+    plan: Plan,
+    monitors: Mapping[str, Mapping[str, np.ndarray]],
+    numbers: np.ndarray,
+) -> dict[str, Any]:
+    """Tables of spikes and potentials, by image, from monitors over lanes and presentations."""
+    n, steps, lanes = len(numbers), plan.steps, plan.lanes
+    spikes, amplitudes, potentials, recorded_units = {}, {}, {}, {}
+    for name in plan.spikes:
+        index, t = monitors[f"{name}.spikes"]["i"], monitors[f"{name}.spikes"]["t"]
+        order = torch_index(snn.shape(name))
+        lane, unit = np.divmod(index.astype(np.int64), order.size)
+        first, last, _ = plan.active[name] if plan.period else (0, steps - 1, 0)
+        since = np.rint(t / plan.dt).astype(np.int64) - first
+        presentation, step = np.divmod(since, plan.period or steps)
+        step += first
+        position = presentation * lanes + lane
+        shown = (position < n) & (since >= 0) & (step <= last)
+        table = np.stack([numbers[position[shown]], step[shown], order[unit[shown]]], axis=1)
+        sorting = np.lexsort((table[:, 2], table[:, 1], table[:, 0]))
+        spikes[name] = table[sorting].astype(np.int32)
+        for sizes in (v for k, v in monitors[f"{name}.spikes"].items() if k not in ("i", "t")):
+            amplitudes[name] = sizes[shown][sorting].astype(np.float32)
+    for name, units in plan.potentials.items():
+        chosen = np.arange(snn.population(name).size) if units is None else np.array(units)
+        v = monitors[f"{name}.v"]["v"].reshape(-1, lanes, len(chosen))
+        potentials[name] = _by_image(v, plan, name, n)
+        recorded_units[name] = chosen
+    any_recorded = bool(plan.spikes or plan.potentials)
+    return {
+        "recorded_spikes": spikes,
+        "recorded_amplitudes": amplitudes,
+        "recorded_potentials": potentials,
+        "recorded_units": recorded_units,
+        "recorded_images": numbers if any_recorded else np.zeros(0, dtype=np.int64),
+    }

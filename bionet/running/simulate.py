@@ -1,0 +1,238 @@
+"""Presenting images to a spiking network and reading its answer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+from brian2 import Hz, Quantity, check_units, ms, second
+
+from bionet.brian.plan import Plan
+from bionet.errors import InputError
+from bionet.network import SpikingNetwork
+from bionet.network.spiking_network import own_times
+from bionet.progress import Progress
+from bionet.results.readout import READOUTS
+from bionet.results.recording import Recording
+from bionet.running.arguments import check_images, fit_to_images, make_plan, recorded_images
+from bionet.running.devices import DEVICES, run_here, run_program
+from bionet.running.memory import check_memory
+from bionet.running.temporal_code import temporal_results
+
+__all__ = ["DEVICES", "simulate"]
+
+
+@check_units(duration=second, dt=second, max_rate=Hz)
+def simulate(
+    snn: SpikingNetwork,
+    images: np.ndarray,
+    duration: Quantity | None = None,
+    dt: Quantity | None = None,
+    *,
+    coding: str | None = None,
+    max_rate: Quantity | None = None,
+    device: str = "cpp_standalone",
+    lanes: int | None = None,
+    threads: int = 1,
+    processes: int | None = None,
+    dtype: str | None = None,
+    seed: int = 0,
+    record: Mapping[str, Any] | None = None,
+    record_images: Sequence[int] | None = None,
+    final_potentials: bool = False,
+    readout: str | None = None,
+    pipelined: bool | None = None,
+    progress: bool = False,
+) -> Recording:
+    """Present every image for a time and record what the network does.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+    images : array (n_images, *input_shape)
+        Pixels, in PyTorch's order.
+    duration : Quantity
+        Length of a presentation, in units of time; a multiple of ``dt``. By default what the
+        conversion chose, or 50 ms.
+    dt : Quantity
+        Simulation step, in units of time; by default what the conversion chose, or 1 ms.
+    coding : {"analog", "poisson", "uniform", "reverse"}, optional
+        Input coding; the network's own by default.
+    max_rate : Quantity, optional
+        Firing rate of an input of value 1 (spiking codings); one spike a step by default. The
+        spikes are scaled so that the mean input does not depend on it.
+    device : {"cpp_standalone", "cython", "numpy"}
+        Code generation; the spikes are the same on all of them.
+    lanes : int, optional
+        Images simulated side by side; chosen by the size of the network by default.
+    threads : int
+        OpenMP threads within a process (C++ standalone); they share the lanes.
+    processes : int, optional
+        Processes that share the images (C++ standalone). By default all cores are used where
+        there are images enough and ``threads`` is 1; unlike threads, which meet some forty times
+        in a step, processes never wait for each other.
+    dtype : {"float32", "float64"}, optional
+        By default what the conversion chose, or float32.
+    seed : int
+        Selects the random numbers of every image.
+    record : mapping of str to list or mapping, optional
+        ``{"conv1": ["spikes", "v"]}``, or ``{"conv1": {"v": [0, 7], "spikes": True}}`` for the
+        potentials of single units (PyTorch's order).
+    record_images : sequence of int, optional
+        Images to record; all of them by default.
+    final_potentials : bool
+        Keep the potential of every unit at the end of its presentation (for the audit).
+    readout : {"MP", "MS", "FS", "LS"}, optional
+        Default readout of the recording; the network's own by default.
+    pipelined : bool, optional
+        Let the next image enter a layer as soon as this one has left it (method ``tdsnn`` with
+        static windows): the same spikes, counted from the onset of their image, at a higher rate.
+        Recorded potentials are NaN where a layer holds another image. By default what the
+        conversion chose.
+    progress : bool
+        Show progress with rate and time left.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    InputError
+        If an argument does not fit, or the recording would not fit into memory.
+    BioNetError
+        If compiling or running the program fails.
+    """
+    pixels = check_images(snn, images, coding or snn.coding)
+    if device not in DEVICES:
+        raise InputError(f"unknown device {device!r}; known are {', '.join(DEVICES)}")
+    if isinstance(seed, bool) or int(seed) != seed or seed < 0:
+        raise InputError(f"seed must be a whole number >= 0, but is {seed}")
+    if readout is not None and readout not in READOUTS:
+        raise InputError(f"unknown readout {readout!r}; known are {', '.join(READOUTS)}")
+    duration, dt = own_times(snn, duration, dt)
+    plan = make_plan(
+        snn,
+        duration=duration,
+        dt=dt,
+        coding=coding,
+        max_rate=max_rate,
+        lanes=lanes,
+        threads=threads,
+        dtype=dtype,
+        record=record,
+        final_potentials=tuple(
+            p.name for p in snn.populations if final_potentials and "v" in p.model.dimensions
+        ),
+        pipelined=pipelined,
+    )
+    plan = fit_to_images(plan, len(pixels), device, processes)
+    recorded = recorded_images(record_images, len(pixels)) if record else np.zeros(0, np.int64)
+    check_memory(snn, plan, len(pixels), len(recorded))
+    started = time.perf_counter()
+    with Progress(len(pixels), progress) as bar:
+        results = _run(snn, plan, pixels, np.arange(len(pixels)), recorded, device, seed, bar)
+    seconds = time.perf_counter() - started
+    parameters = _parameters(snn, plan, device, seed, readout, seconds, len(pixels))
+    kept = results.pop("kept")
+    steps = {key[:2]: values for key, values in kept.items() if key.is_step}
+    others = {key[:2]: values for key, values in kept.items() if not key.is_step}
+    results |= temporal_results(snn, steps)
+    return Recording(
+        shapes={name: snn.shape(name) for name in snn.names},
+        parameters=parameters | results.pop("timing"),
+        final_potentials={name: values for (name, v), values in others.items() if v == "v"},
+        final_values={key: values for key, values in others.items() if key[1] != "v"},
+        **results,
+    )
+
+
+def _run(
+    snn: SpikingNetwork,
+    plan: Plan,
+    pixels: np.ndarray,
+    numbers: np.ndarray,
+    recorded: np.ndarray,
+    device: str,
+    seed: int,
+    bar: Progress,
+) -> dict[str, Any]:
+    """Simulate all images, and those to be recorded with monitors.
+
+    An image's spikes depend neither on lanes nor on its neighbours, so the recorded images can
+    be simulated a second time with monitors, and all others without.
+    """
+    runner = run_program if device == "cpp_standalone" else run_here
+    everything = len(recorded) == len(numbers)
+    bare = plan if everything else replace(plan, spikes=(), potentials={})
+    results = runner(snn, bare, pixels, numbers, device, seed, bar)
+    if len(recorded) and not everything:
+        small = replace(fit_to_images(plan, len(recorded), device, None), kept=())
+        extra = runner(snn, small, pixels[recorded], recorded, device, seed, Progress(0, False))
+        for name in (
+            "recorded_spikes",
+            "recorded_amplitudes",
+            "recorded_potentials",
+            "recorded_units",
+        ):
+            results[name] = extra[name]
+        results["recorded_images"] = recorded
+    return results
+
+
+def _parameters(
+    snn: SpikingNetwork,
+    plan: Plan,
+    device: str,
+    seed: int,
+    readout: str | None,
+    seconds: float,
+    n_images: int,
+) -> dict[str, Any]:
+    """Provenance of a recording, as plain JSON."""
+    thresholds = {
+        p.name: np.asarray(p.parameters["theta"]).tolist()
+        for p in snn.populations
+        if "theta" in p.parameters
+    }
+    schedule = {
+        "period": plan.period or plan.steps,
+        "active": {name: [first, last] for name, (first, last, _) in plan.active.items()},
+    }
+    return ({"pipelined": bool(plan.period), "schedule": schedule} if plan.active else {}) | {
+        "network": snn.hash(),
+        "method": snn.method,
+        "coding": plan.coding,
+        "max_rate_hz": plan.max_rate or None,
+        "gain": plan.gain,
+        "device": device,
+        "dt_ms": float(plan.dt * second / ms),
+        "steps": plan.steps,
+        "lanes": plan.lanes,
+        "threads": plan.threads if device == "cpp_standalone" else 1,
+        "processes": plan.processes,
+        "dtype": plan.dtype,
+        "seed": seed,
+        "images": n_images,
+        "readout": readout or snn.readout.default,
+        "thresholds": thresholds,
+        "seconds": seconds,
+        "versions": {
+            name: metadata.version(name)
+            for name in ("bionet", "brian2", "numpy")
+            if _installed(name)
+        },
+        "processors": os.cpu_count(),
+    }
+
+
+def _installed(name: str) -> bool:
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return bool(metadata.version(name))
+    return False

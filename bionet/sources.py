@@ -1,0 +1,214 @@
+"""Images and networks by their names: what a command or a study is given."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bionet.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bionet.network import SpikingNetwork
+
+from bionet.quantities import shape
+
+__all__ = ["Images", "Source", "converted_source", "load_images", "noted_source", "source_network"]
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images and labels that a command works on.
+
+    Parameters
+    ----------
+    name : str
+        The data set, or the file.
+    images : float array (n, ...)
+        They are checked against a network where one gets them.
+    labels : int64 array (n,)
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+
+    def first(self, n: int | None, option: str) -> Images:
+        """The first n images; all of them where n is None."""
+        if n is None:
+            return self
+        if not 1 <= n <= len(self.images):
+            raise InputError(
+                f"{option}: expected 1 to {len(self.images)}, the images of {self.name}, got {n}"
+            )
+        return Images(self.name, self.images[:n], self.labels[:n])
+
+    def drawn(self, n: int, seed: int, option: str) -> Images:
+        """At most n images, drawn at random without repetition."""
+        if n < 1:
+            raise InputError(f"{option}: the calibration set is empty; give at least 1, not {n}")
+        chosen = np.random.default_rng(seed).permutation(len(self.images))[:n]
+        return Images(self.name, self.images[chosen], self.labels[chosen])
+
+    def check_classes(self, n_classes: int) -> None:
+        """Refuse a label that the network has no output for."""
+        low, high = int(self.labels.min()), int(self.labels.max())
+        if low < 0 or high >= n_classes:
+            raise InputError(
+                f"labels of {self.name}: expected 0 to {n_classes - 1}, one for each output of"
+                f" the network, got {low} to {high}"
+            )
+
+
+def load_images(data: str, split: str, data_dir: Path | None) -> Images:
+    """A data set by its name, or the images and labels of an ``.npz`` file."""
+    from bionet import datasets
+
+    if data.lower().endswith(".npz"):
+        return _load_npz(Path(data))
+    if data not in datasets.names():
+        known = ", ".join(datasets.names())
+        raise InputError(f"--data: expected one of {known}, or an .npz file, got {data!r}")
+    # The split of `digits` stays that of the shipped weights, whatever the seed of the command.
+    found = datasets.load(data, split, data_dir)
+    return Images(data, found.images, found.labels)
+
+
+def _load_npz(path: Path) -> Images:
+    """Arrays ``images`` and ``labels``; nothing is unpickled."""
+    if not path.is_file():
+        raise InputError(f"--data: there is no file {path}")
+    try:
+        # Opened here: numpy would leave a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            images, labels = arrays["images"], arrays["labels"]
+    except KeyError as error:
+        raise InputError(f"{path}: needs arrays 'images' and 'labels': {error.args[0]}") from error
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path}: is damaged or no .npz file of plain arrays ({error});"
+            " write it with numpy.savez(path, images=..., labels=...)"
+        ) from error
+    if images.dtype.kind != "f" or images.ndim < 2 or not images.size:
+        raise InputError(
+            f"{path}: images must be floating-point pixels (n, channels, height, width), got"
+            f" {images.dtype} {images.shape}; divide bytes by 255"
+        )
+    if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
+        raise InputError(
+            f"{path}: labels must be {len(images)} whole numbers, one for each image, got"
+            f" {labels.dtype} {labels.shape}"
+        )
+    return Images(str(path), images.astype(np.float32), labels.astype(np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A PyTorch network that a command was given.
+
+    Parameters
+    ----------
+    name : str
+        Of the zoo, or ``module:function``.
+    net : torch.nn.Module
+        In evaluation mode.
+    input_shape : tuple of int or None
+        Shape of one image, where it is known.
+    metadata : dict
+        What a spiking network notes about where it comes from.
+    """
+
+    name: str
+    net: nn.Module
+    input_shape: tuple[int, ...] | None
+    metadata: dict[str, Any]
+
+
+def source_network(name: str, weights: str | None, input_shape: str | None = None) -> Source:
+    """A network of the zoo, or what a user's ``module:function`` returns, with weights.
+
+    Raises
+    ------
+    InputError
+        If there is no such network, it can't be made, or the weights don't fit.
+    """
+    from bionet import zoo
+
+    given = None if input_shape is None else shape(input_shape, "--input-shape")
+    metadata = {"network": name, "weights": weights}
+    if ":" in name:
+        net = _call(name)
+        if weights is not None:
+            zoo.load_weights(net, weights)
+        return Source(name, net.eval(), given, metadata)
+    entry = zoo.entry(name)
+    if weights is None:
+        known = ", ".join(entry.data)
+        raise InputError(
+            f"{name} is untrained without --weights: expected one of {known}, or a file"
+        )
+    net = zoo.load(name, weights)
+    metadata["sha256"] = _digest(name, weights)
+    return Source(name, net, given or entry.input_shape, metadata)
+
+
+def converted_source(snn: SpikingNetwork) -> Source | None:
+    """The network of the zoo that a spiking network was converted from, if it is still there.
+
+    Only the zoo's: a spiking network that somebody sent must not choose which code is run.
+    """
+    from bionet import zoo
+
+    noted = noted_source(snn)
+    name, weights = noted.get("network"), noted.get("weights")
+    if name not in zoo.names() or not isinstance(weights, str):
+        return None
+    try:
+        if _digest(name, weights) != noted.get("sha256"):
+            return None
+        return source_network(name, weights)
+    except (InputError, OSError):
+        return None
+
+
+def noted_source(snn: SpikingNetwork) -> dict[str, Any]:
+    """What a spiking network notes about its source; empty if it notes nothing."""
+    noted = snn.metadata.get("source")
+    return noted if isinstance(noted, dict) else {}
+
+
+def _digest(name: str, weights: str) -> str:
+    from bionet import zoo
+
+    path = zoo.shipped(name, weights) if weights in zoo.entry(name).data else Path(weights)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _call(name: str) -> nn.Module:
+    """Import ``module:function`` from the current folder or the environment, and call it."""
+    from torch import nn
+
+    module, _, function = name.partition(":")
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        make: Callable[[], Any] = getattr(importlib.import_module(module), function)
+        net = make()
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"{name}: expected module:function that returns a torch.nn.Module, but"
+            f" {type(error).__name__}: {reason}"
+        ) from error
+    if not isinstance(net, nn.Module):
+        raise InputError(f"{name} must return a torch.nn.Module, but returned {type(net).__name__}")
+    return net

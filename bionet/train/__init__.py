@@ -1,0 +1,31 @@
+"""Training of networks, of the zoo's and of others."""
+
+from bionet.train.training import (
+    MODES,
+    RECIPES,
+    Epoch,
+    Recipe,
+    TrainResult,
+    evaluate,
+    flip_randomly,
+    one_cycle,
+    save_weights,
+    shift_randomly,
+    train,
+    train_zoo,
+)
+
+__all__ = [
+    "MODES",
+    "RECIPES",
+    "Epoch",
+    "Recipe",
+    "TrainResult",
+    "evaluate",
+    "flip_randomly",
+    "one_cycle",
+    "save_weights",
+    "shift_randomly",
+    "train",
+    "train_zoo",
+]

@@ -1,0 +1,376 @@
+"""Training of networks by their classification error, reproducible and resumable.
+
+The loss is the cross-entropy of the softmax of the outputs, minimised by AdamW [1]_ with the
+learning rate of `bionet.train.recipes`. Every epoch is seeded by (seed, epoch) alone, so a training
+resumed from a checkpoint ends with the same weights as an uninterrupted one. On the CPU equal
+weights need an equal number of threads too, because it sets the order in which PyTorch adds.
+
+References
+----------
+.. [1] I. Loshchilov, F. Hutter: Decoupled weight decay regularization. ICLR (2019).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from bionet import datasets, zoo
+from bionet.conversion.preparing.temporal_activation import add_bias_neurons, temporal_network
+from bionet.errors import InputError
+from bionet.evaluation import Arrays, as_tensors, check_network, device_of, evaluate, find_device
+from bionet.files import output_folder
+from bionet.train.checkpoint import save_weights, versions
+from bionet.train.epochs import Epoch, Job, run_epochs
+from bionet.train.recipes import (
+    RECIPES,
+    Recipe,
+    flip_randomly,
+    one_cycle,
+    recipe_for,
+    shift_randomly,
+)
+
+__all__ = [
+    "MODES",
+    "RECIPES",
+    "Epoch",
+    "Recipe",
+    "TrainResult",
+    "evaluate",
+    "flip_randomly",
+    "one_cycle",
+    "save_weights",
+    "shift_randomly",
+    "train",
+    "train_zoo",
+]
+
+Mode = Literal["finetune", "compensate"]
+# How weights are converted that were trained with this activation (bionet train --activation).
+MODES: Mapping[str, Mode] = {"tdsnn": "finetune", "rounded": "compensate"}
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training reached.
+
+    Parameters
+    ----------
+    accuracy_train, accuracy_test : float
+        Correct share in [0, 1] of the training and test images after the last epoch.
+    epochs : int
+        Passes over the training images.
+    seconds : float
+        Time spent on the epochs, those before a resumption included.
+    history : tuple of Epoch
+        One for each epoch.
+    weights : pathlib.Path or None
+        Where `train_zoo` wrote the weights.
+    """
+
+    accuracy_train: float
+    accuracy_test: float
+    epochs: int
+    seconds: float
+    history: tuple[Epoch, ...]
+    weights: Path | None = None
+
+
+def train(
+    net: nn.Module,
+    data_train: Arrays,
+    data_test: Arrays,
+    epochs: int,
+    seed: int,
+    batch_size: int = 100,
+    learning_rate: float = 2e-3,
+    device: str = "cpu",
+    augment: int = 0,
+    progress: bool = True,
+    checkpoint: str | os.PathLike[str] | None = None,
+    weight_decay: float = 0.01,
+    flip: bool = False,
+    channels_last: bool = False,
+) -> TrainResult:
+    """Train a network in place, from the weights it has; its mode and device stay as they are.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        From images to (n, classes).
+    data_train, data_test : Dataset, or pair of images (n, ...) and labels (n,)
+        The test data are looked at once, after the last epoch.
+    epochs, batch_size, learning_rate, augment, weight_decay, flip, channels_last
+        See `Recipe`.
+    seed : int
+        Of the order of the images, their shifts and dropout.
+    device : str
+        Where to compute: ``"cpu"``, ``"cuda"``.
+    progress : bool
+        Show epoch, rate and time left on the standard error stream.
+    checkpoint : path, optional
+        A safetensors file, replaced after every epoch. If it is there, training goes on from it.
+
+    Returns
+    -------
+    TrainResult
+
+    Raises
+    ------
+    InputError
+        If data, settings or checkpoint don't fit.
+    BioNetError
+        If the loss stops being a number.
+    """
+    _check_seed(seed)
+    recipe = Recipe(epochs, batch_size, learning_rate, weight_decay, augment, flip, channels_last)
+    job = Job(*as_tensors(data_train, "data_train"), recipe, seed)
+    test = as_tensors(data_test, "data_test")
+    _check_trainable(net, job)
+    check_network(net, *test)
+    home, there = device_of(net), find_device(device)
+    try:
+        net.to(there)
+        history = run_epochs(net, job, progress, None if checkpoint is None else Path(checkpoint))
+        accuracy_train = evaluate(net, job.images, job.labels)
+        accuracy_test = evaluate(net, *test)
+    finally:
+        net.to(home)
+        if channels_last:
+            net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    seconds = sum(epoch.seconds for epoch in history)
+    return TrainResult(accuracy_train, accuracy_test, epochs, seconds, tuple(history))
+
+
+def _check_seed(seed: int) -> None:
+    """Refuse what can't seed a random generator."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed: expected an integer >= 0, got {seed!r}")
+
+
+def _check_trainable(net: nn.Module, job: Job) -> None:
+    """Refuse a network and images that can't be trained with."""
+    if not any(parameter.requires_grad for parameter in net.parameters()):
+        raise InputError(
+            "net: expected a network with parameters to train, got none that requires_grad"
+        )
+    check_network(net, job.images, job.labels)
+    recipe = job.recipe
+    if (recipe.augment or recipe.flip or recipe.channels_last) and job.images.ndim != 4:
+        raise InputError(
+            "augment: shifts, flips and channels_last need images (n, channels, height, width), "
+            f"got {tuple(job.images.shape)}; use augment=0, flip=False, channels_last=False"
+        )
+
+
+def train_zoo(
+    network: str = "lenet5",
+    data: str = "mnist",
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    start: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    device: str = "cpu",
+    threads: int = 2,
+    progress: bool = True,
+    checkpoint: str | os.PathLike[str] | None = None,
+    leak: float | None = None,
+    mode: Mode = "finetune",
+    input_gain: float = 1.0,
+    dtype: Literal["float32", "float16"] = "float32",
+) -> TrainResult:
+    """Train a network of the zoo by its recipe and write its weights with their provenance.
+
+    Parameters
+    ----------
+    network : str
+        One of `bionet.zoo.names`.
+    data : str
+        One of `bionet.datasets.names`.
+    epochs : int, optional
+        Passes over the training images; the recipe's by default.
+    learning_rate : float, optional
+        Largest rate of the cycle; the recipe's by default.
+    start : path, optional
+        Weights to start from, of this network or of the one that it was adjusted from; random
+        ones by default. See `bionet.zoo.start_from`.
+    seed : int
+        Of the initial weights and the training. The split of ``digits`` is always 0.
+    out : path, optional
+        A file ending in .safetensors, or a folder for ``NETWORK-DATA.safetensors``; the current
+        folder by default.
+    data_dir : path, optional
+        See `bionet.datasets.load`.
+    device, progress, checkpoint
+        See `train`.
+    threads : int
+        For PyTorch on the CPU. Another number gives slightly other weights.
+    leak : float, optional
+        Train on, from the shipped weights, with the temporal code of method ``tdsnn`` in place, for
+        a leak of so many steps.
+    mode : {"finetune", "compensate"}
+        How these weights are to be converted: the paper's way, or with bias neurons that cancel the
+        offset of the code and values rounded to the nearest step.
+    input_gain : float
+        With ``mode="compensate"``: pixels are coded this many times as large.
+    dtype : {"float32", "float16"}
+        Type that the weights are stored in. The accuracies are those of the stored values.
+
+    Returns
+    -------
+    TrainResult
+        ``weights`` is the file.
+
+    Raises
+    ------
+    InputError
+        If an argument is unknown or out of range, data are missing, or ``out`` can't be written.
+    """
+    make = zoo.entry(network).make
+    recipe = recipe_for(network, data)
+    if dtype not in ("float32", "float16"):
+        raise InputError(f"dtype: expected float32 or float16, got {dtype!r}")
+    if epochs is not None:
+        recipe = dataclasses.replace(recipe, epochs=epochs)
+    if learning_rate is not None:
+        recipe = dataclasses.replace(recipe, learning_rate=learning_rate)
+    _check_seed(seed)
+    data_train = datasets.load(data, "train", data_dir)
+    data_test = datasets.load(data, "test", data_dir)
+    path = _weights_path(out, network, data)
+    with _threads(threads), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = make() if leak is None or start else zoo.load(network, data).train()
+        if start is not None:
+            zoo.start_from(net, start)
+        trained = net
+        if leak is not None and mode == "finetune":
+            trained = temporal_network(net, leak, input_gain=input_gain)
+            add_bias_neurons(net, leak)
+        elif leak is not None:
+            trained = temporal_network(net, leak, mode, "nearest", input_gain)
+        result = train(
+            trained,
+            data_train,
+            data_test,
+            seed=seed,
+            device=device,
+            progress=progress,
+            checkpoint=checkpoint,
+            **dataclasses.asdict(recipe),
+        )
+        if dtype == "float16":
+            _round_to_half(net)
+            result = dataclasses.replace(
+                result,
+                accuracy_train=evaluate(trained, *data_train),
+                accuracy_test=evaluate(trained, *data_test),
+            )
+    metadata = {
+        "network": network,
+        "data": data,
+        "accuracy": result.accuracy_test,
+        "accuracy_train": result.accuracy_train,
+        "seed": seed,
+        "epochs": recipe.epochs,
+        "recipe": dataclasses.asdict(recipe),
+        "device": device,
+        "threads": threads,
+        "start": None if start is None else Path(start).name,
+        "command": _command(
+            network,
+            data,
+            epochs,
+            learning_rate,
+            start,
+            seed,
+            device,
+            threads,
+            dtype,
+            leak,
+            mode,
+            input_gain,
+        ),
+        "versions": versions(),
+    }
+    save_weights(net.half() if dtype == "float16" else net, path, metadata)
+    return dataclasses.replace(result, weights=path)
+
+
+def _round_to_half(net: nn.Module) -> None:
+    """Round every floating-point tensor of a network to a float16, in its own type."""
+    for tensor in net.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(tensor.half())
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    """PyTorch's number of threads for a while."""
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise InputError(f"threads: expected an integer >= 1, got {n!r}")
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _weights_path(out: str | os.PathLike[str] | None, network: str, data: str) -> Path:
+    """The file that ``out`` means, in a folder that can be written."""
+    path = Path("." if out is None else out)
+    if path.suffix.lower() in zoo.PICKLE_SUFFIXES:
+        raise InputError(
+            f"out: weights are safetensors files, got '{path}'; end it in .safetensors"
+        )
+    if path.suffix != ".safetensors":
+        path = path / f"{network}-{data}.safetensors"
+    if path.is_dir():
+        raise InputError(f"out: expected a file, but {path} is a folder; choose another name")
+    output_folder(path.parent)
+    return path
+
+
+def _command(
+    network: str,
+    data: str,
+    epochs: int | None,
+    learning_rate: float | None,
+    start: str | os.PathLike[str] | None,
+    seed: int,
+    device: str,
+    threads: int,
+    dtype: str,
+    leak: float | None,
+    mode: Mode,
+    input_gain: float,
+) -> str:
+    """The command line that trains these weights again."""
+    command = f"bionet train {network} --data {data} --seed {seed}"
+    for option, value, default in (
+        ("from", None if start is None else Path(start).name, None),
+        ("epochs", epochs, None),
+        ("learning-rate", learning_rate, None),
+        ("device", device, "cpu"),
+        ("threads", threads, 2),
+        ("dtype", dtype, "float32"),
+    ):
+        if value != default:
+            command += f" --{option} {value}"
+    if leak is None:
+        return command
+    activation = {name: value for value, name in MODES.items()}[mode]
+    command += f" --activation {activation} --leak {leak:g}ms"
+    return command if input_gain == 1 else f"{command} --input-gain {input_gain:g}"

@@ -1,0 +1,423 @@
+"""The networks of the papers, with weights trained on real data.
+
+A network is one function here and one `ZooEntry` in ``ENTRIES``. Weights are safetensors files:
+plain numbers with a header that says where they come from. Reading a pickle can run any code, so
+pickles are refused.
+
+References
+----------
+.. [1] Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document
+   recognition. Proc. IEEE 86 (1998) 2278-2324.
+.. [2] Q. Yu et al.: see :mod:`bionet.zoo.architectures`.
+.. [3] Y. Jia et al.: Caffe: Convolutional architecture for fast feature embedding. ACM Multimedia
+   (2014) 675-678.
+.. [4] Y. Shang, Y. Li, F. You: An SNN construction method based on CNN conversion and threshold
+   setting (2020).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import nn
+
+from bionet.errors import InputError
+from bionet.files import read_tensors
+from bionet.zoo import architectures
+from bionet.zoo.topologies import TOPOLOGIES, maker
+
+__all__ = [
+    "ENTRIES",
+    "ZooEntry",
+    "cifar10_quick",
+    "cifar10_quick_original",
+    "entry",
+    "lenet5",
+    "lenet5_original",
+    "load",
+    "load_weights",
+    "names",
+    "provenance",
+    "read_weights",
+    "rueckauer",
+    "shang",
+    "shipped",
+    "start_from",
+]
+
+# Data sets that weights of the networks of bionet.architectures come with the package for.
+SHIPPED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"net1": ("mnist",), "net2": ("mnist",), "net4": ("fashion-mnist",)}
+    | dict.fromkeys(("net5_small", "net5_quarter", "net5_leaky"), ("cifar10",))
+)
+PACKAGED = Path(__file__).parent / "weights"
+CHECKOUT = Path(__file__).resolve().parents[2] / "weights"
+PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+@dataclass(frozen=True)
+class ZooEntry:
+    """A network of the zoo.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    make : callable
+        Makes the network, untrained, in training mode.
+    input_shape : tuple (channels, height, width)
+        One image.
+    data : tuple of str
+        Data sets that there are trained weights for; ``-rounded`` are for a temporal code.
+    """
+
+    name: str
+    make: Callable[[], nn.Module]
+    input_shape: tuple[int, int, int]
+    data: tuple[str, ...]
+
+
+def names() -> tuple[str, ...]:
+    """Names of the networks."""
+    return tuple(ENTRIES)
+
+
+def entry(name: str) -> ZooEntry:
+    """What the zoo knows of a network.
+
+    Raises
+    ------
+    InputError
+        If there is no network of this name.
+    """
+    if name not in ENTRIES:
+        raise InputError(f"network: expected one of {', '.join(ENTRIES)}, got '{name}'")
+    return ENTRIES[name]
+
+
+def load(name: str, weights: str | os.PathLike[str] | None = None) -> nn.Module:
+    """Make a network of the zoo.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+    weights : str or path, optional
+        A data set that weights come with the package for, or a safetensors file. Without it the
+        network is untrained: PyTorch's random initial weights, in training mode.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode if weights were loaded.
+
+    Raises
+    ------
+    InputError
+        If the name or weights are unknown, or the weights don't fit the network.
+    """
+    found = entry(name)
+    net = found.make()
+    if weights is None:
+        return net
+    if weights in found.data:
+        load_weights(net, shipped(found.name, str(weights)))
+    elif Path(weights).exists():
+        load_weights(net, weights)
+    else:
+        known = ", ".join(found.data) or "no data set"
+        raise InputError(
+            f"weights of '{name}': expected one of {known}, or a safetensors file, "
+            f"got '{weights}', which is neither; train some with: bionet train {name}"
+        )
+    return net.eval()
+
+
+def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
+    """Copy the weights in a safetensors file into a network, whose mode stays as it is.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Any network; it is changed only if the whole file fits.
+    path : path
+        The file. Every tensor of the network must be there, under its name and with its shape.
+        Biases that ``bionet train --activation tdsnn`` gave to layers without any are added.
+
+    Raises
+    ------
+    InputError
+        If the file can't be read or doesn't fit.
+    """
+    tensors, header = read_weights(path)
+    expected = net.state_dict()
+    added: dict[str, nn.Conv2d | nn.Linear] = {}
+    if "--activation tdsnn" in str(header.get("command", "")):
+        added = {
+            f"{name}.bias": layer
+            for name, layer in net.named_modules()
+            if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is None
+            if f"{name}.bias" in tensors
+        }
+    expected |= {name: layer.weight.flatten(1)[:, 0] for name, layer in added.items()}
+    missing = [name for name in expected if name not in tensors]
+    extra = [name for name in tensors if name not in expected]
+    if missing or extra:
+        raise InputError(
+            f"{path}: weights of another network, without {', '.join(missing) or 'nothing'}, "
+            f"with unknown {', '.join(extra) or 'nothing'}; use the network they were trained with"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise InputError(
+                f"{path}: '{name}' must have shape {tuple(expected[name].shape)}, "
+                f"got {tuple(tensor.shape)}; use the network that the weights were trained with"
+            )
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"{path}: '{name}' holds NaN or infinity; train the network again")
+    for name, layer in added.items():
+        layer.bias = nn.Parameter(tensors[name].clone())
+    net.load_state_dict(tensors)
+
+
+def start_from(net: nn.Module, path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Copy weights of this network, or of the one it was adjusted from, as a start of training.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Every tensor of it must be in the file, under its name and with its shape.
+    path : path
+        Biases that the network lacks may be there too.
+
+    Returns
+    -------
+    tuple of str
+        Names of the tensors that were left out.
+
+    Raises
+    ------
+    InputError
+        If the file can't be read or doesn't fit.
+    """
+    tensors, _ = read_weights(path)
+    expected = net.state_dict()
+    for name, tensor in expected.items():
+        if name not in tensors or tensors[name].shape != tensor.shape:
+            found = tuple(tensors[name].shape) if name in tensors else "nothing"
+            raise InputError(
+                f"{path}: '{name}' must have shape {tuple(tensor.shape)}, got {found}; start from"
+                " weights of the same network, or of the one that it was adjusted from"
+            )
+    left_out = tuple(name for name in tensors if name not in expected)
+    if foreign := [name for name in left_out if not name.endswith(".bias")]:
+        raise InputError(f"{path}: the network has no '{foreign[0]}'; only biases may be left out")
+    net.load_state_dict({name: tensors[name] for name in expected})
+    return left_out
+
+
+def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Tensors and provenance in a safetensors file.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    tensors : dict of str to torch.Tensor
+        By name.
+    provenance : dict of str to anything JSON can say
+        What the header tells; empty if it tells nothing.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or a pickle.
+    """
+    path = Path(path)
+    if path.suffix.lower() in PICKLE_SUFFIXES:
+        raise InputError(
+            f"{path}: pickles are never loaded, because reading one can run any code; where you "
+            "trust it, convert it: safetensors.torch.save_file(net.state_dict(), 'x.safetensors')"
+        )
+    try:
+        arrays, header = read_tensors(path)
+    except TypeError as error:  # NumPy has no bfloat16 and no 8-bit floats
+        raise InputError(
+            f"{path}: a tensor has a type that can't be read ({error}); save it as float32"
+        ) from error
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}, _decode(header, path)
+
+
+def provenance(source: str | os.PathLike[str]) -> dict[str, Any]:
+    """Where weights come from: network, data, accuracy, seed, epochs, command, versions.
+
+    Parameters
+    ----------
+    source : str or path
+        A safetensors file, or weights of the package by name: ``"lenet5-mnist"``.
+
+    Returns
+    -------
+    dict
+        What the file's header tells; empty if it tells nothing.
+
+    Raises
+    ------
+    InputError
+        If there are no such weights.
+    """
+    known = {
+        f"{found.name}-{data}": (found.name, data)
+        for found in ENTRIES.values()
+        for data in found.data
+    }
+    if source in known:
+        return read_weights(shipped(*known[str(source)]))[1]
+    if not Path(source).exists():
+        raise InputError(
+            f"weights: expected one of {', '.join(known)}, or a safetensors file, got '{source}'"
+        )
+    return read_weights(source)[1]
+
+
+def shipped(network: str, data: str) -> Path:
+    """The file that holds a network's weights for a data set.
+
+    The digits' weights are inside the package. All others stand in the folder ``weights/`` of the
+    repository, which keeps the wheel small; an installed package finds them through the
+    environment variable ``BIONET_WEIGHTS``.
+
+    Raises
+    ------
+    InputError
+        If the file is in none of these folders.
+    """
+    file = f"{network}-{data}.safetensors"
+    folders = [PACKAGED, CHECKOUT]
+    if "BIONET_WEIGHTS" in os.environ:
+        folders.insert(0, Path(os.environ["BIONET_WEIGHTS"]).expanduser())
+    for folder in folders:
+        if (folder / file).is_file():
+            return folder / file
+    raise InputError(
+        f"the weights {file} are not in this installation, which holds the digits' alone: set"
+        " BIONET_WEIGHTS to the folder weights/ of BioNet's repository, or train them with"
+        f" 'bionet train {network} --data {data}'"
+    )
+
+
+def _decode(header: Mapping[str, str], path: Path) -> dict[str, Any]:
+    """The provenance that `bionet.train.save_weights` wrote, or a foreign header as it is."""
+    if "bionet" not in header:
+        return dict(header)
+    try:
+        decoded = json.loads(header["bionet"])
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: the provenance in the header is damaged ({error})") from error
+    if not isinstance(decoded, dict):
+        raise InputError(f"{path}: the provenance in the header must be an object, got {decoded!r}")
+    return decoded
+
+
+def lenet5(weights: str | os.PathLike[str] | None = None) -> nn.Module:
+    """LeNet-5 as in Caffe (20c5-p2-50c5-p2-500-10), adjusted for conversion to spikes.
+
+    ReLU after every layer but the last, average pooling, no bias.
+
+    Parameters
+    ----------
+    weights : str or path, optional
+        ``"digits"``, ``"mnist"``, ``"fashion-mnist"`` or a safetensors file; see `load`.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        From images (n, 1, 28, 28) in [0, 1] to (n, 10); in evaluation mode if weights were loaded.
+    """
+    return load("lenet5", weights)
+
+
+def lenet5_original(weights: str | os.PathLike[str] | None = None) -> nn.Module:
+    """LeNet-5 as in Caffe, with max pooling and biases; see `load`."""
+    return load("lenet5_original", weights)
+
+
+def cifar10_quick(weights: str | os.PathLike[str] | None = None) -> nn.Module:
+    """Caffe's cifar10_quick (32c5-p3s2-32c5-p3s2-64c5-p3s2-64-10), adjusted for spikes; see `load`.
+
+    From images (n, 3, 32, 32) in [0, 1] to (n, 10).
+    """
+    return load("cifar10_quick", weights)
+
+
+def cifar10_quick_original(weights: str | os.PathLike[str] | None = None) -> nn.Module:
+    """Caffe's cifar10_quick, with max pooling and biases; see `load`."""
+    return load("cifar10_quick_original", weights)
+
+
+def rueckauer(weights: str | os.PathLike[str] | None = None) -> nn.Module:
+    """Rueckauer's network for CIFAR-10, 32c3-32c3-p2-64c3-64c3-p2-512-10; see `load`.
+
+    Batch normalisation, biases and max pooling; from images (n, 3, 32, 32) in [0, 1] to (n, 10).
+    """
+    return load("rueckauer", weights)
+
+
+def shang(weights: str | os.PathLike[str] | None = None) -> nn.Module:
+    """The three-convolution network of Shang et al. [4]_, adjusted (64c5-p2-64c5-p2-64c5-512-10).
+
+    ReLU after every layer but the last, average pooling, no bias. The paper's figure of the
+    network is not legible and its text gives the kinds of layers (conv1, pool1, conv2, pool2,
+    conv3, ip1, ip2) and the number of synapses, about 14,200,000. Convolutions of 64 channels and
+    5 x 5 kernels without padding give 14.17 to 14.20 million for any ip1 of 64 to 512 units, and
+    14,200,064 (poolings included) for 512; Caffe's 32-32-64 with padding gives 12.7 million.
+
+    Parameters
+    ----------
+    weights : str or path, optional
+        ``"cifar10"``, or a safetensors file; see `load`.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        From images (n, 3, 32, 32) in [0, 1] to (n, 10); in evaluation mode if weights were loaded.
+    """
+    return load("shang", weights)
+
+
+ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
+    {
+        found.name: found
+        for found in (
+            ZooEntry(
+                "lenet5", architectures.lenet5, (1, 28, 28), ("digits", "mnist", "fashion-mnist")
+            ),
+            ZooEntry("lenet5_original", architectures.lenet5_original, (1, 28, 28), ("mnist",)),
+            ZooEntry("cifar10_quick", architectures.cifar10_quick, (3, 32, 32), ("cifar10",)),
+            ZooEntry(
+                "cifar10_quick_original",
+                architectures.cifar10_quick_original,
+                (3, 32, 32),
+                ("cifar10",),
+            ),
+            ZooEntry(
+                "rueckauer", architectures.rueckauer, (3, 32, 32), ("cifar10", "cifar10-rounded")
+            ),
+            *(
+                ZooEntry(name, maker(name), (t.channels, t.height, t.height), SHIPPED.get(name, ()))
+                for name, t in TOPOLOGIES.items()
+            ),
+            ZooEntry("shang", architectures.shang, (3, 32, 32), ("cifar10",)),
+        )
+    }
+)

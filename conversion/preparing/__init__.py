@@ -1,0 +1,1 @@
+"""A PyTorch network made ready: adjusted, pooled by averages, given temporal activations."""

@@ -1,0 +1,1 @@
+"""Searches for thresholds by simulation."""

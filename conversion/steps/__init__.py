@@ -1,0 +1,1 @@
+"""Shared steps of the methods, over a list of layer records."""

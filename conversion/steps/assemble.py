@@ -1,0 +1,93 @@
+"""Putting a spiking network together from layer records: the last step of a conversion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity
+
+from bionet.conversion.tracing.records import MaxPool, Record, Records, Sum, Weighted, per_channel
+from bionet.equations import NeuronModel, integrator, with_rate_estimate
+from bionet.network import Population, Projection, Readout, SpikingNetwork
+
+__all__ = ["assemble", "drive"]
+
+READOUT = "readout"
+
+
+def assemble(
+    records: Records,
+    model: NeuronModel | Sequence[NeuronModel],
+    input_shape: tuple[int, ...],
+    readout: str,
+    method: str,
+    metadata: Mapping[str, Any],
+    coding: str = "analog",
+    pool_tau: Quantity | None = None,
+) -> SpikingNetwork:
+    """One population of the model for each record, and one that integrates the last one's input.
+
+    Parameters
+    ----------
+    records : tuple of Record
+        The populations to be, with their final weights.
+    model : NeuronModel, or one for each record
+        Of all populations but ``readout``, which is a pure integrator.
+    input_shape : tuple of int
+    readout : {"MP", "MS", "FS"}
+        The readout used where none is named.
+    method : str
+    coding : str
+        Input coding used where a simulation does not name one.
+    pool_tau : Quantity, optional
+        Time constant of the rate estimates that max poolings compare; None counts all spikes.
+    metadata : mapping
+        ``activations`` (population -> node of the traced graph) and ``scales`` gain an entry for
+        ``readout``, which stands for what the last layer stands for (before a final ReLU).
+    """
+    last = records[-1]
+    names = [*(record.name for record in records), READOUT]
+    both = [*records, last]
+    each = [model] * len(records) if isinstance(model, NeuronModel) else model
+    compared = {source for r in records if isinstance(r, MaxPool) for source in r.inputs}
+    models = [
+        with_rate_estimate(kind, pool_tau) if record.name in compared else kind
+        for record, kind in zip(records, each, strict=True)
+    ]
+    models.append(integrator())
+    populations = tuple(
+        Population(name, record.shape, kind, {"I": drive(record)})
+        for name, record, kind in zip(names, both, models, strict=True)
+    )
+    projections = tuple(
+        Projection(source, name, kernel)
+        for name, record in zip(names, both, strict=True)
+        for source, kernel in record.projections
+    )
+    known = {**metadata, "activations": {n: r.node for n, r in zip(names, both, strict=True)}}
+    if "scales" in known:
+        known["scales"] = {**known["scales"], READOUT: known["scales"][last.name]}
+    return SpikingNetwork(
+        populations,
+        projections,
+        input_shape,
+        Readout(last.name, READOUT, readout),
+        method,
+        coding,
+        known,
+    )
+
+
+def drive(record: Record) -> float | np.ndarray:
+    """The bias as a constant drive per step.
+
+    Returns
+    -------
+    float or array (channels, 1, 1), (channels, height, width) or (features,)
+        Exactly 0.0 where there is none: populations without drive are simulated faster.
+    """
+    if not isinstance(record, Weighted | Sum) or not np.any(record.bias):
+        return 0.0
+    return per_channel(record.bias, len(record.shape))

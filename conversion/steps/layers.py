@@ -1,0 +1,380 @@
+"""Shared steps of the conversions: pure functions from layer records to layer records.
+
+A method is a short composition of them::
+
+    records = remove_flatten(traced.records)    # units keep their numbers: nothing to permute
+    records = fold_batchnorm(records)           # scale and shift go into weights and bias
+    records = absorb_relu(records)              # a ReLU becomes a mark on the layer before it
+    records = merge_linear(records)             # layers without a ReLU between become one
+    records = merge_sums(records)               # an addition and the layers before it become one
+    check_rectified(records)                    # what is left can be populations
+
+Each returns new records and leaves its argument alone.
+
+References
+----------
+Rueckauer, Lungu, Hu, Pfeiffer 2016, Section 3 (batch normalisation, average pooling).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from bionet.conversion.steps.branches import is_nonnegative, kind_of, merge_sums, own_population
+from bionet.conversion.tracing.operations import AVERAGE_POOLING, NO_BRANCHES, RECTIFY
+from bionet.conversion.tracing.records import (
+    Add,
+    AveragePool,
+    BatchNorm,
+    Conv,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    MaxPool,
+    Record,
+    Records,
+    ReLU,
+    Sum,
+    Weighted,
+    consumers,
+    find,
+    per_channel,
+    removed,
+    replaced,
+)
+from bionet.errors import InputError
+
+__all__ = [
+    "absorb_relu",
+    "check_rectified",
+    "fold_batchnorm",
+    "merge_linear",
+    "per_input",
+    "population_records",
+    "refuse_kind",
+    "refuse_pooled_images",
+    "remove_flatten",
+]
+
+
+def population_records(
+    records: Records,
+    rectified_input: bool = False,
+    max_pooling: bool = False,
+    *,
+    branches: bool = False,
+    signed: bool = False,
+) -> Records:
+    """All the steps of this module: one record for each population to be.
+
+    Parameters
+    ----------
+    records : tuple of Record
+        As traced.
+    rectified_input : bool
+        Whether the images are known to hold nothing negative, so that a ReLU on them is nothing.
+    max_pooling : bool
+        Whether the method has a population for a max pooling; otherwise it is refused.
+    branches : bool
+        Whether the method has populations with several sources; otherwise sums are refused.
+    signed : bool
+        Whether the method's units fire below 0 too; otherwise a LeakyReLU is refused, and a
+        hidden layer without a ReLU.
+
+    Returns
+    -------
+    tuple of Record
+        Convolutions, fully connected layers, poolings and sums. Unless ``signed``, each but the
+        last of them is rectified.
+    """
+    if not max_pooling:
+        refuse_kind(records, MaxPool, "max pooling", AVERAGE_POOLING)
+    if not signed:
+        refuse_kind(records, LeakyReLU, "LeakyReLU", f"{RECTIFY}, or use augmapping")
+    if not branches:
+        refuse_kind(records, Add, "sum", NO_BRANCHES)
+    records = fold_batchnorm(remove_flatten(records))
+    records = merge_sums(merge_linear(absorb_relu(records, rectified_input)))
+    check_rectified(records, signed)
+    return records
+
+
+def refuse_kind(records: Records, kind: type[Record], what: str, remedy: str) -> None:
+    """Refuse every record of a kind.
+
+    Raises
+    ------
+    InputError
+        Naming the first one, with the remedy.
+    """
+    for record in kind_of(records, kind):
+        raise InputError(
+            f"the {what} at {record.place} cannot be converted by this method: {remedy}"
+        )
+
+
+def refuse_pooled_images(records: Records) -> None:
+    """Refuse a max pooling of the images: there are no spikes yet that could be counted.
+
+    Raises
+    ------
+    InputError
+        Naming the pooling.
+    """
+    for record in records:
+        if isinstance(record, MaxPool) and record.source == "input":
+            raise InputError(
+                f"{record.place} takes the maximum of pixels, but only spikes can be compared;"
+                " pool the images before they are presented"
+            )
+
+
+def remove_flatten(records: Records) -> Records:
+    """Leave flattenings out: a fully connected kernel takes units of any shape in C order."""
+    for record in kind_of(records, Flatten):
+        records = removed(records, record.name)
+    return records
+
+
+def fold_batchnorm(records: Records) -> Records:
+    r"""Fold every batch normalisation into the weights beside it.
+
+    After a weighted layer, :math:`W' = s W, b' = s b + t` with scale s and shift t of the output
+    channel. Elsewhere (on the input, after a ReLU or a pooling) into the layer that follows:
+    :math:`W'_{ij} = W_{ij} s_j, b' = b + \sum_j W_{ij} t_j`. Padding comes after the
+    normalisation and is not shifted: where there is any, the sum is over the inputs that a unit
+    really has, and every unit gets a bias of its own.
+
+    Raises
+    ------
+    InputError
+        Where neither is exact.
+
+    References
+    ----------
+    Rueckauer et al. 2016, Section 3 (batch normalisation).
+    """
+    while norms := kind_of(records, BatchNorm):
+        norm = norms[0]
+        before = None if norm.source == "input" else find(records, norm.source)
+        after = consumers(records, norm.name)
+        if (
+            isinstance(before, Conv | Linear)
+            and len(norm.scale) == len(before.weights)
+            and len(consumers(records, before.name)) == 1
+        ):
+            folded: Record = fold_back(before, norm)
+        elif len(after) == 1 and isinstance(after[0], Conv | Linear):
+            folded = fold_forward(after[0], norm)
+        elif len(after) == 1 and isinstance(after[0], BatchNorm):
+            folded = both_norms(norm, after[0])
+        else:
+            raise InputError(
+                f"the batch normalisation at {norm.place} stands beside no layer that it can be"
+                " folded into; put it directly after a Conv2d or Linear and train again"
+            )
+        records = tuple(folded if r.name == folded.name else r for r in records)
+        records = removed(records, norm.name)
+    return records
+
+
+def fold_back(layer: Conv | Linear, norm: BatchNorm) -> Conv | Linear:
+    """The layer with the normalisation of its output in its weights."""
+    scale = norm.scale.reshape(-1, *[1] * (layer.weights.ndim - 1))
+    scales, shifts = norm.scale, norm.shift
+    if layer.bias.ndim > 1 or shifts.ndim > 1:
+        scales, shifts = per_channel(scales, 3), per_channel(shifts, 3)
+    bias = scales * (per_channel(layer.bias, 3) if shifts.ndim > 1 else layer.bias) + shifts
+    return replace(layer, weights=layer.weights * scale, bias=bias, node=norm.node)
+
+
+def both_norms(first: BatchNorm, second: BatchNorm) -> BatchNorm:
+    """Two normalisations in a row as one."""
+    n = len(first.shape) if max(first.shift.ndim, second.shift.ndim) > 1 else 1
+    scale, shift = per_channel(second.scale, n), per_channel(first.shift, n)
+    return replace(
+        second, scale=second.scale * first.scale, shift=scale * shift + per_channel(second.shift, n)
+    )
+
+
+def fold_forward(layer: Conv | Linear, norm: BatchNorm) -> Conv | Linear:
+    """The layer with the normalisation of its input in its weights."""
+    weights = layer.weights * per_input(layer, norm.scale)
+    of_units = norm.shift.ndim > 1
+    if isinstance(layer, Conv) and (of_units or (any(layer.padding) and np.any(norm.shift))):
+        image = np.broadcast_to(per_channel(norm.shift, 3), norm.shape).astype(np.float64)
+        shifted = functional.conv2d(
+            torch.from_numpy(image.copy())[None], torch.from_numpy(layer.weights).double(), None,
+            layer.stride, layer.padding, layer.dilation, layer.groups,
+        )[0].numpy()  # fmt: skip
+        return replace(layer, weights=weights, bias=per_channel(layer.bias, 3) + shifted)
+    shift = layer.weights * per_input(layer, norm.shift)
+    return replace(layer, weights=weights, bias=layer.bias + shift.reshape(len(shift), -1).sum(1))
+
+
+def per_input(layer: Conv | Linear, values: np.ndarray) -> np.ndarray:
+    """Values of the input's channels, in a shape that multiplies the layer's weights.
+
+    Parameters
+    ----------
+    layer : Conv or Linear
+    values : array () or (channels,)
+        One for all, one for each channel of the source, or one for each source unit; before a
+        Linear also (channels, height, width).
+
+    Returns
+    -------
+    array that broadcasts with ``layer.weights``
+    """
+    if values.ndim == 0:
+        return values
+    if isinstance(layer, Linear):
+        if values.ndim > 1:
+            return values.reshape(1, -1)
+        # A channel of a flattened image is a run of columns: C order of (channels, height, width).
+        return np.repeat(values, layer.weights.shape[1] // len(values))[np.newaxis]
+    n_out, n_in = layer.weights.shape[:2]
+    group = np.arange(n_out) // (n_out // layer.groups)
+    channel = group[:, np.newaxis] * n_in + np.arange(n_in)
+    return np.asarray(values[channel][:, :, np.newaxis, np.newaxis])
+
+
+def absorb_relu(records: Records, rectified_input: bool = False) -> Records:
+    """Turn every ReLU and LeakyReLU into a mark on the layer before it.
+
+    That layer's output is then the ReLU's. Where something else takes its output as well, the
+    ReLU becomes a sum of one branch, a population of its own. A ReLU on the input does nothing to
+    images without negative values and is left out for those.
+
+    Raises
+    ------
+    InputError
+        If a ReLU on the input may change the images.
+    """
+    while relus := [r for r in records if isinstance(r, ReLU | LeakyReLU)]:
+        relu = relus[0]
+        before = None if relu.source == "input" else find(records, relu.source)
+        if before is None:
+            if not rectified_input:
+                raise InputError(
+                    f"{relu.place} rectifies the images; it is left out only where a calibration"
+                    " set shows that they hold nothing negative: pass calibration=images >= 0, or"
+                    " remove this ReLU"
+                )
+        elif len(consumers(records, before.name)) > 1:
+            records = tuple(own_population(r) if r is relu else r for r in records)
+            continue
+        else:
+            slope = relu.slope * (before.slope if before.rectified else 1.0)
+            changes = {"rectified": True, "slope": slope, "node": relu.node}
+            records = replaced(records, before.name, **changes)
+        records = removed(records, relu.name)
+    return records
+
+
+def merge_linear(records: Records) -> Records:
+    """Make one layer of two that follow each other without a ReLU between, where it is exact.
+
+    Linear, Linear becomes one Linear; Conv2d, AvgPool2d becomes one Conv2d with a larger kernel
+    and stride (before its ReLU, if there is one).
+
+    Raises
+    ------
+    InputError
+        For other pairs, and a pooling with padding or with pools that reach over the edge.
+    """
+    for record in records:
+        after = consumers(records, record.name)
+        if not isinstance(record, Conv | Linear) or record.rectified or len(after) != 1:
+            continue
+        if isinstance(record, Linear) and isinstance(after[0], Linear):
+            merged: Record = merged_linear(record, after[0])
+        elif isinstance(record, Conv) and isinstance(after[0], AveragePool):
+            merged = merged_pooling(record, after[0])
+        else:
+            continue
+        kept = [r for r in removed(records, record.name) if r.name != after[0].name]
+        position = records.index(record)
+        kept.insert(position, merged)
+        renamed = tuple(
+            replace(r, inputs=tuple(merged.name if i == after[0].name else i for i in r.inputs))
+            for r in kept
+        )
+        return merge_linear(renamed)
+    return records
+
+
+def merged_linear(first: Linear, second: Linear) -> Linear:
+    """W2 (W1 x + b1) + b2 as one layer, named after the second."""
+    bias = second.weights @ first.bias + second.bias
+    return replace(second, weights=second.weights @ first.weights, bias=bias, inputs=first.inputs)
+
+
+def merged_pooling(conv: Conv, pool: AveragePool) -> Conv:
+    """An average over the outputs of a convolution as one convolution, named after it.
+
+    Pool tap p and kernel tap k read the input at stride p + dilation k, so the merged kernel is
+    the sum of the kernel shifted by the convolution's stride, divided by the pool's size.
+    """
+    n_out, height, width = conv.shape
+    (rows, columns), (down, right) = pool.pool, pool.stride
+    whole = (n_out, (height - rows) // down + 1, (width - columns) // right + 1)
+    if any(pool.padding) or pool.shape != whole:
+        raise InputError(
+            f"{pool.place} averages {conv.place} without a ReLU between, over pools that reach"
+            " outside the image, so that they cannot be made one convolution; put a ReLU after"
+            " the convolution, or pool without padding and ceil_mode, and train again"
+        )
+    taps = zip(conv.weights.shape[2:], conv.dilation, conv.stride, pool.pool, strict=True)
+    size = [d * (k - 1) + 1 + s * (p - 1) for k, d, s, p in taps]
+    weights = np.zeros((*conv.weights.shape[:2], *size))
+    for row in range(rows):
+        for column in range(columns):
+            y, x = row * conv.stride[0], column * conv.stride[1]
+            y_stop = y + conv.dilation[0] * (conv.weights.shape[2] - 1) + 1
+            x_stop = x + conv.dilation[1] * (conv.weights.shape[3] - 1) + 1
+            window = np.s_[:, :, y : y_stop : conv.dilation[0], x : x_stop : conv.dilation[1]]
+            weights[window] += conv.weights
+    share = pool.scale / (pool.divisor_override or rows * columns)
+    bias = conv.bias * rows * columns
+    if bias.ndim > 1:
+        taken = [
+            conv.bias[:, y : y + down * whole[1] : down, x : x + right * whole[2] : right]
+            for y in range(rows)
+            for x in range(columns)
+        ]
+        bias = np.sum(taken, axis=0)
+    return replace(
+        conv,
+        weights=weights * share,
+        bias=bias * share,
+        stride=(conv.stride[0] * down, conv.stride[1] * right),
+        dilation=(1, 1),
+        shape=pool.shape,
+        node=pool.node,
+        rectified=pool.rectified,
+        slope=pool.slope,
+    )
+
+
+def check_rectified(records: Records, signed: bool = False) -> None:
+    """Refuse a layer without a ReLU, unless it is the last or units fire below 0 too.
+
+    Raises
+    ------
+    InputError
+        Naming the layer and what follows it; also if nothing but poolings is left.
+    """
+    if not any(isinstance(r, Weighted | Sum) for r in records):
+        raise InputError("the network has no Conv2d or Linear, so there is nothing to convert")
+    for record in () if signed else records[:-1]:
+        if isinstance(record, Weighted | Sum) and not is_nonnegative(records, record):
+            after = ", ".join(r.place for r in consumers(records, record.name))
+            raise InputError(
+                f"{record.place} is followed by {after} without a ReLU between; a spiking unit"
+                " rectifies its output: put a ReLU after it and train again"
+            )

@@ -1,0 +1,1 @@
+"""Networks with one spike a unit: closed form, layers, poolings."""

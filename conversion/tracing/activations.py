@@ -1,0 +1,115 @@
+"""Activations of the source network, for every population of its spiking network.
+
+The traced graph runs on the images batch by batch, so that besides the activations that were
+asked for only those of one batch are in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bionet.conversion.tracing.trace import rewritten, run_nodes, symbolic
+from bionet.errors import InputError
+from bionet.network import SpikingNetwork
+
+__all__ = ["BATCH_SIZE", "activations", "as_images"]
+
+BATCH_SIZE = 100
+
+
+def as_images(images: Any, shape: Sequence[int], what: str = "calibration") -> torch.Tensor:
+    """Images as a float tensor, checked.
+
+    Parameters
+    ----------
+    images : array or tensor (n, *shape)
+    shape : sequence of int
+        Shape of one image.
+    what : str
+        What the caller calls them, for messages.
+
+    Raises
+    ------
+    InputError
+        If there are none, they have another shape, are integers, or are not finite.
+    """
+    shape = tuple(shape)
+    try:
+        array = np.asarray(images.detach().cpu() if isinstance(images, torch.Tensor) else images)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} must be an array of images, but {error}") from error
+    if array.size == 0:
+        raise InputError(f"{what} is empty; pass at least one image of shape {shape}")
+    if array.shape[1:] != shape:
+        raise InputError(f"{what} must have the shape (n, *{shape}), but has {array.shape}")
+    if array.dtype.kind != "f":
+        raise InputError(
+            f"{what} holds {array.dtype} values, expected floating-point pixels; divide pixels"
+            " of 0 to 255 by 255"
+        )
+    if not np.isfinite(array).all():
+        raise InputError(f"{what} holds NaN or infinity")
+    return torch.from_numpy(np.array(array, dtype=np.float64 if array.itemsize > 4 else np.float32))
+
+
+def activations(
+    net: nn.Module,
+    images: Any,
+    network: SpikingNetwork | Mapping[str, str],
+    batch_size: int = BATCH_SIZE,
+) -> dict[str, np.ndarray]:
+    """Activation of the source network for every population of its spiking network.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        The network that was converted.
+    images : array or tensor (n_images, ...)
+    network : SpikingNetwork or mapping of str to str
+        The conversion's result, or population name -> node of the traced graph, as its
+        ``metadata["activations"]`` has it.
+    batch_size : int
+        Images that run through ``net`` at once.
+
+    Returns
+    -------
+    dict of str to array (n_images, *shape), float32
+        What the population stands for: after the ReLU where there is one. An output layer without
+        a ReLU, and ``readout`` with it, stand for the class scores, which may be negative.
+
+    Raises
+    ------
+    InputError
+        If the images do not fit, or the network is not the one that was converted.
+    """
+    graph = rewritten(net) if isinstance(network, SpikingNetwork) else symbolic(net)
+    if isinstance(network, SpikingNetwork):
+        nodes = dict(network.metadata.get("activations", {}))
+        checked = as_images(images, network.input_shape, "images")
+        shapes = {name: network.shape(name) for name in nodes}
+    else:
+        nodes = dict(network)
+        checked = as_images(images, np.shape(images)[1:], "images")
+        shapes = {}
+    known = {node.name for node in graph.graph.nodes}
+    if not nodes or (unknown := [n for n in nodes.values() if n not in known]):
+        missing = f"has no node {unknown[0]!r}" if nodes else "is named in no activations"
+        raise InputError(f"the network {missing}; pass the network that was converted")
+    parts: dict[str, list[np.ndarray]] = {node: [] for node in nodes.values()}
+    consume = {
+        # float32 first: astype copies, and an in-place ReLU may overwrite the tensor afterwards.
+        node: lambda value, node=node: parts[node].append(value.numpy().astype(np.float32))
+        for node in parts
+    }
+    for batch in torch.split(checked, batch_size):
+        run_nodes(graph, batch, consume)
+    whole = {node: np.concatenate(part) for node, part in parts.items()}
+    return {
+        name: whole[node].reshape(len(checked), *shapes.get(name, whole[node].shape[1:]))
+        for name, node in nodes.items()
+    }

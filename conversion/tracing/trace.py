@@ -1,0 +1,385 @@
+"""Tracing: a torch.nn.Module becomes a graph of layer records, or is refused by name.
+
+:mod:`torch.fx` records what the forward pass does to its input, so that functional ReLUs and
+reshapes are seen as well as modules. A copy of the network in evaluation mode is traced, and run
+once on a batch of two blank images, which gives the shape of everything.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import is_parametrized
+
+from bionet.conversion.tracing.arithmetic import IN_PLACE, arithmetic, is_arithmetic
+from bionet.conversion.tracing.operations import (
+    CHAIN,
+    FUNCTIONS,
+    METHODS,
+    MODULES,
+    Entry,
+    Handler,
+    Operation,
+    addition,
+    refuse,
+)
+from bionet.conversion.tracing.records import Record, Records
+from bionet.conversion.tracing.rewrites import (
+    normalise_after_pooling,
+    pool_means,
+    rectify_before_maximum,
+)
+from bionet.errors import InputError
+
+__all__ = ["Trace", "rewritten", "run_nodes", "symbolic", "trace"]
+
+Consumer = Callable[[torch.Tensor], None]
+
+BATCH = 2
+# Names that a spiking network has of its own.
+RESERVED = ("input", "readout")
+# What asks a tensor for its shape, not its values.
+SHAPE_QUERIES = ("size", "dim", "numel", "ndimension", "shape", "ndim")
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """A traced network.
+
+    Parameters
+    ----------
+    graph : torch.fx.GraphModule
+        The traced copy, in evaluation mode on the CPU.
+    records : tuple of Record
+        Its operations in the order of execution; the last is the output.
+    input_shape : tuple of int
+        Shape of one image.
+    """
+
+    graph: fx.GraphModule
+    records: Records
+    input_shape: tuple[int, ...]
+
+
+def trace(net: nn.Module, input_shape: Sequence[int]) -> Trace:
+    """Trace a network, without changing it.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Takes a batch of images, returns a batch of class scores.
+    input_shape : sequence of int
+        Shape of one image: (channels, height, width) or (features,).
+
+    Raises
+    ------
+    InputError
+        If torch.fx cannot trace the forward pass, an operation has no conversion, or an image
+        of this shape does not fit.
+    """
+    shape = checked_shape(input_shape)
+    graph = rewritten(net)
+    walk = _Walk(graph, shape)
+    with torch.no_grad():
+        walk.run(torch.zeros(BATCH, *shape, dtype=precision(graph)))
+    if not walk.records:
+        raise InputError(f"{type(net).__name__} has no layers to convert")
+    return Trace(graph, tuple(walk.records), shape)
+
+
+def rewritten(net: nn.Module) -> fx.GraphModule:
+    """The traced graph, with operations in the order and form that have a conversion."""
+    return normalise_after_pooling(pool_means(rectify_before_maximum(symbolic(net))))
+
+
+def symbolic(net: nn.Module) -> fx.GraphModule:
+    """The traced graph of a copy of the network, in evaluation mode on the CPU.
+
+    Raises
+    ------
+    InputError
+        If the network is no module, cannot be copied, or cannot be traced.
+    """
+    if not isinstance(net, nn.Module):
+        raise InputError(f"the network must be a torch.nn.Module, but is a {type(net).__name__}")
+    kind = type(net).__name__
+    if any(is_lazy(p) for p in net.parameters()):
+        raise InputError(f"{kind} has lazy layers without weights; run it once on a batch first")
+    for path, module in net.named_modules():
+        # A hook may change what a layer computes, and would see the blank images of the trace.
+        if module._forward_hooks or module._forward_pre_hooks:
+            raise InputError(
+                f"layer {path!r} ({type(module).__name__}) has a forward hook, whose effect cannot"
+                " be traced; remove the hook first (handle.remove())"
+            )
+    try:
+        copied = copy.deepcopy(net).cpu().eval()
+    except Exception as error:
+        raise InputError(
+            f"{kind} cannot be copied: {one_line(error)}; make pruning and the like permanent"
+            " (torch.nn.utils.prune.remove) or load its state_dict into a new network"
+        ) from error
+    if precision(copied) not in (torch.float32, torch.float64):
+        copied = copied.float()
+    try:
+        graph = fx.symbolic_trace(copied)
+    except Exception as error:
+        raise InputError(
+            f"torch.fx cannot trace {kind}: {one_line(error)}; write its forward without"
+            " conditions and loops that depend on the data"
+        ) from error
+    inputs = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    if len(inputs) != 1 and (not inputs or any(n.users or not n.args for n in inputs[1:])):
+        raise InputError(
+            f"the forward of {kind} takes {len(inputs)} inputs"
+            f" ({', '.join(n.name for n in inputs)}); convert a network that takes one batch"
+            " of images"
+        )
+    return graph
+
+
+def run_nodes(
+    graph: fx.GraphModule,
+    images: torch.Tensor,
+    consume: Mapping[str, Callable[[torch.Tensor], None]],
+) -> None:
+    """Run a traced network on a batch and hand the values of some nodes on, one by one.
+
+    A value lives only until its last use, so the memory is that of the forward pass.
+
+    Parameters
+    ----------
+    graph : torch.fx.GraphModule
+    images : tensor (n, ...)
+    consume : mapping of str to callable
+        What is done with the value of a node; it must copy what it keeps.
+
+    Raises
+    ------
+    InputError
+        If the network fails on this batch.
+    """
+    try:
+        with torch.no_grad():
+            _Tap(graph, consume).run(images.to(precision(graph), copy=True))
+    except RuntimeError as error:
+        raise InputError(
+            f"the network fails on a batch of {len(images)} images: {one_line(error)}; its forward"
+            " must take any batch size"
+        ) from error
+
+
+class _Tap(fx.Interpreter):
+    """Runs a graph and hands the values of some nodes on."""
+
+    def __init__(self, graph: fx.GraphModule, consume: Mapping[str, Consumer]) -> None:
+        super().__init__(graph)
+        self.consume = consume
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if n.name in self.consume:
+            self.consume[n.name](value)
+        return value
+
+
+class _Walk(fx.Interpreter):
+    """Runs a graph on blank images and makes a record of each operation on the way."""
+
+    def __init__(self, graph: fx.GraphModule, input_shape: tuple[int, ...]) -> None:
+        super().__init__(graph, garbage_collect_values=False)
+        self.extra_traceback = False
+        self.input_shape = input_shape
+        self.records: list[Record] = []
+        self.names: dict[fx.Node, str] = {}  # data nodes -> record that holds their value
+        self.constants: set[fx.Node] = set()
+
+    def run_node(self, n: fx.Node) -> Any:
+        try:
+            value = super().run_node(n)
+        except Exception as error:
+            raise InputError(
+                f"input_shape {self.input_shape} does not fit at {self._place(n)}:"
+                f" {one_line(error)}"
+            ) from error
+        if n.op == "placeholder":
+            # A further input is an unused default: symbolic() refuses any other.
+            self.names.setdefault(n, "input")
+        elif n.op == "output":
+            self._output(n)
+        elif n.op == "get_attr" or (
+            n.all_input_nodes and all(m in self.constants for m in n.all_input_nodes)
+        ):
+            self.constants.add(n)
+        elif not isinstance(value, torch.Tensor):
+            self._shape_arithmetic(n)
+        else:
+            self._convert(n, value)
+        return value
+
+    def _output(self, node: fx.Node) -> None:
+        if not isinstance(node.args[0], fx.Node):
+            raise InputError(
+                "the network's forward returns more than one tensor; convert a network that"
+                " returns the class scores alone"
+            )
+
+    def _shape_arithmetic(self, node: fx.Node) -> None:
+        """Let numbers pass that come from shapes; they hold nothing of the image."""
+        asks_shape = any(q in SHAPE_QUERIES for q in (node.target, *node.args[1:2]))
+        if not asks_shape and any(m in self.names for m in node.all_input_nodes):
+            refuse(self._label(node), self._place(node))
+
+    def _convert(self, node: fx.Node, value: torch.Tensor) -> None:
+        place, label = self._place(node), self._label(node)
+        data = [m for m in node.all_input_nodes if m in self.names]
+        first = node.args[0] if node.args else node.kwargs.get("input")
+        handler: Handler
+        arguments: dict[str, Any] = {}
+        if is_arithmetic(node, data):
+            handler = partial(arithmetic, apply=self._applied(node, data[0]))
+        else:
+            handler, arguments = self._handler(node)
+            if handler is addition:
+                data = self._summands(node, label, place)
+            elif len(data) != 1 or first is not data[0]:
+                why = "its input and weights must be one layer's output and parameters"
+                refuse(label, place, why)
+        if value.ndim < 2 or value.shape[0] != BATCH:
+            why = (
+                f"it makes a batch of {BATCH} images into the shape {tuple(value.shape)}; keep the"
+                " batch dimension: x.flatten(1) or x.view(x.size(0), -1)"
+            )
+            refuse(label, place, why)
+        if not node.users:
+            why = "its result is not used (if it works in place, assign the result)"
+            refuse(label, place, why)
+        if len(data[0].users) > 1 and in_place(node, arguments):
+            why = "it overwrites a value that is used elsewhere too; use inplace=False and x + y"
+            refuse(label, place, why)
+        operation = Operation(
+            label=label,
+            place=place,
+            inputs=tuple(self.names[m] for m in data),
+            source_shape=tuple(self.env[data[0]].shape[1:]),
+            shape=tuple(value.shape[1:]),
+            node=node.name,
+            arguments=arguments,
+            last=all(user.op == "output" for user in node.users),
+        )
+        record = handler(operation)
+        if record is None:
+            self.names[node] = self.names[data[0]]
+        else:
+            self.names[node] = self._name(node, record)
+            self.records.append(replace(record, name=self.names[node]))
+
+    def _applied(self, node: fx.Node, data: fx.Node) -> Callable[[torch.Tensor], Any]:
+        """What a node makes of another value of its input."""
+
+        def apply(x: torch.Tensor) -> Any:
+            def value(argument: fx.Node) -> Any:
+                return x.clone() if argument is data else self.env[argument]
+
+            args, kwargs = fx.node.map_arg((node.args, node.kwargs), value)
+            if node.op == "call_method":
+                return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+            return node.target(*args, **kwargs)  # type: ignore[operator]
+
+        return apply
+
+    def _summands(self, node: fx.Node, label: str, place: str) -> list[fx.Node]:
+        """The two layers' outputs that a sum adds; anything else is refused."""
+        both = [*node.args, *(node.kwargs[k] for k in ("input", "other") if k in node.kwargs)][:2]
+        summands = [m for m in both if isinstance(m, fx.Node) and m in self.names]
+        shapes = {tuple(self.env[m].shape) for m in summands}
+        if len(summands) != 2 or len(shapes) != 1:
+            refuse(label, place, CHAIN)
+        return summands
+
+    def _handler(self, node: fx.Node) -> tuple[Handler, dict[str, Any]]:
+        """The handler of a node and its arguments by name."""
+        args, kwargs = self.fetch_args_kwargs_from_env(node)
+        if node.op == "call_module":
+            module = self.fetch_attr(str(node.target))
+            # A subclass may compute anything; a parametrisation computes the weights alone.
+            kind = type(module).__base__ if is_parametrized(module) else type(module)
+            if kind in MODULES:
+                handler, names = MODULES[kind]
+                return handler, {k: getattr(module, k) for k in names if hasattr(module, k)}
+        else:
+            table: Mapping[Any, Entry] = dict(METHODS)
+            if node.op == "call_function":
+                table = FUNCTIONS
+            if node.target in table:
+                handler, names = table[node.target]
+                return handler, {**dict(zip(names, args, strict=False)), **kwargs}
+        refuse(self._label(node), self._place(node))
+
+    def _label(self, node: fx.Node) -> str:
+        if node.op == "call_module":
+            return type(self.fetch_attr(str(node.target))).__name__
+        if node.op == "call_method":
+            return f"tensor.{node.target}"
+        return str(getattr(node.target, "__name__", node.name))
+
+    def _place(self, node: fx.Node) -> str:
+        if node.op == "call_module":
+            return f"layer {node.target!r} (node {node.name!r})"
+        stack = list(node.meta.get("nn_module_stack", {}).values())
+        path = stack[-1][0] if stack else ""
+        return f"node {node.name!r} in the forward of {repr(path) if path else 'the network'}"
+
+    def _name(self, node: fx.Node, record: Record) -> str:
+        """A readable identifier: the module's path, or the node's name; never one used twice."""
+        path = str(node.target) if node.op == "call_module" else node.name
+        name = path.replace(".", "_").strip("_")
+        if not name.isidentifier():
+            name = f"{record.kind}{name}"
+        taken = {*RESERVED, *(r.name for r in self.records)}
+        number = 1
+        unique = name
+        while unique in taken:
+            number += 1
+            unique = f"{name}_{number}"
+        return unique
+
+
+def in_place(node: fx.Node, arguments: Mapping[str, Any]) -> bool:
+    """Whether an activation or a sum overwrites its input."""
+    if node.op == "call_module":
+        return bool(arguments.get("inplace")) and "p" not in arguments  # no dropout: it is nothing
+    name = str(getattr(node.target, "__name__", node.target))
+    return node.target in IN_PLACE or bool(arguments.get("inplace")) or name.endswith("_")
+
+
+def checked_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape of one image as a tuple of positive whole numbers, or an InputError."""
+    try:
+        shape = tuple(int(n) for n in input_shape)
+    except (TypeError, ValueError):
+        shape = ()
+    if len(shape) not in (1, 3) or min(shape) < 1:
+        raise InputError(
+            "input_shape is the shape of one image, (channels, height, width) or (features,),"
+            f" but got {input_shape!r}"
+        )
+    return shape
+
+
+def precision(net: nn.Module) -> torch.dtype:
+    """The floating-point type of the network's parameters."""
+    kinds = (p.dtype for p in net.parameters() if p.is_floating_point())
+    return next(kinds, torch.float32)
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says, as one line."""
+    return " ".join(str(error).split()) or type(error).__name__

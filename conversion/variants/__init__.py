@@ -1,0 +1,1 @@
+"""Variants of a converted network: folded, in fragments, leaky, softmax, winner-take-all."""
