@@ -110,13 +110,13 @@ def material(folder: Path, with_audit: bool = True) -> Material:
 
 
 def _command(description: dict[str, Any]) -> str | None:
-    """The command line of a run, where its command is known."""
-    import typer.main
+    """The command line of a run, where this is called by a command and the run's is known."""
+    import click
 
-    from bionet import cli
     from bionet.pages.run_page import command_line
 
-    commands: dict[str, Any] = getattr(typer.main.get_command(cli.app), "commands", {})
+    context = click.get_current_context(silent=True)
+    commands: dict[str, Any] = getattr(context and context.find_root().command, "commands", {})
     name = str(description.get("command"))
     return command_line(description, commands[name].params) if name in commands else None
 

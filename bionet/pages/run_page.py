@@ -13,6 +13,7 @@ import io
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import matplotlib
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bionet import __version__, figures
+from bionet import figures
 from bionet.audits.table import Audit
 from bionet.errors import InputError
 from bionet.figures.accuracy_latency import latency_step
@@ -122,7 +123,7 @@ def page(material: Material) -> str:
     with drawing():
         return environment.get_template("report.html.jinja").render(
             title=material.title,
-            version=__version__,
+            version=metadata.version("bionet"),
             tiles=_tiles(material),
             rows=_run_rows(material),
             command=material.command,

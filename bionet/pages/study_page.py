@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bionet import __version__, figures
+from bionet import figures
 from bionet.errors import InputError
 from bionet.figures.robustness import pooled
 from bionet.files import atomic
@@ -71,7 +72,7 @@ def study_report(
         drawn = figures.accuracy_against_perturbation(table)
         text = environment.get_template("study.html.jinja").render(
             title=title,
-            version=__version__,
+            version=metadata.version("bionet"),
             command=command,
             tiles=[
                 ("cells", f"{len(table):,}", "rows of the table"),

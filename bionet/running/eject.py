@@ -15,6 +15,7 @@ import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ import numpy as np
 from brian2 import Hz, Quantity, check_units, second
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bionet import __version__
 from bionet.brian.assemble import input_population, runs_back, synapse_names
 from bionet.brian.plan import Plan
 from bionet.errors import InputError
@@ -148,7 +148,7 @@ def script(
         script=path.name,
         arrays_file=path.with_suffix(".npz").name,
         n_images=0 if images is None else len(images),
-        version=__version__,
+        version=metadata.version("bionet"),
         hash=snn.hash(),
         dt_text=dt_text,
         imports=import_line(imports),

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,6 @@ def cells_of(study: Study, weights: Mapping[str, str], images: str) -> tuple[Cel
     images : str
         Hash of the images, labels and calibration images.
     """
-    from bionet import __version__
     from bionet.conversion import options
 
     cells = []
@@ -73,7 +73,7 @@ def cells_of(study: Study, weights: Mapping[str, str], images: str) -> tuple[Cel
             "images": images,
             "method": method["name"],
             "options": dict(method["options"]),
-            "bionet": __version__,
+            "bionet": metadata.version("bionet"),
         }
         if "coding" in options(method["name"]) and "coding" not in method["options"]:
             converted["options"]["coding"] = coding
