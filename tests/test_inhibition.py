@@ -8,7 +8,7 @@ from brian2 import ms, mV
 
 import bionet
 from bionet.brian.inhibition import LateralInhibition
-from bionet.conversion.variants import winner_take_all
+from bionet.conversion import winner_take_all
 from bionet.equations import (
     NeuronModel,
     constant_leak,

@@ -110,7 +110,7 @@ def audit(
         return temporal_audit(net, snn, run, images, batch=batch, max_samples=max_samples)
     if activations is None:
         # The conversion needs torch, which takes seconds to import.
-        from bionet.conversion.tracing import activations as activations_of_torch
+        from bionet.conversion import activations as activations_of_torch
 
         activations = activations_of_torch
     sides = Comparison(snn, run)

@@ -237,13 +237,13 @@ def _layers(
     import torch
     from torch.nn import functional as F
 
+    from bionet.conversion import activations
     from bionet.conversion.temporal.closed_form import (
         bias_contribution,
         closed_form,
         linear,
         spike_times,
     )
-    from bionet.conversion.tracing import activations
     from bionet.conversion.tracing.records import MaxPool
 
     found, options = snn.metadata["temporal"], snn.metadata["options"]

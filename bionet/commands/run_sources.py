@@ -45,7 +45,7 @@ class RunSources:
             If the PyTorch network is not known.
         """
         from bionet.audits.rate_comparison import Comparison
-        from bionet.conversion.tracing import activations
+        from bionet.conversion import activations
 
         if self.source is None:
             raise InputError(

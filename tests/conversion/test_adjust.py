@@ -6,9 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from bionet import zoo
-from bionet.conversion import convert, population_records
-from bionet.conversion.preparing import adjust
-from bionet.conversion.tracing import trace
+from bionet.conversion import adjust, convert, population_records, trace
 from bionet.errors import InputError
 
 

@@ -6,9 +6,8 @@ import torch
 from torch import nn
 
 import bionet
-from bionet.conversion import fold_batchnorm
+from bionet.conversion import fold_batchnorm, trace
 from bionet.conversion.steps.layers import remove_flatten
-from bionet.conversion.tracing import trace
 
 MEAN = torch.tensor([0.4, 0.5, 0.6], dtype=torch.float64).reshape(3, 1, 1)
 IMAGE = torch.linspace(-1, 1, 3 * 8 * 8, dtype=torch.float64).reshape(3, 8, 8)

@@ -9,9 +9,8 @@ from brian2 import ms
 from torch import nn
 from torch.nn import functional as F
 
-from bionet.audits import audit
-from bionet.conversion import convert
-from bionet.conversion.tracing import activations
+from bionet import audit
+from bionet.conversion import activations, convert
 from bionet.errors import InputError
 from bionet.running.simulate import simulate
 

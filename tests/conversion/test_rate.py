@@ -8,8 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import bionet
-from bionet.conversion import METHODS, convert, options
-from bionet.conversion.tracing import activations
+from bionet.conversion import METHODS, activations, convert, options
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 

@@ -14,10 +14,10 @@ from bionet.conversion import (
     normalise_weights,
     population_records,
     to_average_pooling,
+    trace,
 )
 from bionet.conversion.steps import scales
 from bionet.conversion.steps.layers import merge_linear, remove_flatten
-from bionet.conversion.tracing import trace
 from bionet.conversion.tracing.records import BatchNorm, Conv, Linear, ReLU, find
 from bionet.errors import InputError
 

@@ -9,9 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import prune
 
-from bionet.conversion import convert
+from bionet.conversion import activations, convert, trace
 from bionet.conversion.steps.layers import population_records
-from bionet.conversion.tracing import activations, trace
 from bionet.conversion.tracing.records import AveragePool, Conv, Linear, Record, ReLU, find
 from bionet.errors import InputError
 
