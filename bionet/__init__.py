@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Population,
         Projection,
         Readout,
+        Sparse,
         SpikingNetwork,
     )
     from bionet.perturbations import perturb
@@ -66,6 +67,7 @@ __all__ = [
     "Readout",
     "Recording",
     "SharedSynapses",
+    "Sparse",
     "SpikingNetwork",
     "audit",
     "build",
@@ -93,6 +95,7 @@ _NETWORK = (
     "Population",
     "Projection",
     "Readout",
+    "Sparse",
     "SpikingNetwork",
 )
 # Brian2 and torch take seconds to import; a name is loaded when it is first used, so that

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from bionet.network.kernels import AveragePool2d, Conv2d, Dense, Kernel, MaxPool2d, OneToOne
+from bionet.network.kernels import AveragePool2d, Conv2d, Dense, Kernel, MaxPool2d, OneToOne, Sparse
 
 __all__ = ["apply_kernel"]
 
@@ -14,7 +16,7 @@ def apply_kernel(kernel: Kernel, values: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    kernel : Dense, Conv2d, AveragePool2d, OneToOne, or MaxPool2d (the largest of each pool)
+    kernel : Dense, Conv2d, AveragePool2d, OneToOne, Sparse, or MaxPool2d (the largest of each pool)
     values : float64 array (n_images, *source shape)
 
     Returns
@@ -26,18 +28,30 @@ def apply_kernel(kernel: Kernel, values: np.ndarray) -> np.ndarray:
     if isinstance(kernel, OneToOne):
         weight = np.asarray(kernel.weight, dtype=np.float64)
         return values * (weight.reshape(values.shape[1:]) if weight.size > 1 else weight.item())
+    if isinstance(kernel, Sparse):
+        mapped = (kernel.matrix() @ values.reshape(len(values), -1).T).T
+        return np.asarray(mapped).reshape(len(values), *kernel.shape)
+    import torch
+
+    flat = values.ndim == 3  # (n, channels, length): an image of height 1
+    source = torch.from_numpy(np.ascontiguousarray(values[:, :, None] if flat else values))
+    result = _on_images(kernel, source).numpy()
+    return np.asarray(result[:, :, 0] if flat and result.shape[2] == 1 else result)
+
+
+def _on_images(kernel: Kernel, source: Any) -> Any:
+    """A convolution or pooling of a tensor (n, channels, height, width)."""
     import torch
     from torch.nn import functional as F
 
-    source = torch.from_numpy(np.ascontiguousarray(values))
     if isinstance(kernel, Conv2d):
         # A copy: torch warns of arrays that it could write to and must not.
         weights = torch.from_numpy(kernel.weights.astype(np.float64))
         geometry = (kernel.stride, kernel.padding, kernel.dilation, kernel.groups)
-        return np.asarray(F.conv2d(source, weights, None, *geometry).numpy())
+        return F.conv2d(source, weights, None, *geometry)
     if isinstance(kernel, MaxPool2d):
         geometry = (kernel.kernel, kernel.stride, kernel.padding, 1, kernel.ceil_mode)
-        return np.asarray(F.max_pool2d(source, *geometry).numpy() * kernel.weight)
+        return F.max_pool2d(source, *geometry) * kernel.weight
     if isinstance(kernel, AveragePool2d):
         pooled = F.avg_pool2d(
             source,
@@ -48,5 +62,5 @@ def apply_kernel(kernel: Kernel, values: np.ndarray) -> np.ndarray:
             kernel.count_include_pad,
             kernel.divisor_override,
         )
-        return np.asarray(pooled.numpy() * kernel.scale)
+        return pooled * kernel.scale
     raise TypeError(f"the kernel {type(kernel).__name__} is not a linear one")

@@ -23,6 +23,7 @@ from bionet.network.kernels import (
     Largest,
     MaxPool2d,
     OneToOne,
+    Sparse,
 )
 from bionet.running.compile_program import COMPILE_ARGUMENTS
 from bionet.running.simulate import simulate
@@ -71,6 +72,11 @@ def random_geometry(seed, kind):
         elif kind == "max_pool2d":
             pool, channels = random_pool(rng)
             kernel = MaxPool2d(pool.kernel, pool.stride, pool.padding, pool.ceil_mode, weight=0.7)
+        elif kind == "sparse":
+            channels = int(rng.integers(1, 5))
+            shape = tuple(int(n) for n in rng.integers(1, 6, rng.integers(1, 5)))
+            matrix = rng.normal(size=(np.prod(shape), channels * height * width))
+            kernel = Sparse.of_matrix(matrix * (rng.random(matrix.shape) < 0.3), shape)
         elif kind == "largest":
             kernel, channels = Largest(weight=0.7), int(rng.integers(1, 5))
         else:
@@ -88,6 +94,9 @@ def expected_from_torch(kernel, values, torch_kernel):
     """The same by torch in float64; ``values`` (lanes, *source)."""
     if isinstance(kernel, OneToOne):
         return values * kernel.weight
+    if isinstance(kernel, Sparse):
+        mapped = values.reshape(len(values), -1) @ kernel.matrix().toarray().T
+        return mapped.reshape(len(values), *kernel.shape)
     return torch_kernel(kernel, values)
 
 
@@ -101,7 +110,7 @@ def make_synapses(kernel, source, lanes=1, dtype="float64", graded=True, **optio
 
 
 @pytest.mark.usefixtures("numpy_target")
-@pytest.mark.parametrize("kind", ["conv2d", "average_pool2d", "dense", "one_to_one"])
+@pytest.mark.parametrize("kind", ["conv2d", "average_pool2d", "dense", "one_to_one", "sparse"])
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1), lanes=st.integers(1, 3), share=st.sampled_from([0.3, 1.0]))
 def test_a_graded_step_equals_torch(kind, seed, lanes, share, torch_kernel):
@@ -163,7 +172,7 @@ class Case:
 
     def __init__(self, number):
         kinds = ["conv2d", "conv2d", "average_pool2d", "dense", "one_to_one"]
-        kinds += ["max_pool2d", "max_pool2d", "max_pool2d", "largest"]
+        kinds += ["max_pool2d", "max_pool2d", "max_pool2d", "largest", "sparse"]
         rng = np.random.default_rng([7, number])
         self.kernel, self.source = random_geometry(number, kinds[number % len(kinds)])
         self.dtype = ["float32", "float64"][number % 2]
@@ -248,15 +257,16 @@ def gated_by_definition(kernel, values, estimate):
 
 def magnitude(kernel: Kernel) -> Kernel:
     """The kernel with the absolute values of its weights."""
+    # abs leaves the offsets and targets of a sparse kernel as they are.
     changed = {name: abs(array) for name, array in kernel.arrays().items()}
     return type(kernel)(**{**kernel.options(), **changed})
 
 
 @pytest.fixture(scope="module")
 def compiled_cases(tmp_path_factory):
-    """Sixty-three random geometries in one C++ program: (case, resulting target) of each."""
+    """Seventy random geometries in one C++ program: (case, resulting target) of each."""
     folder = tmp_path_factory.mktemp("kernels")
-    cases = [Case(number) for number in range(63)]
+    cases = [Case(number) for number in range(70)]
     (folder / "shared_synapses.hpp").write_text(header())
     (folder / "main.cpp").write_text(PROGRAM % "\n    ".join(case.call() for case in cases))
     (folder / "in.bin").write_bytes(b"".join(case.input() for case in cases))
@@ -291,7 +301,7 @@ def test_the_cases_cover_all_kinds(compiled_cases):
     kinds = {
         (type(c.kernel).__name__, getattr(c.kernel, "groups", 1) > 1) for c, _ in compiled_cases
     }
-    assert len(kinds) == 7
+    assert len(kinds) == 8
     assert {c.sign for c, _ in compiled_cases} == {-1, 0, 1}
     assert {(c.graded, c.dtype) for c, _ in compiled_cases} == set(
         itertools.product([True, False], DTYPES)

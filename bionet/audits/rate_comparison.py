@@ -16,7 +16,7 @@ import numpy as np
 from bionet.conversion.linear_maps import apply_kernel
 from bionet.errors import InputError
 from bionet.network import Population, Projection, SpikingNetwork
-from bionet.network.kernels import AveragePool2d, Conv2d, Dense, OneToOne
+from bionet.network.kernels import AveragePool2d, Conv2d, Dense, OneToOne, Sparse
 from bionet.results.recording import Recording
 
 __all__ = ["Comparison", "Tally"]
@@ -323,7 +323,7 @@ def fires(population: Population) -> bool:
 
 def _linear(projection: Projection, population: Population) -> bool:
     return (
-        isinstance(projection.kernel, Dense | Conv2d | AveragePool2d | OneToOne)
+        isinstance(projection.kernel, Dense | Conv2d | AveragePool2d | OneToOne | Sparse)
         and projection.sign == 0
         and projection.variable in (None, population.model.input)
     )

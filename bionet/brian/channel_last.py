@@ -14,6 +14,7 @@ import numpy as np
 
 from bionet.errors import InputError
 from bionet.network.connections import connections
+from bionet.network.kernel_base import as_image
 from bionet.network.kernels import (
     AveragePool2d,
     Conv2d,
@@ -22,9 +23,17 @@ from bionet.network.kernels import (
     Largest,
     MaxPool2d,
     OneToOne,
+    Sparse,
 )
 
-__all__ = ["Packed", "from_channel_last", "pack", "to_channel_last", "torch_index"]
+__all__ = [
+    "Packed",
+    "channel_last_rows",
+    "from_channel_last",
+    "pack",
+    "to_channel_last",
+    "torch_index",
+]
 
 BLOCK_BYTES = 64
 
@@ -36,26 +45,24 @@ def to_channel_last(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     ----------
     array : array (..., *shape)
     shape : tuple of int
-        (channels, height, width) or (features,).
+        (channels, height, width), (channels, length) and the like, or (features,).
 
     Returns
     -------
     array (..., n_units)
     """
     lead = array.shape[: array.ndim - len(shape)]
-    if len(shape) == 3:
-        array = np.moveaxis(array, -3, -1)
+    if len(shape) > 1:
+        array = np.moveaxis(array, -len(shape), -1)
     return np.ascontiguousarray(array.reshape(*lead, -1))
 
 
 def from_channel_last(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The inverse of :func:`to_channel_last`: array (..., n_units) to (..., *shape)."""
     lead = array.shape[:-1]
-    if len(shape) == 3:
-        channels, height, width = shape
-        return np.ascontiguousarray(
-            np.moveaxis(array.reshape(*lead, height, width, channels), -1, -3)
-        )
+    if len(shape) > 1:
+        rows = array.reshape(*lead, *shape[1:], shape[0])
+        return np.ascontiguousarray(np.moveaxis(rows, -1, -len(shape)))
     return np.ascontiguousarray(array.reshape(*lead, *shape))
 
 
@@ -110,7 +117,7 @@ def _pack_dense(
     kernel: Dense, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
 ) -> tuple[str, np.ndarray, None]:
     rows = np.asarray(kernel.weights)
-    if len(target) == 3:
+    if len(target) > 1:
         rows = to_channel_last(rows.T.reshape(-1, *target), target).T
     rows = to_channel_last(rows.reshape(rows.shape[0], *source), source).T
     n_source, n_target = rows.shape
@@ -122,7 +129,7 @@ def _pack_dense(
 def _pack_conv(
     kernel: Conv2d, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
 ) -> tuple[str, np.ndarray, np.ndarray | None]:
-    channels, height, width = source
+    channels, height, width = source = as_image(source)
     n_out, target_height, target_width = kernel.target_shape(source)
     taps = kernel.weights.transpose(2, 3, 1, 0)  # ky, kx, c_in, c_out
     if kernel.groups == 1:
@@ -145,7 +152,7 @@ def _pack_conv(
 def _pack_pool(
     kernel: AveragePool2d, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
 ) -> tuple[str, np.ndarray, np.ndarray]:
-    channels, height, width = source
+    channels, height, width = source = as_image(source)
     _, target_height, target_width = kernel.target_shape(source)
     table = _table(source, (target_height, target_width), kernel)
     # The weight depends on the target pixel alone, so that is the tap a table entry names.
@@ -159,7 +166,7 @@ def _pack_pool(
 def _pack_max_pool(
     kernel: MaxPool2d, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
 ) -> tuple[str, np.ndarray, None]:
-    stride = kernel.stride or kernel.kernel
+    source, stride = as_image(source), kernel.stride or kernel.kernel
     numbers = (*source, *kernel.target_shape(source)[1:], *kernel.kernel, *stride, *kernel.padding)
     arguments = ", ".join(str(n) for n in numbers)
     cpp = f"bionet::MaxPooling<{{T}}, {arguments}, {{graded}}, {{sign}}>"
@@ -189,6 +196,30 @@ def _pack_one_to_one(
     )
 
 
+def channel_last_rows(
+    kernel: Sparse, source: tuple[int, ...], target: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Offsets, targets and weights of a sparse kernel between units in channel-last order."""
+    order = torch_index(source)
+    where = np.argsort(torch_index(target))
+    lengths = np.diff(kernel.offsets)[order]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    # Connection numbers, source unit by source unit in the new order.
+    old = np.arange(offsets[-1]) + np.repeat(kernel.offsets[:-1][order] - offsets[:-1], lengths)
+    targets = where[kernel.targets[old]]
+    by_target = np.lexsort((targets, np.repeat(np.arange(order.size), lengths)))
+    return offsets, targets[by_target], kernel.weights[old][by_target]
+
+
+def _pack_sparse(
+    kernel: Sparse, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
+) -> tuple[str, np.ndarray, np.ndarray]:
+    offsets, targets, weights = channel_last_rows(kernel, source, target)
+    numbers = f"{int(np.prod(source))}, {int(np.prod(target))}"
+    table = np.concatenate([offsets, targets]).astype(np.int32)
+    return f"bionet::Sparse<{{T}}, {numbers}, {{graded}}, {{sign}}>", weights, table
+
+
 PACKERS: dict[type[Kernel], Callable[..., tuple[str, np.ndarray, np.ndarray | None]]] = {
     Dense: _pack_dense,
     Conv2d: _pack_conv,
@@ -196,6 +227,7 @@ PACKERS: dict[type[Kernel], Callable[..., tuple[str, np.ndarray, np.ndarray | No
     MaxPool2d: _pack_max_pool,
     Largest: _pack_largest,
     OneToOne: _pack_one_to_one,
+    Sparse: _pack_sparse,
 }
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from bionet.brian.channel_last import to_channel_last, torch_index
+from bionet.brian.channel_last import channel_last_rows, to_channel_last, torch_index
 from bionet.errors import InputError
 from bionet.network.connections import connections
+from bionet.network.kernel_base import as_image
 from bionet.network.kernels import (
     AveragePool2d,
     Conv2d,
@@ -21,6 +22,7 @@ from bionet.network.kernels import (
     Largest,
     MaxPool2d,
     OneToOne,
+    Sparse,
 )
 
 __all__ = ["Targets"]
@@ -52,15 +54,18 @@ class Targets:
         self._rows: dict[int, Row] = {}
         self._pools: dict[int, np.ndarray] = {}
         if isinstance(kernel, (Conv2d, AveragePool2d, MaxPool2d)):
-            _, height, width = kernel.target_shape(source)
+            _, rows, columns = as_image(source)
+            _, height, width = kernel.target_shape(as_image(source))
             table = connections(source, (height, width), kernel)
-            offsets = np.searchsorted(table[:, 0], np.arange(source[1] * source[2] + 1))
+            offsets = np.searchsorted(table[:, 0], np.arange(rows * columns + 1))
             self._table, self._offsets = table[:, 1:], offsets
         elif isinstance(kernel, Dense):
             columns = to_channel_last(
                 kernel.weights.reshape(kernel.weights.shape[0], *source), source
             ).T
             self._columns = to_channel_last(columns.reshape(-1, *target), target)
+        elif isinstance(kernel, Sparse):
+            self._sparse = channel_last_rows(kernel, source, target)
         elif not isinstance(kernel, OneToOne | Largest):
             raise InputError(f"the kernel {type(kernel).__name__} is not known to SharedSynapses")
 
@@ -90,6 +95,10 @@ class Targets:
         if isinstance(kernel, OneToOne):
             weight = np.broadcast_to(np.asarray(kernel.weight, dtype=np.float64), self.source)
             return np.array([unit]), weight.reshape(-1)[torch_index(self.source)[unit : unit + 1]]
+        if isinstance(kernel, Sparse):
+            offsets, targets, weights = self._sparse
+            row = slice(offsets[unit], offsets[unit + 1])
+            return targets[row], weights[row]
         pixel, channel = divmod(unit, self.source[0])
         part = slice(self._offsets[pixel], self._offsets[pixel + 1])
         pixels, taps = self._table[part].T

@@ -11,6 +11,7 @@ from bionet.network.spiking_network import (
     Population,
     Projection,
     Readout,
+    Sparse,
     SpikingNetwork,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "Population",
     "Projection",
     "Readout",
+    "Sparse",
     "SpikingNetwork",
 ]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from bionet.network.kernel_base import as_image
 from bionet.network.kernels import (
     AveragePool2d,
     Conv2d,
     Dense,
     Kernel,
     MaxPool2d,
+    Sparse,
 )
 
 __all__ = ["connections", "fan_out", "taps_along"]
@@ -34,7 +36,7 @@ def connections(
         dilation, stride = kernel.dilation, kernel.stride
     else:
         size, dilation, stride = kernel.kernel, (1, 1), kernel.stride or kernel.kernel
-    _, height, width = source
+    _, height, width = as_image(source)
     rows = taps_along(height, target[0], size[0], stride[0], kernel.padding[0], dilation[0])
     columns = taps_along(width, target[1], size[1], stride[1], kernel.padding[1], dilation[1])
     a = np.repeat(rows, len(columns), axis=0)
@@ -55,9 +57,12 @@ def fan_out(kernel: Kernel, source: tuple[int, ...]) -> np.ndarray:
     if isinstance(kernel, Dense):
         return np.full(source, kernel.weights.shape[0], dtype=np.int64)
     if isinstance(kernel, (Conv2d, AveragePool2d, MaxPool2d)):
-        target = kernel.target_shape(source)
-        pixels = connections(source, (target[1], target[2]), kernel)[:, 0]
-        per_pixel = np.bincount(pixels, minlength=source[1] * source[2])
+        image = as_image(source)
+        _, height, width = kernel.target_shape(image)
+        pixels = connections(image, (height, width), kernel)[:, 0]
+        per_pixel = np.bincount(pixels, minlength=image[1] * image[2])
         each = kernel.weights.shape[0] // kernel.groups if isinstance(kernel, Conv2d) else 1
         return np.broadcast_to(per_pixel.reshape(1, *source[1:]) * each, source).copy()
+    if isinstance(kernel, Sparse):
+        return np.diff(kernel.offsets).reshape(source)
     return np.ones(source, dtype=np.int64)

@@ -13,6 +13,7 @@ __all__ = [
     "Kernel",
     "Pair",
     "count_taps",
+    "as_image",
     "image_shape",
     "pair",
     "positive_shape",
@@ -80,8 +81,14 @@ def weight_array(value: Any, ndim: int, name: str) -> np.ndarray:
     return array
 
 
+def as_image(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A (channels, length) shape as that of an image of height 1; any other as it is."""
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
+
+
 def image_shape(shape: tuple[int, ...], who: str) -> tuple[int, int, int]:
-    """A (channels, height, width) shape, or a clear refusal."""
+    """A (channels, height, width) shape, (channels, length) as height 1, or a clear refusal."""
+    shape = as_image(shape)
     if len(shape) != 3:
         raise InputError(f"{who} needs a (channels, height, width) source, but got shape {shape}")
     return shape[0], shape[1], shape[2]

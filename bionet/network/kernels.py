@@ -15,6 +15,7 @@ from bionet.errors import InputError
 from bionet.network.kernel_base import (
     Kernel,
     Pair,
+    as_image,
     count_taps,
     image_shape,
     pair,
@@ -31,6 +32,7 @@ __all__ = [
     "Largest",
     "MaxPool2d",
     "OneToOne",
+    "Sparse",
 ]
 
 
@@ -109,11 +111,12 @@ class Conv2d(Kernel):
                 (height, width), self.padding, self.dilation, kernel, self.stride, strict=True
             )
         ]
-        return positive_shape((n_out, *size), "Conv2d", source)
+        return positive_shape(_like_source((n_out, *size), source), "Conv2d", source)
 
     def n_synapses(self, source: tuple[int, ...]) -> int:
         """Number of synapses; see :meth:`Kernel.n_synapses`."""
         n_out, n_in, *kernel = self.weights.shape
+        source = as_image(source)
         _, height, width = self.target_shape(source)
         taps = [
             count_taps(n, size, k, s, p, d)
@@ -172,6 +175,7 @@ class AveragePool2d(Kernel):
 
     def divisors(self, source: tuple[int, ...]) -> np.ndarray:
         """Divisor of each pool, array (height, width) of the target."""
+        source = as_image(source)
         _, height, width = self.target_shape(source)
         if self.divisor_override is not None:
             return np.full((height, width), float(self.divisor_override))
@@ -270,6 +274,83 @@ class OneToOne(Kernel):
 
 
 @dataclass(frozen=True, eq=False)
+class Sparse(Kernel):
+    """Any linear map of units: each connection with its weight, stored once.
+
+    Concatenations, slices, shuffles, paddings, upsamplings: whatever is neither a convolution nor
+    fully connected.
+
+    Parameters
+    ----------
+    offsets : int64 array (n_source + 1,)
+        Connections of source unit i, numbered as in PyTorch, are ``offsets[i] : offsets[i + 1]``.
+    targets : int32 array (n_connections,)
+        Target units, ascending for each source unit.
+    weights : array (n_connections,)
+    shape : tuple of int
+        Of the target population.
+    """
+
+    offsets: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    shape: tuple[int, ...]
+    kind: ClassVar[str] = "sparse"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", weight_array(self.weights, 1, "Sparse.weights"))
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        for name, kind in (("offsets", np.int64), ("targets", np.int32)):
+            array = np.array(getattr(self, name), dtype=kind)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        n, rows = len(self.weights), self.offsets
+        whole = rows.ndim == 1 and len(rows) > 1 and rows[0] == 0 and rows[-1] == n
+        if not whole or (np.diff(rows) < 0).any() or self.targets.shape != (n,):
+            raise InputError(
+                f"Sparse.offsets must rise from 0 to the number of connections ({n} weights,"
+                f" {self.targets.size} targets); make it with Sparse.of_matrix"
+            )
+        units = int(np.prod(self.shape))
+        if n and not 0 <= self.targets.min() <= self.targets.max() < units:
+            raise InputError(f"Sparse.targets must lie in 0 .. {units - 1}, the units of the shape")
+        ends = np.zeros(n + 1, dtype=bool)
+        ends[rows] = True
+        if n and not (np.diff(self.targets) > 0)[~ends[1:-1]].all():
+            raise InputError("Sparse.targets must ascend, each once, for each source unit")
+
+    @classmethod
+    def of_matrix(cls, matrix: Any, shape: tuple[int, ...]) -> Sparse:
+        """The kernel of a matrix (n_target, n_source), dense or scipy's sparse."""
+        from scipy import sparse
+
+        columns = sparse.csc_array(matrix)
+        columns.sum_duplicates()
+        columns.eliminate_zeros()
+        return cls(columns.indptr, columns.indices, columns.data, shape)
+
+    def matrix(self) -> Any:
+        """The weights as a scipy.sparse.csc_array (n_target, n_source)."""
+        from scipy import sparse
+
+        size = (int(np.prod(self.shape)), len(self.offsets) - 1)
+        return sparse.csc_array((self.weights, self.targets, self.offsets), shape=size)
+
+    def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the target population; see :meth:`Kernel.target_shape`."""
+        if int(np.prod(source)) != len(self.offsets) - 1:
+            raise InputError(
+                f"Sparse connects {len(self.offsets) - 1} units, but the source population has"
+                f" {int(np.prod(source))} (shape {source})"
+            )
+        return self.shape
+
+    def n_synapses(self, source: tuple[int, ...]) -> int:
+        """Number of synapses; see :meth:`Kernel.n_synapses`."""
+        return len(self.weights)
+
+
+@dataclass(frozen=True, eq=False)
 class Largest(Kernel):
     """A gate: unit i passes its spike to unit i if its estimate is the largest of its population.
 
@@ -322,11 +403,17 @@ def pooled_shape(
         if pool.ceil_mode and (size - 1) * s >= n + p:
             size -= 1
         out.append(size)
-    return positive_shape((channels, *out), who, source)
+    return positive_shape(_like_source((channels, *out), source), who, source)
+
+
+def _like_source(shape: tuple[int, ...], source: tuple[int, ...]) -> tuple[int, ...]:
+    """Without the height of 1 where the source has none."""
+    return (shape[0], shape[2]) if len(source) == 2 and shape[1] == 1 else shape
 
 
 def pooled_synapses(pool: AveragePool2d | MaxPool2d, source: tuple[int, ...]) -> int:
     """Number of synapses of a pooling."""
+    source = as_image(source)
     channels, height, width = pool.target_shape(source)
     rows, columns = (
         count_taps(n, size, k, s, p, 1)
@@ -342,7 +429,7 @@ def pooled_synapses(pool: AveragePool2d | MaxPool2d, source: tuple[int, ...]) ->
     return int(channels * rows * columns)
 
 
-KINDS = (Dense, Conv2d, AveragePool2d, MaxPool2d, Largest, OneToOne)
+KINDS = (Dense, Conv2d, AveragePool2d, MaxPool2d, Largest, OneToOne, Sparse)
 KERNELS: dict[str, type[Kernel]] = {k.kind: k for k in KINDS}
 # What a spike does through these depends on who else spiked how much: they are not linear.
 GATES = (MaxPool2d, Largest)

@@ -27,6 +27,7 @@ from bionet.network.kernels import (
     Largest,
     MaxPool2d,
     OneToOne,
+    Sparse,
 )
 from bionet.network.populations import Population, Projection, Readout
 
@@ -44,6 +45,7 @@ __all__ = [
     "Population",
     "Projection",
     "Readout",
+    "Sparse",
     "SpikingNetwork",
 ]
 

@@ -273,7 +273,8 @@ def _kernel(kernel: Kernel) -> str:
         )
     if isinstance(kernel, AveragePool2d):
         return f"average pooling {kernel.kernel[0]} x {kernel.kernel[1]}, stride {kernel.stride}"
-    return "all to all" if kernel.kind == "dense" else "one to one"
+    names = {"dense": "all to all", "sparse": "a linear map of units"}
+    return names.get(kernel.kind, "one to one")
 
 
 def synapse_arrays(

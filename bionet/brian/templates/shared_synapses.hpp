@@ -189,6 +189,21 @@ struct GroupedConvolution {
     }
 };
 
+// Any connections: table[u] .. table[u + 1] are the targets of source unit u, ascending.
+// weights: [connection].
+template <typename T, int N_SOURCE, int N_TARGET, bool GRADED, int SIGN> struct Sparse {
+    static constexpr int n_source = N_SOURCE, n_target = N_TARGET;
+    static void lane(const int32_t* begin, const int32_t* end, int64_t base, const T* weights,
+                     const T* amplitude, T* target, const int32_t* table) {
+        const int32_t* targets = table + N_SOURCE + 1;
+        for (const int32_t* spike = begin; spike < end; spike++) {
+            const int u = *spike - base;
+            for (int e = table[u]; e < table[u + 1]; e++)
+                target[targets[e]] += effect<GRADED, SIGN, T>(weights[e], amplitude, *spike);
+        }
+    }
+};
+
 // Pooling: a unit projects to its own channel. weights: [tap], one for each table entry.
 template <typename T, int C, int H, int W, int N_TARGET, bool GRADED, int SIGN> struct Pooling {
     static constexpr int n_source = C * H * W, n_target = N_TARGET;
