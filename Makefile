@@ -2,7 +2,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help demo test test-all lint bench wheel-check clean
+.PHONY: help demo test test-devices test-all lint bench wheel-check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -11,7 +11,10 @@ demo: .venv/.installed  ## a trained network solves real digits in Brian2: table
 	$(BIN)/bionet demo --out runs/demo
 
 test: .venv/.installed  ## the tests, without the slow ones
-	$(BIN)/python -m pytest -m "not slow" -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow and not devices" -n 2 --durations 15 $(PYTEST_ARGS)
+
+test-devices: .venv/.installed  ## the same spikes on NumPy, Cython and C++ standalone
+	$(BIN)/python -m pytest -m "devices and not slow" -n 2 --dist loadscope --durations 15 $(PYTEST_ARGS)
 
 test-all: .venv/.installed  ## all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -124,7 +124,7 @@ def test_leaky_and_refractory_units(leaky_network):
     np.testing.assert_array_equal(run.recorded_spikes["leaky"], slow.recorded_spikes["leaky"])
 
 
-@pytest.mark.slow
+@pytest.mark.devices
 @pytest.mark.parametrize("coding", ["analog", "poisson", "uniform"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_device_for_every_coding(four_layers, four_layer_images, assert_same, coding, dtype):
@@ -140,7 +140,7 @@ def test_every_device_for_every_coding(four_layers, four_layer_images, assert_sa
         assert_same(run(device="cpp_standalone", lanes=lanes, threads=threads), slow)
 
 
-@pytest.mark.slow
+@pytest.mark.devices
 @pytest.mark.parametrize("device", ["cython", "cpp_standalone"])
 def test_analog_input_with_delay_and_sign(signed_network, signed_images, assert_same, device):
     first, *rest = signed_network.projections

@@ -154,10 +154,10 @@ def test_presentations_do_not_inhibit_each_other(drive, images):
 @pytest.mark.parametrize(
     ("device", "model"),
     [
-        pytest.param("cython", "refractory", marks=pytest.mark.slow),
-        pytest.param("cython", "subtract", marks=pytest.mark.slow),
-        pytest.param("cpp_standalone", "refractory", marks=pytest.mark.slow),
-        pytest.param("cpp_standalone", "subtract", marks=pytest.mark.slow),
+        pytest.param("cython", "refractory", marks=pytest.mark.devices),
+        pytest.param("cython", "subtract", marks=pytest.mark.devices),
+        pytest.param("cpp_standalone", "refractory", marks=pytest.mark.devices),
+        pytest.param("cpp_standalone", "subtract", marks=pytest.mark.devices),
     ],
 )
 def test_devices_and_lanes_agree_to_the_last_bit(device, model, drive, images):

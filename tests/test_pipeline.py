@@ -151,7 +151,7 @@ def test_final_potentials_belong_to_the_next_images(simulated, images):
         bionet.simulate(snn, images, device="numpy", pipelined=True, final_potentials=True)
 
 
-@pytest.mark.slow
+@pytest.mark.devices
 @pytest.mark.parametrize("pipelined", [True, False])
 def test_compiled_programs_agree(simulated, pipelined):
     """Their populations rest outside their windows, those on NumPy do not."""
@@ -161,7 +161,7 @@ def test_compiled_programs_agree(simulated, pipelined):
     assert_same_spikes(run, reference)
 
 
-@pytest.mark.slow
+@pytest.mark.devices
 def test_cython_agrees():
     torch.manual_seed(4)
     net = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))

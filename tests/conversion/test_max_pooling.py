@@ -76,7 +76,7 @@ def images():
         ("numpy", 10 * ms),
         ("cpp_standalone", 10 * ms),
         *(
-            pytest.param(device, tau, marks=pytest.mark.slow)
+            pytest.param(device, tau, marks=pytest.mark.devices)
             for device, tau in (("cpp_standalone", None), ("cython", None), ("cython", 10 * ms))
         ),
     ],
@@ -137,7 +137,7 @@ def test_softmax_spikes_are_drawn_from_the_softmax_of_the_potentials():
     assert abs(deviation).max() < 4
 
 
-@pytest.mark.slow
+@pytest.mark.devices
 def test_one_unit_answers_each_question_and_devices_agree(images):
     snn = convert(pooled_network(), "rate", images, softmax=300 * Hz)
     assert "linear7" not in snn.names

@@ -185,7 +185,7 @@ def test_decoded_values_are_rounded_up_on_a_logarithmic_grid(simulated, images):
     assert (found < (images + 1) * np.exp(1 / 20) - 1 + 1e-12).all()
 
 
-@pytest.mark.slow
+@pytest.mark.devices
 def test_the_answer_approaches_that_of_the_source_network(simulated, net, images):
     with torch.no_grad():
         scores = net(torch.from_numpy(images)).numpy()

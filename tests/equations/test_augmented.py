@@ -110,7 +110,7 @@ def test_negated_input_gives_the_mirrored_train(cells_network, model):
     assert len(both[0].recorded_amplitudes["cells"]) > 100
 
 
-@pytest.mark.slow
+@pytest.mark.devices
 @pytest.mark.parametrize("device", ["cython", "cpp_standalone"])
 @pytest.mark.parametrize("name", ["ternary", "bounded"])
 def test_all_devices_agree_in_single_precision(cells_network, name, device):

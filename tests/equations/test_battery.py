@@ -69,7 +69,7 @@ RULES = [
         for refractory in (None, 4)
     ),
 ]
-ON_CYTHON = [pytest.param(rule, "cython", marks=pytest.mark.slow) for rule in RULES]
+ON_CYTHON = [pytest.param(rule, "cython", marks=pytest.mark.devices) for rule in RULES]
 ON_NUMPY = [pytest.param(rule, "numpy") for rule in RULES]
 DRIVES = {"driven": np.linspace(-0.1, 0.35, 8), "not driven": 0.0}
 

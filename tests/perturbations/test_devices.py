@@ -27,7 +27,7 @@ EVERYTHING = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.devices
 def test_spikes_are_the_same_in_a_program(four_layers, four_layer_images, assert_same):
     snn = bionet.perturb(four_layers, EVERYTHING, seed=1, coding="poisson")
     want, found = (
@@ -41,7 +41,7 @@ def test_spikes_are_the_same_in_a_program(four_layers, four_layer_images, assert
     assert_same(want, found)
 
 
-@pytest.mark.slow
+@pytest.mark.devices
 def test_normal_numbers_are_the_same_in_cython():
     """Bit for bit; the whole network would compile fifty modules."""
     from brian2 import Network, NeuronGroup, prefs

@@ -347,7 +347,7 @@ with = [{name = "synaptic_failure", level = 0.1}]
 """
 
 
-@pytest.mark.slow
+@pytest.mark.devices
 def test_one_program_serves_all_levels_and_seeds_and_gives_the_spikes_of_numpy(there, tmp_path):
     (there / "compiled.toml").write_text(COMPILED)
     (there / "plain.toml").write_text('device = "numpy"\n' + COMPILED)
