@@ -2,8 +2,10 @@
 
 import itertools
 import os
+import platform
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,6 +131,7 @@ def test_a_graded_step_equals_torch(kind, seed, lanes, share, torch_kernel):
 
 PROGRAM = """
 #include <cstdio>
+#include <cstdlib>
 #include <vector>
 #include "shared_synapses.hpp"
 
@@ -262,25 +265,52 @@ def magnitude(kernel: Kernel) -> Kernel:
     return type(kernel)(**{**kernel.options(), **changed})
 
 
-@pytest.fixture(scope="module")
-def compiled_cases(tmp_path_factory):
-    """Seventy random geometries in one C++ program: (case, resulting target) of each."""
-    folder = tmp_path_factory.mktemp("kernels")
-    cases = [Case(number) for number in range(70)]
+def compiled(folder, cases, *flags):
+    """The cases in one C++ program: the resulting target of each."""
     (folder / "shared_synapses.hpp").write_text(header())
     (folder / "main.cpp").write_text(PROGRAM % "\n    ".join(case.call() for case in cases))
     (folder / "in.bin").write_bytes(b"".join(case.input() for case in cases))
-    compiler = [os.environ.get("CXX", "g++"), *COMPILE_ARGUMENTS, "-fopenmp"]
+    compiler = [os.environ.get("CXX", "g++"), *COMPILE_ARGUMENTS, "-std=c++17", *flags]
     subprocess.run([*compiler, "main.cpp", "-o", "main"], cwd=folder, check=True)
-    threads = {**os.environ, "OMP_NUM_THREADS": "2"}
-    subprocess.run(["./main"], cwd=folder, check=True, env=threads)
+    subprocess.run(["./main"], cwd=folder, check=True)
     result, place = (folder / "out.bin").read_bytes(), 0
     results = []
     for case in cases:
         results.append(np.frombuffer(result, case.dtype, case.start.size, place))
         place += case.start.nbytes
     assert place == len(result)
-    return list(zip(cases, results, strict=True))
+    return results
+
+
+@pytest.fixture(scope="module")
+def compiled_cases(tmp_path_factory):
+    """Sixty-three random geometries in one C++ program: (case, resulting target) of each."""
+    cases = [Case(number) for number in range(63)]
+    return list(zip(cases, compiled(tmp_path_factory.mktemp("kernels"), cases), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", [16, 32, 64])
+def test_every_vector_width_gives_the_same_bits(tmp_path, block):
+    """The compiler lowers blocks that are wider than the processor's registers."""
+    cases = [Case(number) for number in range(30)]
+    for case, result in zip(
+        cases, compiled(tmp_path, cases, f"-DBIONET_BLOCK={block}"), strict=True
+    ):
+        np.testing.assert_array_equal(result, case.slow(), err_msg=case.call())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="instruction sets of x86-64")
+@pytest.mark.parametrize("level", ["x86-64", "x86-64-v3"])
+def test_older_processors_give_the_same_bits(tmp_path, level):
+    """SSE2 alone, and AVX2."""
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    if level == "x86-64-v3" and " avx2 " not in flags:
+        pytest.skip("this processor has no AVX2")
+    cases = [Case(number) for number in range(30)]
+    for case, result in zip(cases, compiled(tmp_path, cases, f"-march={level}"), strict=True):
+        np.testing.assert_array_equal(result, case.slow(), err_msg=case.call())
 
 
 def test_cpp_loops_equal_the_slow_form_bit_for_bit(compiled_cases):

@@ -103,7 +103,7 @@ def pack(kernel: Kernel, source: tuple[int, ...], target: tuple[int, ...], dtype
 
 
 def _pitch(n: int, dtype: np.dtype) -> int:
-    """Row length padded to whole vector blocks."""
+    """Row length padded to 64 bytes, whole vector blocks on every processor."""
     width = BLOCK_BYTES // dtype.itemsize
     return -(-n // width) * width
 
@@ -151,16 +151,16 @@ def _pack_conv(
 
 def _pack_pool(
     kernel: AveragePool2d, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
-) -> tuple[str, np.ndarray, np.ndarray]:
-    channels, height, width = source = as_image(source)
-    _, target_height, target_width = kernel.target_shape(source)
-    table = _table(source, (target_height, target_width), kernel)
-    # The weight depends on the target pixel alone, so that is the tap a table entry names.
-    entries = table[height * width + 1 :].reshape(-1, 2)
-    entries[:, 1] = entries[:, 0]
-    weights = kernel.scale / kernel.divisors(source)
-    arguments = f"{channels}, {height}, {width}, {int(np.prod(target))}"
-    return f"bionet::Pooling<{{T}}, {arguments}, {{graded}}, {{sign}}>", weights, table
+) -> tuple[str, np.ndarray, None]:
+    arguments = _pool_geometry(kernel, source)
+    weights = kernel.scale / kernel.divisors(source)  # of each target pixel
+    return f"bionet::Pooling<{{T}}, {arguments}, {{graded}}, {{sign}}>", weights, None
+
+
+def _pool_geometry(kernel: AveragePool2d | MaxPool2d, source: tuple[int, ...]) -> str:
+    stride = kernel.stride or kernel.kernel
+    numbers = (*source, *kernel.target_shape(source)[1:], *kernel.kernel, *stride, *kernel.padding)
+    return ", ".join(str(n) for n in numbers)
 
 
 def _pack_max_pool(
@@ -231,9 +231,7 @@ PACKERS: dict[type[Kernel], Callable[..., tuple[str, np.ndarray, np.ndarray | No
 }
 
 
-def _table(
-    source: tuple[int, ...], target: tuple[int, int], kernel: Conv2d | AveragePool2d
-) -> np.ndarray:
+def _table(source: tuple[int, ...], target: tuple[int, int], kernel: Conv2d) -> np.ndarray:
     rows = connections(source, target, kernel)
     n_pixels = source[1] * source[2]
     offsets = np.searchsorted(rows[:, 0], np.arange(n_pixels + 1))

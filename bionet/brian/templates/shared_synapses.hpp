@@ -3,22 +3,54 @@
 // Units are channel-last, u = (y * width + x) * channels + c, and lanes (images side by side)
 // follow one another: index = lane * n + u. Spikes come in ascending order. For every target the
 // weights are added in the order of the source index, whatever the loops look like: the sums
-// are the same to the last bit on every device and for any number of lanes and threads.
+// are the same to the last bit on every device, for any number of lanes and any vector width.
 //
 // GRADED: a spike carries the amplitude of its source unit. SIGN: pass on only what raises (1)
 // or lowers (-1) the target; 0 passes everything.
 
-#include <algorithm>
 #include <cstdint>
 #include <cstring>
+
+// Bytes of a vector register of the processor that the compiler builds for. A tile of wider
+// blocks is split through memory: on AVX2 blocks of 64 bytes take more than twice the time.
+#ifndef BIONET_BLOCK
+#if defined(__AVX512F__)
+#define BIONET_BLOCK 64
+#elif defined(__AVX__)
+#define BIONET_BLOCK 32
+#else
+#define BIONET_BLOCK 16
+#endif
+#endif
 
 namespace bionet {
 
 template <typename T> struct Block;
-template <> struct Block<float> { typedef float type __attribute__((vector_size(64))); };
-template <> struct Block<double> { typedef double type __attribute__((vector_size(64))); };
+template <> struct Block<float> { typedef float type __attribute__((vector_size(BIONET_BLOCK))); };
+template <> struct Block<double> { typedef double type __attribute__((vector_size(BIONET_BLOCK))); };
 
-template <typename T> constexpr int block_width() { return 64 / sizeof(T); }
+template <typename T> constexpr int block_width() { return BIONET_BLOCK / sizeof(T); }
+// Columns of n rounded up to whole blocks; rows are padded to 64 bytes, which holds for all widths.
+template <typename T> constexpr int whole_blocks(int n) {
+    return (n + block_width<T>() - 1) / block_width<T>() * block_width<T>();
+}
+
+// <algorithm> alone takes longer to compile than a program's loops.
+template <typename N> inline N least(N a, N b) { return b < a ? b : a; }
+template <typename N> inline N most(N a, N b) { return a < b ? b : a; }
+inline const int32_t* first_from(const int32_t* begin, const int32_t* end, int64_t value) {
+    int64_t left = end - begin;
+    while (left > 0) {
+        const int64_t half = left / 2;
+        if (begin[half] < value) {
+            begin += half + 1;
+            left -= half + 1;
+        } else {
+            left = half;
+        }
+    }
+    return begin;
+}
 
 template <typename T> inline typename Block<T>::type load(const T* from) {
     typename Block<T>::type block;
@@ -87,14 +119,28 @@ template <typename T, int N_SOURCE, int N_TARGET, int PITCH, bool GRADED, int SI
     }
     static void lane(const int32_t* begin, const int32_t* end, int64_t base, const T* weights,
                      const T* amplitude, T* target) {
-        constexpr int width = block_width<T>();
+        const int32_t* const start[2] = {begin, end};
+        lanes(start, 1, base, weights, amplitude, target);
+    }
+    // Tile by tile for all lanes: its columns of the weights then stay in the cache.
+    static void lanes(const int32_t* const* start, int n_lanes, int64_t base, const T* weights,
+                      const T* amplitude, T* target) {
+        constexpr int width = block_width<T>(), used = whole_blocks<T>(N_TARGET);
         int first = 0;
-        for (; first + 8 * width <= PITCH; first += 8 * width)
-            tile<8>(begin, end, base, weights, amplitude, target, first);
-        for (; first + 4 * width <= PITCH; first += 4 * width)
-            tile<4>(begin, end, base, weights, amplitude, target, first);
-        for (; first < PITCH; first += width)
-            tile<1>(begin, end, base, weights, amplitude, target, first);
+        for (; first + 8 * width <= used; first += 8 * width)
+            all<8>(start, n_lanes, base, weights, amplitude, target, first);
+        for (; first + 4 * width <= used; first += 4 * width)
+            all<4>(start, n_lanes, base, weights, amplitude, target, first);
+        for (; first < used; first += width)
+            all<1>(start, n_lanes, base, weights, amplitude, target, first);
+    }
+    template <int NV>
+    static inline void all(const int32_t* const* start, int n_lanes, int64_t base,
+                           const T* weights, const T* amplitude, T* target, int first) {
+        for (int lane = 0; lane < n_lanes; lane++)
+            if (start[lane] < start[lane + 1])
+                tile<NV>(start[lane], start[lane + 1], base + int64_t(lane) * N_SOURCE, weights,
+                         amplitude, target + int64_t(lane) * N_TARGET, first);
     }
 };
 
@@ -151,15 +197,15 @@ struct Convolution {
             while (spike < end && *spike < stop) spike++;
         }
         start[H * W] = spike;
-        constexpr int width = block_width<T>();
+        constexpr int width = block_width<T>(), used = whole_blocks<T>(C_OUT);
         int first = 0;
-        for (; first + 8 * width <= PITCH; first += 8 * width)
+        for (; first + 8 * width <= used; first += 8 * width)
             tile<8>(start, base, weights, amplitude, target, first);
-        for (; first + 4 * width <= PITCH; first += 4 * width)
+        for (; first + 4 * width <= used; first += 4 * width)
             tile<4>(start, base, weights, amplitude, target, first);
-        for (; first + 2 * width <= PITCH; first += 2 * width)
+        for (; first + 2 * width <= used; first += 2 * width)
             tile<2>(start, base, weights, amplitude, target, first);
-        for (; first < PITCH; first += width)
+        for (; first < used; first += width)
             tile<1>(start, base, weights, amplitude, target, first);
     }
 };
@@ -204,17 +250,31 @@ template <typename T, int N_SOURCE, int N_TARGET, bool GRADED, int SIGN> struct 
     }
 };
 
-// Pooling: a unit projects to its own channel. weights: [tap], one for each table entry.
-template <typename T, int C, int H, int W, int N_TARGET, bool GRADED, int SIGN> struct Pooling {
-    static constexpr int n_source = C * H * W, n_target = N_TARGET;
+// The pools that a source position belongs to, along one axis: first() to last().
+template <int SIZE, int KERNEL, int STRIDE, int PADDING> struct Pools {
+    static inline int first(int at) {
+        const int padded = at + PADDING;
+        return padded < KERNEL ? 0 : (padded - KERNEL) / STRIDE + 1;
+    }
+    static inline int last(int at) { return least((at + PADDING) / STRIDE, SIZE - 1); }
+};
+
+// Pooling: a unit projects to its own channel. weights: [target pixel].
+template <typename T, int C, int H, int W, int TH, int TW, int KH, int KW, int SH, int SW, int PH,
+          int PW, bool GRADED, int SIGN>
+struct Pooling {
+    static constexpr int n_source = C * H * W, n_target = C * TH * TW;
+    typedef Pools<TH, KH, SH, PH> Rows;
+    typedef Pools<TW, KW, SW, PW> Columns;
     static void lane(const int32_t* begin, const int32_t* end, int64_t base, const T* weights,
-                     const T* amplitude, T* target, const int32_t* table) {
-        const int32_t* entries = table + H * W + 1;
+                     const T* amplitude, T* target) {
         for (const int32_t* spike = begin; spike < end; spike++) {
-            const int u = *spike - base, pixel = u / C, c = u % C;
-            for (int e = table[pixel]; e < table[pixel + 1]; e++)
-                target[int64_t(entries[2 * e]) * C + c] +=
-                    effect<GRADED, SIGN, T>(weights[entries[2 * e + 1]], amplitude, *spike);
+            const uint32_t u = uint32_t(*spike - base), pixel = u / C, c = u % C;
+            const int y = pixel / W, x = pixel % W;
+            for (int ty = Rows::first(y); ty <= Rows::last(y); ty++)
+                for (int tx = Columns::first(x); tx <= Columns::last(x); tx++)
+                    target[int64_t(ty * TW + tx) * C + c] +=
+                        effect<GRADED, SIGN, T>(weights[ty * TW + tx], amplitude, *spike);
         }
     }
 };
@@ -225,12 +285,13 @@ template <typename T, int C, int H, int W, int TH, int TW, int KH, int KW, int S
           int PW, bool GRADED, int SIGN>
 struct MaxPooling {
     static constexpr int n_source = C * H * W, n_target = C * TH * TW;
-    static int first(int at, int kernel, int stride) { return at < kernel ? 0 : (at - kernel) / stride + 1; }
+    typedef Pools<TH, KH, SH, PH> Rows;
+    typedef Pools<TW, KW, SW, PW> Columns;
     static bool wins(const T* estimate, int u, int ty, int tx) {
         const int c = u % C, top = ty * SH - PH, left = tx * SW - PW;
-        const int bottom = std::min(top + KH, H), right = std::min(left + KW, W);
-        for (int y = std::max(top, 0); y < bottom; y++)
-            for (int x = std::max(left, 0); x < right; x++) {
+        const int bottom = least(top + KH, H), right = least(left + KW, W);
+        for (int y = most(top, 0); y < bottom; y++)
+            for (int x = most(left, 0); x < right; x++) {
                 const int other = (y * W + x) * C + c;
                 if (estimate[other] > estimate[u] || (estimate[other] == estimate[u] && other < u))
                     return false;
@@ -241,9 +302,9 @@ struct MaxPooling {
                      const T* amplitude, T* target, const T* estimates) {
         const T* estimate = estimates + base;
         for (const int32_t* spike = begin; spike < end; spike++) {
-            const int u = *spike - base, y = u / C / W + PH, x = u / C % W + PW;
-            for (int ty = first(y, KH, SH); ty <= std::min(y / SH, TH - 1); ty++)
-                for (int tx = first(x, KW, SW); tx <= std::min(x / SW, TW - 1); tx++)
+            const int u = *spike - base, y = u / C / W, x = u / C % W;
+            for (int ty = Rows::first(y); ty <= Rows::last(y); ty++)
+                for (int tx = Columns::first(x); tx <= Columns::last(x); tx++)
                     if (wins(estimate, u, ty, tx))
                         target[int64_t(ty * TW + tx) * C + u % C] +=
                             effect<GRADED, SIGN, T>(weights[0], amplitude, *spike);
@@ -257,8 +318,10 @@ template <typename T, int N, bool GRADED, int SIGN> struct Largest {
     static constexpr int n_source = N, n_target = N;
     static void lane(const int32_t* begin, const int32_t* end, int64_t base, const T* weights,
                      const T* amplitude, T* target, const T* estimates) {
-        const int winner = int(std::max_element(estimates + base, estimates + base + N) - (estimates + base));
-        const int32_t* spike = std::lower_bound(begin, end, int32_t(base + winner));
+        int winner = 0;
+        for (int u = 1; u < N; u++)
+            if (estimates[base + winner] < estimates[base + u]) winner = u;
+        const int32_t* spike = first_from(begin, end, base + winner);
         if (spike < end && *spike - base == winner)
             target[winner] += effect<GRADED, SIGN, T>(weights[0], amplitude, *spike);
     }
@@ -274,19 +337,40 @@ template <typename T, int N, bool GRADED, int SIGN> struct OneToOne {
     }
 };
 
-// Lanes are independent, and the spike list is sorted by lane: threads share nothing.
+// Lanes are independent, and the spike list is sorted by lane.
+template <class Kernel, typename T> struct Lanes {
+    template <typename... Table>
+    static inline void all(const int32_t* const* start, int n_lanes, int64_t base,
+                           const T* weights, const T* amplitude, T* target, Table... table) {
+        for (int lane = 0; lane < n_lanes; lane++)
+            Kernel::lane(start[lane], start[lane + 1], base + int64_t(lane) * Kernel::n_source,
+                         weights, amplitude, target + int64_t(lane) * Kernel::n_target, table...);
+    }
+};
+template <typename T, int N_SOURCE, int N_TARGET, int PITCH, bool GRADED, int SIGN>
+struct Lanes<Dense<T, N_SOURCE, N_TARGET, PITCH, GRADED, SIGN>, T> {
+    static inline void all(const int32_t* const* start, int n_lanes, int64_t base,
+                           const T* weights, const T* amplitude, T* target) {
+        Dense<T, N_SOURCE, N_TARGET, PITCH, GRADED, SIGN>::lanes(start, n_lanes, base, weights,
+                                                                 amplitude, target);
+    }
+};
+
 template <class Kernel, typename T, typename... Table>
 void propagate(const int32_t* spikes, int n_spikes, int lanes, const T* weights, const T* amplitude,
                T* target, Table... table) {
     if (n_spikes == 0) return;
+    constexpr int most_lanes = 64;
     const int32_t* const end = spikes + n_spikes;
-#pragma omp parallel for schedule(static)
-    for (int lane = 0; lane < lanes; lane++) {
-        const int64_t base = int64_t(lane) * Kernel::n_source;
-        const int32_t* first = std::lower_bound(spikes, end, int32_t(base));
-        const int32_t* last = std::lower_bound(first, end, int32_t(base + Kernel::n_source));
-        Kernel::lane(first, last, base, weights, amplitude,
-                     target + int64_t(lane) * Kernel::n_target, table...);
+    for (int from = 0; from < lanes; from += most_lanes) {
+        const int n = least(most_lanes, lanes - from);
+        const int64_t base = int64_t(from) * Kernel::n_source;
+        const int32_t* start[most_lanes + 1];
+        start[0] = from ? first_from(spikes, end, base) : spikes;
+        for (int lane = 1; lane <= n; lane++)
+            start[lane] = first_from(start[lane - 1], end, base + int64_t(lane) * Kernel::n_source);
+        Lanes<Kernel, T>::all(start, n, base, weights, amplitude,
+                              target + int64_t(from) * Kernel::n_target, table...);
     }
 }
 
