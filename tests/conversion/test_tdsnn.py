@@ -185,7 +185,7 @@ def test_decoded_values_are_rounded_up_on_a_logarithmic_grid(simulated, images):
     assert (found < (images + 1) * np.exp(1 / 20) - 1 + 1e-12).all()
 
 
-@pytest.mark.devices
+@pytest.mark.slow
 def test_the_answer_approaches_that_of_the_source_network(simulated, net, images):
     with torch.no_grad():
         scores = net(torch.from_numpy(images)).numpy()
@@ -468,7 +468,7 @@ def test_only_populations_with_a_code_can_be_decoded(simulated):
         decoded(run, snn, "readout")
 
 
-@pytest.mark.slow
+@pytest.mark.devices
 @pytest.mark.parametrize("device", ["cpp_standalone", "cython"])
 @pytest.mark.parametrize("window", ["static", "dynamic"])
 def test_devices_agree_to_the_last_bit(small, images, assert_same, device, window):
