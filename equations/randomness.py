@@ -1,10 +1,22 @@
 """Random numbers that depend on the image, the unit and the step, and on nothing else.
 
-``rand()`` in an equation is replaced by a counter-based generator: a hash of (stream, unit,
-step, site), where the stream belongs to a seed and an image and the site tells two calls in one
-model apart. A Poisson train is therefore the same on every device, for any number of lanes and
-threads, and when one image is simulated again alone. Brian2's own ``rand()`` draws from one
-sequence per process (or thread), so its trains depend on all of these.
+``rand()`` in an equation is replaced by the counter-based generator Philox4x32-10. Its key is the
+seed, its counter (unit, step, stream, site), where the stream is the number of the image and the
+site tells the calls of all populations apart. Under one key Philox is a bijection of its counters,
+so no two trains of a seed share a sequence, and no two seeds below 2**64 a key. A Poisson train is
+the same on every device, for any number of lanes and threads, and when one image is simulated
+again alone. Brian2's own ``rand()`` draws from one sequence per process (or thread), so its trains
+depend on all of these.
+
+===========  ===========================================================
+symbol       meaning
+===========  ===========================================================
+``seed_*``   key: the lower and the upper 32 bits of the seed
+``unit``     counter 0: PyTorch's index of the unit
+``step``     counter 1: simulation step of the presentation
+``stream``   counter 2: number of the image
+``site``     counter 3: which call of which population
+===========  ===========================================================
 
 ``randn()`` is the normal quantile of such a number. It is computed from additions,
 multiplications, divisions and square roots alone, which round the same way everywhere: the
@@ -14,7 +26,8 @@ elsewhere; as no number depends on another one, those that nobody needs are not 
 
 References
 ----------
-The mixing function is the 32-bit finaliser ``lowbias32`` (C. Wellons 2018, hash prospector).
+J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, Parallel random numbers: as easy as 1, 2, 3,
+SC'11 (2011), section 3.3; the constants are those of its library Random123.
 The quantile: M. Giles, Approximating the erfinv function, GPU Computing Gems 2 (2010), Table 5;
 its relative error is below 1e-6.
 """
@@ -23,32 +36,53 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from brian2.core.functions import Function
+
+from bionet.errors import InputError
 
 __all__ = [
     "COUNTER_NORMAL",
     "COUNTER_NORMAL_IF",
     "COUNTER_UNIFORM",
     "RANDN_IF",
-    "first_site",
-    "image_streams",
+    "first_sites",
     "replace_rand",
+    "seed_words",
     "uses_rand",
 ]
 
-_CPP = """
-static inline uint32_t _bionet_mix(uint32_t h) {
-    h ^= h >> 16; h *= 0x7feb352dU; h ^= h >> 15; h *= 0x846ca68bU; h ^= h >> 16;
-    return h;
-}
-static inline double counter_uniform(int32_t stream, int32_t unit, int32_t step, int32_t site) {
-    uint32_t h = _bionet_mix((uint32_t)stream + 0x9e3779b9U * (uint32_t)unit);
-    h = _bionet_mix(h + 0x85ebca6bU * (uint32_t)step + 0xc2b2ae35U * (uint32_t)site);
-    return h * (1.0 / 4294967296.0);
-}
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_KEY_STEPS = (0x9E3779B9, 0xBB67AE85)  # golden ratio and sqrt(3) - 1: the Weyl sequence of the key
+_ROUNDS = 10
+_COUNTER = (
+    "int32_t seed_low, int32_t seed_high, int32_t stream, int32_t unit, int32_t step, int32_t site"
+)
+
+
+def _cpp_rounds() -> str:
+    """The rounds one after another: a loop among them keeps the compiler from using vectors."""
+    lines = []
+    for number in range(_ROUNDS):
+        lines += [
+            f"p = 0x{_MULTIPLIERS[0]:x}ULL * c0; q = 0x{_MULTIPLIERS[1]:x}ULL * c2;",
+            f"c0 = uint32_t(q >> 32) ^ c1 ^ (k0 + 0x{number * _KEY_STEPS[0] % 2**32:x}U);",
+            f"c2 = uint32_t(p >> 32) ^ c3 ^ (k1 + 0x{number * _KEY_STEPS[1] % 2**32:x}U);",
+            "c1 = uint32_t(q); c3 = uint32_t(p);",
+        ]
+    return "\n    ".join(lines)
+
+
+_CPP = f"""
+static inline double counter_uniform({_COUNTER}) {{
+    uint32_t c0 = unit, c1 = step, c2 = stream, c3 = site;
+    const uint32_t k0 = seed_low, k1 = seed_high;
+    uint64_t p, q;
+    {_cpp_rounds()}
+    return c0 * (1.0 / 4294967296.0);
+}}
 """
 
 # Giles's polynomials, from the highest power on: in w - 5/2 where w < 5, in sqrt(w) - 3 elsewhere.
@@ -73,8 +107,9 @@ def _horner(coefficients: tuple[float, ...], variable: str) -> str:
 
 
 _CPP_NORMAL = f"""
-static inline double counter_normal(int32_t stream, int32_t unit, int32_t step, int32_t site) {{
-    const double x = (counter_uniform(stream, unit, step, site) * 2.0 - 1.0) + {2.0**-32!r};
+static inline double counter_normal({_COUNTER}) {{
+    const double u = counter_uniform(seed_low, seed_high, stream, unit, step, site);
+    const double x = (u * 2.0 - 1.0) + {2.0**-32!r};
     const double y = (1.0 - x) * (1.0 + x);
     uint64_t bits;
     std::memcpy(&bits, &y, 8);
@@ -96,11 +131,10 @@ static inline double counter_normal(int32_t stream, int32_t unit, int32_t step, 
 }}
 """
 
-_CPP_NORMAL_IF = """
-static inline double counter_normal_if(
-        int32_t stream, int32_t unit, int32_t step, int32_t site, double wanted) {
-    return wanted != 0.0 ? counter_normal(stream, unit, step, site) : 0.0;
-}
+_CPP_NORMAL_IF = f"""
+static inline double counter_normal_if({_COUNTER}, double wanted) {{
+    return wanted != 0.0 ? counter_normal(seed_low, seed_high, stream, unit, step, site) : 0.0;
+}}
 """
 
 
@@ -116,9 +150,9 @@ cdef extern from *:
 #include <stdint.h>
 #include <cstring>
 #include <cmath>
-{re.sub(r"_?(bionet_mix|counter_[a-z_]+)", own, source)}
+{re.sub(r"(counter_[a-z_]+)", own, source)}
     """
-    double {function}(int stream, int unit, int step, int site{arguments})
+    double {function}({_COUNTER.replace("int32_t", "int")}{arguments})
 '''
 
 
@@ -129,21 +163,48 @@ _CYTHON_NORMAL_IF = _cython(
 )
 
 
-def _mix(h: np.ndarray) -> np.ndarray:
-    h = h ^ (h >> np.uint32(16))
-    h = h * np.uint32(0x7FEB352D)
-    h = h ^ (h >> np.uint32(15))
-    h = h * np.uint32(0x846CA68B)
-    return np.asarray(h ^ (h >> np.uint32(16)))
-
-
-def counter_uniform(
-    stream: np.ndarray, unit: np.ndarray, step: np.ndarray, site: int
-) -> np.ndarray:
-    """Uniform numbers in [0, 1), a pure function of its arguments.
+def philox(counter: Sequence[np.ndarray], key: Sequence[int]) -> tuple[np.ndarray, ...]:
+    """Philox4x32-10: four words of 32 random bits for every counter.
 
     Parameters
     ----------
+    counter : four int arrays or ints
+        Taken modulo 2**32, and broadcast against each other.
+    key : two ints
+        Modulo 2**32.
+
+    Returns
+    -------
+    four uint64 arrays
+        Below 2**32.
+    """
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    first, second = (np.uint64(m) for m in _MULTIPLIERS)
+    c0, c1, c2, c3 = (np.asarray(c).astype(np.int64).astype(np.uint64) & low for c in counter)
+    for number in range(_ROUNDS):
+        k0, k1 = (
+            np.uint64((int(k) + number * step) % 2**32)
+            for k, step in zip(key, _KEY_STEPS, strict=True)
+        )
+        p, q = first * c0, second * c2
+        c0, c1, c2, c3 = (q >> half) ^ c1 ^ k0, q & low, (p >> half) ^ c3 ^ k1, p & low
+    return c0, c1, c2, c3
+
+
+def counter_uniform(
+    seed_low: int,
+    seed_high: int,
+    stream: np.ndarray,
+    unit: np.ndarray,
+    step: np.ndarray,
+    site: int,
+) -> np.ndarray:
+    """Uniform numbers in [0, 1), multiples of 2**-32, a pure function of the arguments.
+
+    Parameters
+    ----------
+    seed_low, seed_high : int
+        The seed, in two parts of 32 bits.
     stream, unit, step, site : int arrays or ints
         Broadcast against each other.
 
@@ -151,11 +212,9 @@ def counter_uniform(
     -------
     float64 array
     """
-    words = [np.asarray(a).astype(np.int64).astype(np.uint32) for a in (stream, unit, step, site)]
-    s, u, k, c = (np.atleast_1d(w) for w in words)
-    h = _mix(s + np.uint32(0x9E3779B9) * u)
-    h = _mix(h + np.uint32(0x85EBCA6B) * k + np.uint32(0xC2B2AE35) * c)
-    return np.asarray(h * (1.0 / 4294967296.0))
+    key = (np.asarray(seed_low).item(), np.asarray(seed_high).item())
+    word = philox((unit, step, stream, site), key)[0]
+    return np.atleast_1d(word * (1.0 / 4294967296.0))
 
 
 def _brian_function(
@@ -168,8 +227,8 @@ def _brian_function(
     """A generator for Brian2: its sources, the functions that the C++ calls, further arguments."""
     function = Function(
         run,
-        arg_units=[1] * 4 + [None] * more,
-        arg_types=["integer"] * 4 + ["any"] * more,
+        arg_units=[1] * 6 + [None] * more,
+        arg_types=["integer"] * 6 + ["any"] * more,
         return_unit=1,
         return_type="float",
     )
@@ -182,19 +241,21 @@ def _brian_function(
 COUNTER_UNIFORM = _brian_function(counter_uniform, _CPP, _CYTHON)
 
 
-def counter_normal(stream: np.ndarray, unit: np.ndarray, step: np.ndarray, site: int) -> np.ndarray:
-    """Standard normal numbers, a pure function of its arguments.
-
-    Parameters
-    ----------
-    stream, unit, step, site : int arrays or ints
-        Broadcast against each other.
+def counter_normal(
+    seed_low: int,
+    seed_high: int,
+    stream: np.ndarray,
+    unit: np.ndarray,
+    step: np.ndarray,
+    site: int,
+) -> np.ndarray:
+    """Standard normal numbers, a pure function of the arguments of :func:`counter_uniform`.
 
     Returns
     -------
     float64 array
     """
-    x = (counter_uniform(stream, unit, step, site) * 2.0 - 1.0) + 2.0**-32
+    x = (counter_uniform(seed_low, seed_high, stream, unit, step, site) * 2.0 - 1.0) + 2.0**-32
     m, power = np.frexp((1.0 - x) * (1.0 + x))
     m, power = m * 2.0, power - 1
     large = m > _SQRT_2
@@ -218,10 +279,17 @@ COUNTER_NORMAL = _brian_function(
 
 
 def counter_normal_if(
-    stream: np.ndarray, unit: np.ndarray, step: np.ndarray, site: int, wanted: np.ndarray
+    seed_low: int,
+    seed_high: int,
+    stream: np.ndarray,
+    unit: np.ndarray,
+    step: np.ndarray,
+    site: int,
+    wanted: np.ndarray,
 ) -> np.ndarray:
     """As :func:`counter_normal` where ``wanted`` is not 0, and 0 elsewhere."""
-    return np.where(np.asarray(wanted) != 0, counter_normal(stream, unit, step, site), 0.0)
+    numbers = counter_normal(seed_low, seed_high, stream, unit, step, site)
+    return np.where(np.asarray(wanted) != 0, numbers, 0.0)
 
 
 COUNTER_NORMAL_IF = _brian_function(
@@ -237,6 +305,8 @@ RANDN_IF = Function(
     return_unit=1,
     return_type="float",
 )
+_CALLS = 64  # of one population; its threshold, reset, update and events number theirs from here
+_POPULATIONS = 2**24
 _RAND = re.compile(r"\brand(?:(n?)\(\)|n_if\((\w+)\))")
 
 
@@ -254,7 +324,7 @@ def replace_rand(code: str | None, first_site: int = 0) -> str | None:
     def call(found: re.Match[str]) -> str:
         nonlocal site
         site += 1
-        arguments = f"stream, unit, step, {site}"
+        arguments = f"seed_low, seed_high, stream, unit, step, {site}"
         if found[2]:
             return f"counter_normal_if({arguments}, {found[2]})"
         return f"counter_{'normal' if found[1] else 'uniform'}({arguments})"
@@ -262,28 +332,32 @@ def replace_rand(code: str | None, first_site: int = 0) -> str | None:
     return _RAND.sub(call, code)
 
 
-def first_site(population: str) -> int:
-    """Where the numbering of a population's ``rand()`` calls begins: 0 for the input.
+def first_sites(populations: Sequence[str]) -> dict[str, int]:
+    """Where the numbering of each population's ``rand()`` calls begins: 0 for the input.
 
-    Without it, unit 7 of two layers would draw the same numbers.
+    Without it, unit 7 of two layers would draw the same numbers. It follows from the name, so that
+    a population simulated in another network draws the same numbers; of two names with one number
+    the second takes the next one.
     """
-    return 0 if population == "input" else (zlib.crc32(population.encode()) % 2**24 + 1) * 64
+    numbers: dict[str, int] = {}
+    for name in sorted(set(populations) - {"input"}):
+        number = zlib.crc32(name.encode()) % _POPULATIONS
+        while number in numbers.values():
+            number = (number + 1) % _POPULATIONS
+        numbers[name] = number
+    return {"input": 0} | {name: (number + 1) * _CALLS for name, number in numbers.items()}
 
 
-def image_streams(seed: int, images: np.ndarray) -> np.ndarray:
-    """One 31-bit random stream for each image of a seed.
+def seed_words(seed: int) -> tuple[int, int]:
+    """The key of a seed: its lower and its upper 32 bits, as the int32 with these bits.
 
-    Parameters
-    ----------
-    seed : int
-    images : int array (n_images,)
-        Numbers of the images.
-
-    Returns
-    -------
-    int32 array (n_images,)
+    Raises
+    ------
+    InputError
+        Unless the seed is a whole number from 0 to 2**64 - 1.
     """
-    base = np.random.SeedSequence(seed).generate_state(1, dtype=np.uint32)[0]
-    with np.errstate(over="ignore"):
-        mixed = _mix(_mix(np.asarray(images).astype(np.uint32) + np.uint32(1)) ^ base)
-    return (mixed & np.uint32(0x7FFFFFFF)).astype(np.int32)
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not whole or not 0 <= seed < 2**64:
+        raise InputError(f"seed must be a whole number from 0 to 2**64 - 1, but is {seed!r}")
+    low, high = np.array([seed % 2**32, seed // 2**32], dtype=np.uint32).view(np.int32)
+    return int(low), int(high)

@@ -106,7 +106,7 @@ def test_structure_changes_the_program(tiny, change):
 def test_every_drive_reaches_the_program(tiny):
     """A drive is no part of the key, so it must be among the values given at the start."""
     one, other = (
-        program_values(snn, plan_for(snn), 1)
+        program_values(snn, plan_for(snn), 1, 0)
         for snn in (tiny, tiny.with_population("conv", parameters={"I": 0.7}))
     )
     assert [name for name in one if not np.array_equal(one[name], other[name])]
@@ -280,5 +280,5 @@ def test_pooling_factors_are_values(tiny):
         )
 
     assert key(pooled(1.0)) == key(pooled(0.5))
-    one, half = (program_values(s, plan_for(s), 1) for s in (pooled(1.0), pooled(0.5)))
+    one, half = (program_values(s, plan_for(s), 1, 0) for s in (pooled(1.0), pooled(0.5)))
     np.testing.assert_array_equal(one["conv_synapses.weights"], 2 * half["conv_synapses.weights"])

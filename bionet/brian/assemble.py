@@ -20,7 +20,7 @@ from bionet.brian.plan import Plan
 from bionet.brian.presentation import Presentation, PresentationEnd, Reset
 from bionet.brian.synapses import SharedSynapses
 from bionet.equations.inputs import input_model
-from bionet.equations.randomness import uses_rand
+from bionet.equations.randomness import first_sites, uses_rand
 from bionet.network import Population, Projection, SpikingNetwork
 
 __all__ = ["Built", "assemble", "input_population", "recorded"]
@@ -81,8 +81,10 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
     populations = (input_population(snn, plan), *snn.populations)
     driven = {q.target for q in snn.projections if q.source == "input" and plan.coding == "analog"}
     groups: dict[str, Any] = {}
+    sites = first_sites([p.name for p in populations])
     for population in populations:
-        groups[population.name] = neuron_group(population, plan, clock, population.name in driven)
+        name = population.name
+        groups[name] = neuron_group(population, plan, clock, name in driven, sites[name])
     for population in snn.populations:
         if population.model.inhibition:
             inhibition = inhibition_of(population, groups[population.name], plan)
@@ -99,6 +101,9 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
         if uses_step(population.model) or population.name in guarded(plan):
             own_step = f"step_{population.name}" if plan.period else "step"
             group.variables.add_reference("step", presentation, own_step)
+        if uses_rand(*codes(population.model)):
+            for word in ("seed_low", "seed_high"):
+                group.variables.add_reference(word, presentation)
     monitors = _monitors(populations, groups, plan)
     groups.update({f"{name}_spikes": monitor for name, monitor in monitors.items()})
     for name, units in plan.potentials.items():

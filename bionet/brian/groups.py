@@ -18,7 +18,6 @@ from bionet.equations.randomness import (
     COUNTER_NORMAL,
     COUNTER_NORMAL_IF,
     COUNTER_UNIFORM,
-    first_site,
     replace_rand,
     uses_rand,
 )
@@ -67,11 +66,13 @@ def equations_of(population: Population, plan: Plan, driven: bool) -> Equations:
     return Equations(lines)
 
 
-def neuron_group(population: Population, plan: Plan, clock: Any, driven: bool) -> Any:
-    """The NeuronGroup of a population; ``driven`` where an analog input gives it a drive."""
+def neuron_group(population: Population, plan: Plan, clock: Any, driven: bool, site: int) -> Any:
+    """The NeuronGroup of a population; ``driven`` where an analog input gives it a drive.
+
+    Its calls of ``rand()`` are numbered from ``site`` on.
+    """
     model = population.model
     name = population.name
-    site = first_site(name)
     group = brian2.NeuronGroup(
         population.size * plan.lanes,
         equations_of(population, plan, driven),

@@ -81,9 +81,9 @@ class PipelinedPresentation(Presentation):
         ]  # fmt: skip
         return keywords
 
-    def show(self, pixels: np.ndarray, streams: np.ndarray) -> None:
+    def show(self, pixels: np.ndarray, numbers: np.ndarray, seed: int) -> None:
         """Give the images of the next run (NumPy and Cython devices)."""
-        super().show(pixels, streams)
+        super().show(pixels, numbers, seed)
         self.variables["now"].set_value(0)
 
     def phase(self, name: str) -> tuple[int, int]:

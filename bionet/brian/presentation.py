@@ -19,6 +19,8 @@ from brian2.core.variables import Variables
 from brian2.devices.device import RuntimeDevice, get_device
 from brian2.groups.group import CodeRunner, Group
 
+from bionet.equations.randomness import seed_words
+
 __all__ = [
     "Collected",
     "Kept",
@@ -123,7 +125,8 @@ class Presentation(Group, CodeRunner):
         self.variables.add_constant("N", lanes)
         for counter in ("step", "presented"):
             self.variables.add_array(counter, size=1, dtype=np.int32, scalar=True)
-        for constant, value in (("steps", steps), ("n_images", 0)):
+        constants = {"steps": steps, "n_images": 0, "seed_low": 0, "seed_high": 0}
+        for constant, value in constants.items():
             self.variables.add_array(constant, size=1, dtype=np.int32, scalar=True)
             self.variables[constant].set_value(value)
         keywords = self._add_references()
@@ -168,17 +171,20 @@ class Presentation(Group, CodeRunner):
             "array_resets": array_resets,
         }
 
-    def show(self, pixels: np.ndarray, streams: np.ndarray) -> None:
+    def show(self, pixels: np.ndarray, numbers: np.ndarray, seed: int) -> None:
         """Give the images of the next run (NumPy and Cython devices).
 
         Parameters
         ----------
         pixels : array (n_images, n_pixels)
             Channel-last.
-        streams : int32 array (n_images,)
-            See :func:`bionet.equations.randomness.image_streams`.
+        numbers : int array (n_images,)
+            Numbers of the images, which with the seed select their random numbers.
+        seed : int
         """
-        self.pixels, self.image_streams = pixels, streams
+        self.pixels, self.image_streams = pixels, numbers.astype(np.int32)
+        for word, value in zip(("seed_low", "seed_high"), seed_words(seed), strict=True):
+            self.variables[word].set_value(value)
         self.variables["n_images"].set_value(len(pixels))
         self.variables["presented"].set_value(0)
         self.variables["step"].set_value(0)

@@ -12,7 +12,6 @@ from brian2 import Hz, Quantity, check_units, second
 
 from bionet.brian.assemble import assemble
 from bionet.brian.channel_last import to_channel_last
-from bionet.equations.randomness import image_streams
 from bionet.network import SpikingNetwork
 from bionet.network.spiking_network import own_times
 from bionet.running.arguments import check_images, make_plan
@@ -73,6 +72,7 @@ def build(
     built = assemble(snn, replace(plan, skip_idle=False))
     built.presentation.show(
         plan.presented(to_channel_last(pixels, snn.input_shape)),
-        image_streams(seed, np.arange(len(pixels))),
+        np.arange(len(pixels)),
+        seed,
     )
     return built.network, built.groups

@@ -34,7 +34,7 @@ from bionet.brian.assemble import input_population, synapse_names
 from bionet.brian.channel_last import pack, to_channel_last
 from bionet.brian.idle_steps import BOUNDS, guarded
 from bionet.brian.plan import Plan
-from bionet.equations.randomness import uses_rand
+from bionet.equations.randomness import seed_words, uses_rand
 from bionet.errors import BioNetError
 from bionet.network import SpikingNetwork
 from bionet.running.compile_program import COMPILE_ARGUMENTS
@@ -294,7 +294,9 @@ def _run_with_children(command: list[Any]) -> tuple[int, str]:
         raise
 
 
-def program_values(snn: SpikingNetwork, plan: Plan, n_images: int) -> dict[str, np.ndarray]:
+def program_values(
+    snn: SpikingNetwork, plan: Plan, n_images: int, seed: int
+) -> dict[str, np.ndarray]:
     """Values that a program takes at its start: weights, parameters, counts.
 
     Returns
@@ -305,6 +307,10 @@ def program_values(snn: SpikingNetwork, plan: Plan, n_images: int) -> dict[str, 
     values: dict[str, np.ndarray] = {
         "presentation.steps": np.array(plan.steps),
         "presentation.n_images": np.array(n_images),
+        **{
+            f"presentation.{word}": np.array(value)
+            for word, value in zip(("seed_low", "seed_high"), seed_words(seed), strict=True)
+        },
     }
     if plan.period:
         values["presentation.period"] = np.array(plan.period)

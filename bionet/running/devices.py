@@ -20,7 +20,6 @@ from bionet.brian.assemble import Built, assemble, recorded
 from bionet.brian.channel_last import from_channel_last, to_channel_last, torch_index
 from bionet.brian.plan import Plan
 from bionet.brian.presentation import count_dtype, spike_dtype, step_dtype
-from bionet.equations.randomness import image_streams
 from bionet.errors import BioNetError, InputError
 from bionet.network import SpikingNetwork
 from bionet.progress import Progress
@@ -84,8 +83,8 @@ def _run_part(
     folder = Path(tempfile.mkdtemp(prefix="bionet-"))
     try:
         plan.presented(to_channel_last(pixels, snn.input_shape)).tofile(folder / "images.bin")
-        image_streams(seed, numbers).tofile(folder / "streams.bin")
-        program.run(folder, program_values(snn, plan, len(pixels)), report)
+        numbers.astype(np.int32).tofile(folder / "streams.bin")
+        program.run(folder, program_values(snn, plan, len(pixels), seed), report)
         try:
             return _read_program(snn, plan, program, folder, numbers)
         except (OSError, ValueError) as error:
@@ -184,7 +183,7 @@ def run_here(
     with _runtime(device, plan.dtype):
         built = assemble(snn, plan)
         shown = plan.presented(to_channel_last(pixels, snn.input_shape))
-        built.presentation.show(shown, image_streams(seed, numbers))
+        built.presentation.show(shown, numbers, seed)
         bar.note("generating code")
         presentations = -(-len(pixels) // plan.lanes)
         bar.watch(lambda: int(built.presentation.variables["presented"].get_value().item()))

@@ -202,13 +202,12 @@ def variable_names(snn: SpikingNetwork) -> dict[str, str]:
     """Python names of the script's groups: a population's own unless the script needs the word."""
     taken = {"input", "np", "argparse", "prefs", "arrays", "images", "pixels", "network", "order"}
     taken |= {"slots", "monitors", "name", "monitor", "counts", "potential", "found", "current"}
-    taken |= {"parser", "options", "ms", "second", "mix", "print", "int", "str", "len", "step"}
+    taken |= {"parser", "options", "ms", "second", "SEED", "print", "int", "str", "len", "step"}
     taken |= {"unit", "rows", "own_slots", "torch_index", "channels_last", "defaultclock", "Path"}
     taken |= {"Network", "NeuronGroup", "SpikeMonitor", "Synapses", "Hz", "HERE", "SHAPES"}
     taken |= {
         "check_units",
         "counter_uniform",
-        "random_stream",
         "warnings",
         "stored",
         "i",

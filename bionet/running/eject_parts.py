@@ -19,7 +19,7 @@ from bionet.brian.plan import Plan
 from bionet.brian.unit_targets import Targets
 from bionet.equations.inputs import FOREVER
 from bionet.equations.model import NeuronModel
-from bionet.equations.randomness import replace_rand, uses_rand
+from bionet.equations.randomness import first_sites, replace_rand, uses_rand
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.kernels import AveragePool2d, Conv2d, Kernel
 
@@ -96,6 +96,7 @@ def describe_population(
 ) -> dict[str, Any]:
     """A ``NeuronGroup`` of the script; larger parameter arrays go to ``arrays``."""
     model, name = population.model, population.name
+    site = first_sites([p.name for p in request.populations])[name]
     analog = request.plan.coding == "analog"
     driven = analog and any(
         q.source == "input" and q.target == name for q in request.snn.projections
@@ -116,21 +117,23 @@ def describe_population(
         "size": population.size,
         "comment": comment,
         "equations": lines,
-        "arguments": _arguments(population, request.plan.dtype),
+        "arguments": _arguments(population, request.plan.dtype, site),
         "assignments": _assignments(request, population, equations, arrays),
-        "each_step": (replace_rand(model.update, 20) or "").splitlines(),
+        "each_step": (replace_rand(model.update, site + 20) or "").splitlines(),
         "fires": model.threshold is not None,
     }
 
 
-def _arguments(population: Population, dtype: str) -> list[str]:
+def _arguments(population: Population, dtype: str, site: int) -> list[str]:
     model = population.model
     arguments = []
     if model.threshold is not None:
-        arguments.append(f"threshold={replace_rand(model.threshold)!r}")
-        arguments.append(f"reset={replace_rand(model.reset, 10) or ''!r}")
+        arguments.append(f"threshold={replace_rand(model.threshold, site)!r}")
+        arguments.append(f"reset={replace_rand(model.reset, site + 10) or ''!r}")
     if model.events and population.name != "input":
-        events = ", ".join(f"{e!r}: {replace_rand(c, 30)!r}" for e, c in model.events.items())
+        events = ", ".join(
+            f"{e!r}: {replace_rand(c, site + 30)!r}" for e, c in model.events.items()
+        )
         arguments.append(f"events={{{events}}}")
     if model.refractory is not None:
         arguments.append(f"refractory={model.refractory!r}")
@@ -179,7 +182,7 @@ def _assignments(
     if population.name == "input":
         lines.append(f"{variable}.x = pixels")
     if uses_rand(*codes(population.model)):
-        lines.append(f"{variable}.stream = random_stream(options.seed, options.image)")
+        lines.append(f"{variable}.stream = options.image")
         lines.append(f'{variable}.unit = torch_index("{population.name}")')
     return lines
 

@@ -14,6 +14,7 @@ import numpy as np
 from brian2 import Hz, Quantity, check_units, ms, second
 
 from bionet.brian.plan import Plan
+from bionet.equations.randomness import seed_words
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 from bionet.network.spiking_network import own_times
@@ -80,7 +81,7 @@ def simulate(
     dtype : {"float32", "float64"}, optional
         By default what the conversion chose, or float32.
     seed : int
-        Selects the random numbers of every image.
+        Selects the random numbers of every image; from 0 to 2**64 - 1.
     record : mapping of str to list or mapping, optional
         ``{"conv1": ["spikes", "v"]}``, or ``{"conv1": {"v": [0, 7], "spikes": True}}`` for the
         potentials of single units (PyTorch's order).
@@ -112,8 +113,7 @@ def simulate(
     pixels = check_images(snn, images, coding or snn.coding)
     if device not in DEVICES:
         raise InputError(f"unknown device {device!r}; known are {', '.join(DEVICES)}")
-    if isinstance(seed, bool) or int(seed) != seed or seed < 0:
-        raise InputError(f"seed must be a whole number >= 0, but is {seed}")
+    seed_words(seed)
     if readout is not None and readout not in READOUTS:
         raise InputError(f"unknown readout {readout!r}; known are {', '.join(READOUTS)}")
     duration, dt = own_times(snn, duration, dt)

@@ -61,8 +61,8 @@ def test_normal_numbers_are_the_same_in_cython():
             }
             group = NeuronGroup(20000, "v : 1\nw : 1", namespace=functions, dtype=np.float64)
             group.run_regularly(
-                "u = counter_uniform(78, i, 3, 21); v = counter_normal(78, i, 3, 21);"
-                " w = counter_normal_if(78, i, 3, 21, int(u < 0.25))"
+                "u = counter_uniform(5, 6, 78, i, 3, 21); v = counter_normal(5, 6, 78, i, 3, 21);"
+                " w = counter_normal_if(5, 6, 78, i, 3, 21, int(u < 0.25))"
             )
             Network(group, *group.contained_objects).run(0.1 * ms)
             values[target] = np.asarray([group.v[:], group.w[:]])
@@ -81,7 +81,7 @@ def test_normal_numbers_are_those_of_the_quantile_function():
 
     from bionet.equations.randomness import counter_uniform
 
-    arguments = (np.int32(77), np.arange(400)[:, None], np.arange(400)[None], 21)
+    arguments = (3, 0, np.int32(77), np.arange(400)[:, None], np.arange(400)[None], 21)
     z, u = counter_normal(*arguments), counter_uniform(*arguments)
     np.testing.assert_allclose(z, special.ndtri(u + 2**-33), rtol=1e-6)
     assert stats.kstest(z.ravel(), "norm").pvalue > 1e-4
