@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bionet.brian.synapses import SharedSynapses
     from bionet.conversion import convert
     from bionet.equations import NeuronModel
+    from bionet.equations import synapses as synapse
     from bionet.network import (
         AveragePool2d,
         Conv2d,
@@ -81,6 +82,7 @@ __all__ = [
     "perturbations",
     "simulate",
     "study",
+    "synapse",
     "train",
     "zoo",
 ]
@@ -127,6 +129,8 @@ _MODULES = (
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"bionet.{name}")
+    if name == "synapse":
+        return importlib.import_module("bionet.equations.synapses")
     if name in _HOME:
         value = getattr(importlib.import_module(_HOME[name]), name)
         globals()[name] = value

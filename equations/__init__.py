@@ -1,11 +1,18 @@
 """Neuron models, input codings and circuits: each a differential equation in its own file."""
 
+from bionet.equations import synapses
+from bionet.equations.adex import adex
 from bionet.equations.augmented import augmented, ternary
 from bionet.equations.constant_leak import constant_leak
+from bionet.equations.exponential_if import exponential_if
+from bionet.equations.hodgkin_huxley import hodgkin_huxley
 from bionet.equations.inputs import CODINGS, analog, input_model, poisson, reverse, uniform
 from bionet.equations.integrate_and_fire import integrate_and_fire, integrator
+from bionet.equations.izhikevich import izhikevich
 from bionet.equations.leaky_integrate_and_fire import leaky_integrate_and_fire, leaky_integrator
+from bionet.equations.lif import lif
 from bionet.equations.model import NeuronModel
+from bionet.equations.quadratic_if import quadratic_if
 from bionet.equations.rate_estimate import with_rate_estimate
 from bionet.equations.softmax import lottery, trigger
 from bionet.equations.temporal import (
@@ -18,22 +25,29 @@ from bionet.equations.temporal import (
 __all__ = [
     "CODINGS",
     "NeuronModel",
+    "adex",
     "analog",
     "augmented",
     "bias_neuron",
     "constant_leak",
+    "exponential_if",
+    "hodgkin_huxley",
     "input_model",
     "integrate_and_fire",
     "integrator",
+    "izhikevich",
     "last_spike_neuron",
     "leaky_integrate_and_fire",
     "leaky_integrator",
+    "lif",
     "lottery",
     "poisson",
+    "quadratic_if",
     "ternary",
     "trigger",
     "reverse",
     "temporal_neuron",
+    "synapses",
     "ticking_neuron",
     "uniform",
     "with_rate_estimate",

@@ -40,6 +40,8 @@ and 15.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
 
@@ -80,7 +82,7 @@ def augmented(
     if negative_threshold is not None:
         size += f" - floor(clip(v/theta_n, 0, {limit}))"
     name = "augmented" if bound is None else f"augmented, at most {bound}"
-    return _model(name, size, threshold, negative_threshold, bound, "Eqs. 4, 5, 15")
+    return _model(name, size, threshold, negative_threshold, bound, "Eqs. 4, 5, 15", "graded")
 
 
 def ternary(threshold: float = 1.0, negative_threshold: float | None = -1.0) -> NeuronModel:
@@ -105,11 +107,17 @@ def ternary(threshold: float = 1.0, negative_threshold: float | None = -1.0) -> 
     size = "int(v >= theta_p)"
     if negative_threshold is not None:
         size += " - int(v <= theta_n)"
-    return _model("ternary", size, threshold, negative_threshold, None, "Eqs. 1-3")
+    return _model("ternary", size, threshold, negative_threshold, None, "Eqs. 1-3", "signed")
 
 
 def _model(
-    name: str, size: str, positive: float, negative: float | None, bound: int | None, source: str
+    name: str,
+    size: str,
+    positive: float,
+    negative: float | None,
+    bound: int | None,
+    source: str,
+    spike: Literal["signed", "graded"],
 ) -> NeuronModel:
     if not positive > 0:
         raise InputError(f"the positive threshold must be above 0, but is {positive}")
@@ -137,4 +145,6 @@ def _model(
         amplitude="o",
         final=("total",),
         source=f"Yu et al. 2020, {source}",
+        resets="subtract",
+        spike=spike,
     )

@@ -76,4 +76,6 @@ def constant_leak(leak: float = 0.0, threshold: float = 1.0, floor: float = 0.0)
         update=update,
         parameters=parameters,
         source="Shang et al. 2020, Eq. 1",
+        resets="zero",
+        leaks=True,
     )

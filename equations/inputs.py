@@ -36,11 +36,15 @@ Eq. 3 (reverse).
 
 from __future__ import annotations
 
-from brian2 import Quantity, check_units, hertz, second
+from typing import TYPE_CHECKING
 
+from bionet.equations.expects import expects
 from bionet.equations.leaky_integrate_and_fire import check_time_constant
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+
+if TYPE_CHECKING:
+    from brian2 import Quantity
 
 __all__ = ["CODINGS", "analog", "input_model", "poisson", "reverse", "uniform"]
 
@@ -65,11 +69,12 @@ def analog() -> NeuronModel:
         events={"onset": "step == 0"},
         input="x",
         amplitude="x",
+        spike="graded",
         source="Rueckauer et al. 2016, Section 3",
     )
 
 
-@check_units(max_rate=hertz)
+@expects(max_rate="hertz")
 def poisson(max_rate: Quantity, gain: float = 1.0, stop: float = FOREVER) -> NeuronModel:
     """Poisson spike train of rate abs(x) max_rate: a spike in a step if rand() < rate dt.
 
@@ -102,11 +107,12 @@ def poisson(max_rate: Quantity, gain: float = 1.0, stop: float = FOREVER) -> Neu
         parameters={"x": 0.0, "max_rate": max_rate, "gain": gain, "stop": stop},
         input="x",
         amplitude="o",
+        spike="signed",
         source="Zhang et al. 2019 (DSNN), Section 3",
     )
 
 
-@check_units(max_rate=hertz)
+@expects(max_rate="hertz")
 def uniform(max_rate: Quantity, gain: float = 1.0, stop: float = FOREVER) -> NeuronModel:
     """Periodic spike train of rate abs(x) max_rate; the first spike after one period.
 
@@ -142,11 +148,12 @@ def uniform(max_rate: Quantity, gain: float = 1.0, stop: float = FOREVER) -> Neu
         parameters={"x": 0.0, "max_rate": max_rate, "gain": gain, "stop": stop},
         input="x",
         amplitude="o",
+        spike="signed",
         source="Zhang et al. 2019 (DSNN), Section 3",
     )
 
 
-@check_units(tau=second)
+@expects(tau="second")
 def reverse(tau: Quantity, gain: float = 1.0, scale: float = 1.0) -> NeuronModel:
     """Reverse coding: one spike, ceil(L ln((k x + 1)/gain)) steps after the onset, for x >= 0.
 
@@ -179,6 +186,7 @@ def reverse(tau: Quantity, gain: float = 1.0, scale: float = 1.0) -> NeuronModel
         initial={"spiked": -1.0},
         input="x",
         source="Zhang et al. 2019 (TDSNN), Eq. 3",
+        spike="once",
     )
 
 
@@ -217,5 +225,5 @@ def input_model(
 
 
 def _check_rate(max_rate: Quantity) -> None:
-    if not max_rate > 0 * hertz:
+    if not float(max_rate) > 0:
         raise InputError(f"max_rate must be positive, but got {max_rate}")

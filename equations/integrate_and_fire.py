@@ -27,19 +27,21 @@ Rueckauer, Lungu, Hu, Pfeiffer 2016, Eqs. 1-4. Shang et al. 2020 (floor, constan
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from brian2 import Quantity, check_units, second
-
+from bionet.equations.expects import expects
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+
+if TYPE_CHECKING:
+    from brian2 import Quantity
 
 __all__ = ["RESETS", "integrate_and_fire", "integrator"]
 
 RESETS = {"subtract": "v -= theta", "zero": "v = 0"}
 
 
-@check_units(refractory=second)
+@expects(refractory="second")
 def integrate_and_fire(
     reset: Literal["subtract", "zero"] = "subtract",
     threshold: float = 1.0,
@@ -83,6 +85,7 @@ def integrate_and_fire(
         parameters=parameters,
         input="v" if refractory is None else "z",
         source="Rueckauer et al. 2016, Eqs. 1-4",
+        resets=reset,
     )
 
 
@@ -128,7 +131,7 @@ def add_limits(
     update = []
     lines = list(lines)
     if refractory is not None:
-        if refractory < 0 * second:
+        if float(refractory) < 0:
             raise InputError(f"the refractory period must not be negative, but got {refractory}")
         lines += ["z : 1", "t_ref : second (constant)"]
         parameters["t_ref"] = refractory

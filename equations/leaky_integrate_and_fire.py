@@ -24,18 +24,20 @@ Zhang et al. 2019 (DSNN), Section 2; Zhang et al. 2019 (TDSNN), Eq. 1.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from brian2 import Quantity, check_units, second
-
+from bionet.equations.expects import expects
 from bionet.equations.integrate_and_fire import add_limits, reset_name, reset_statement
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
 
+if TYPE_CHECKING:
+    from brian2 import Quantity
+
 __all__ = ["leaky_integrate_and_fire", "leaky_integrator"]
 
 
-@check_units(tau=second, refractory=second)
+@expects(tau="second", refractory="second")
 def leaky_integrate_and_fire(
     tau: Quantity,
     reset: Literal["subtract", "zero"] = "subtract",
@@ -82,10 +84,12 @@ def leaky_integrate_and_fire(
         parameters=parameters,
         input="v" if refractory is None else "z",
         source="Zhang et al. 2019 (DSNN), Section 2",
+        resets=reset,
+        leaks=True,
     )
 
 
-@check_units(tau=second)
+@expects(tau="second")
 def leaky_integrator(tau: Quantity) -> NeuronModel:
     """A unit that integrates and leaks, but never fires (readout MP of a leaky network).
 
@@ -101,10 +105,11 @@ def leaky_integrator(tau: Quantity) -> NeuronModel:
         method="exact",
         parameters={"I": 0.0, "tau": tau},
         source="Zhang et al. 2019 (DSNN), readout MP",
+        leaks=True,
     )
 
 
 def check_time_constant(tau: Quantity) -> None:
     """Refuse a time constant that is not positive."""
-    if not tau > 0 * second:
+    if not float(tau) > 0:
         raise InputError(f"the membrane time constant must be positive, but got {tau}")

@@ -21,27 +21,23 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import brian2
 import numpy as np
-import sympy
-from brian2.codegen.runtime.numpy_rt import NumpyCodeObject
-from brian2.devices.device import reset_device, set_device
-from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER, Equations
-from brian2.parsing.sympytools import str_to_sympy
-from brian2.stateupdaters.base import StateUpdateMethod
-from brian2.units.allunits import second
-from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity, get_dimensions
 
-from bionet.equations.randomness import RANDN_IF
+from bionet.equations.checking import check_model, first_line, loops
+from bionet.equations.latex import model_latex
+from bionet.equations.namespaces import plain_namespace, read_namespace
+from bionet.equations.units import unit_name
 from bionet.errors import InputError
 
-__all__ = ["NeuronModel", "loops"]
+if TYPE_CHECKING:
+    from brian2.equations.equations import Equations
+
+__all__ = ["NeuronModel", "loops", "unit_name"]
 
 
 @dataclass(frozen=True)
@@ -69,8 +65,9 @@ class NeuronModel:
         Integration method of Brian2 (``"euler"``, ``"exact"``, ...).
     parameters : mapping of str to number or Quantity
         Default values of the parameters declared in the equations.
-    initial : mapping of str to float
-        Values of the state variables when a presentation begins, in SI units; 0 if unnamed.
+    initial : mapping of str to number, Quantity or str
+        Values of the state variables when a presentation begins; 0 if unnamed. A plain number is
+        in SI units; a string is an expression of parameters and other variables (``"E_L"``).
     events : mapping of str to str
         Further events and their conditions.
     input : str
@@ -84,6 +81,26 @@ class NeuronModel:
         population are reset, and for this time none fires (:mod:`bionet.brian.inhibition`).
     source : str
         Paper and equation number.
+    potential : str, optional
+        The variable that is the membrane potential, of any name and unit; None for a unit
+        without one.
+    current : str, optional
+        The parameter that a constant drive is added to (a bias, an analog pixel, background), of
+        any name and unit; None for a unit that cannot be driven.
+    inputs : mapping of str to str
+        ``{"exc": "g_e", "inh": "g_i"}``: the variables that receive excitatory and inhibitory
+        weights, where they are not one and the same, ``input``. Into a variable of its own an
+        inhibitory pathway delivers the absolute value of its weights.
+    resets : {"subtract", "zero", "to"}, optional
+        What a spike does to the potential: takes the threshold from it, sets it to 0, or sets it
+        to another value. None where it is none of these.
+    leaks : bool
+        Whether the potential decays without input.
+    spike : {"unit", "signed", "graded", "once"}
+        What a spike says: all are alike; it has a sign; it has a size; a unit has at most one in a
+        presentation, and its time is the value.
+    namespace : mapping
+        Constants, functions and arrays in time (``TimedArray``) that the equations use.
 
     Raises
     ------
@@ -99,20 +116,38 @@ class NeuronModel:
     update: str | None = None
     method: str = "euler"
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    initial: Mapping[str, float] = field(default_factory=dict)
+    initial: Mapping[str, Any] = field(default_factory=dict)
     events: Mapping[str, str] = field(default_factory=dict)
     input: str = "v"
     amplitude: str | None = None
     final: tuple[str, ...] = ()
     inhibition: str | None = None
     source: str = ""
+    potential: str | None = "v"
+    current: str | None = "I"
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    resets: Literal["subtract", "zero", "to"] | None = None
+    leaks: bool = False
+    spike: Literal["unit", "signed", "graded", "once"] = "unit"
+    namespace: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "equations", _tidy(self.equations))
-        for name in ("parameters", "initial", "events"):
+        for name in ("parameters", "initial", "events", "inputs", "namespace"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         object.__setattr__(self, "final", tuple(self.final))
-        _check(self)
+        for name, usual in (("potential", "v"), ("current", "I")):
+            if getattr(self, name) == usual and usual not in self.brian():
+                object.__setattr__(self, name, None)
+        object.__setattr__(self, "initial", MappingProxyType(_initial(self)))
+        self.check()
+
+    def check(self) -> None:
+        """Let Brian2 read the whole model; an InputError names the model and what is wrong.
+
+        Done when a model is made. Of use again where functions of its namespace have changed.
+        """
+        check_model(self)
 
     def __hash__(self) -> int:
         return hash(json.dumps(self.to_dict(), sort_keys=True))
@@ -121,8 +156,52 @@ class NeuronModel:
         return isinstance(other, NeuronModel) and self.to_dict() == other.to_dict()
 
     def brian(self) -> Equations:
-        """The equations as a Brian2 object."""
-        return Equations(self.equations)
+        """The equations as a Brian2 object.
+
+        Raises
+        ------
+        InputError
+            If Brian2 cannot read them.
+        """
+        try:
+            return _parsed(self.equations)
+        except Exception as error:
+            raise InputError(f"model {self.name!r}: {first_line(error)}") from error
+
+    def receiver(self, sign: int = 0) -> tuple[str, float]:
+        """The variable that receives the weights of a pathway, and the factor they come with.
+
+        Parameters
+        ----------
+        sign : {0, 1, -1}
+            Of the pathway's weights; 0 for both.
+
+        Returns
+        -------
+        variable : str
+        factor : {1.0, -1.0}
+            -1 where the variable receives the absolute value of inhibitory weights.
+
+        Raises
+        ------
+        InputError
+            If the model receives excitatory and inhibitory weights in different variables, and
+            the pathway carries both; or if it has no variable for weights of this sign.
+        """
+        if not self.inputs:
+            return self.input, 1.0
+        excitatory, inhibitory = self.inputs.get("exc"), self.inputs.get("inh")
+        if sign == 0 and excitatory != inhibitory:
+            raise InputError(
+                f"model {self.name!r} receives excitatory weights in {excitatory!r} and inhibitory"
+                f" ones in {inhibitory!r}; give two projections, one with sign=1 and one with"
+                " sign=-1"
+            )
+        variable = inhibitory if sign < 0 else excitatory
+        if variable is None:
+            kind = "inhibitory" if sign < 0 else "excitatory"
+            raise InputError(f"model {self.name!r} has no variable that receives {kind} weights")
+        return variable, -1.0 if sign < 0 and inhibitory != excitatory else 1.0
 
     @property
     def dimensions(self) -> dict[str, Any]:
@@ -132,6 +211,8 @@ class NeuronModel:
     @property
     def state(self) -> tuple[str, ...]:
         """Variables that change during a presentation and are set back at the next one."""
+        from brian2.equations.equations import DIFFERENTIAL_EQUATION, PARAMETER
+
         return tuple(
             name
             for name, equation in self.brian().items()
@@ -142,6 +223,8 @@ class NeuronModel:
     @property
     def constants(self) -> tuple[str, ...]:
         """Parameters that keep their value during a presentation."""
+        from brian2.equations.equations import PARAMETER
+
         return tuple(
             name
             for name, equation in self.brian().items()
@@ -163,6 +246,8 @@ class NeuronModel:
         InputError
             If there is no such variable or the unit does not fit.
         """
+        from brian2.units.fundamentalunits import Quantity, get_dimensions
+
         dimensions = self.dimensions
         if name not in dimensions:
             known = ", ".join(dimensions)
@@ -180,6 +265,8 @@ class NeuronModel:
 
     def quantity(self, name: str, value: Any) -> Any:
         """A plain SI value of a variable with its unit put back."""
+        from brian2.units.fundamentalunits import DIMENSIONLESS, Quantity
+
         dimensions = self.dimensions[name]
         if dimensions is DIMENSIONLESS or isinstance(value, Quantity):
             return value
@@ -193,35 +280,26 @@ class NeuronModel:
         str
             Lines of an ``aligned`` environment, without the surrounding ``$$``.
         """
-        lines = []
-        for name, equation in self.brian().items():
-            if equation.type == DIFFERENTIAL_EQUATION:
-                lines.append(rf"\frac{{d{_symbol(name)}}}{{dt}} &= {_latex(str(equation.expr))}")
-            elif equation.type != PARAMETER:
-                lines.append(rf"{_symbol(name)} &= {_latex(str(equation.expr))}")
-        lines += [_latex_statement(s, "always") for s in _statements(self.update)]
-        if self.threshold:
-            lines.append(rf"\text{{spike if }} & {_latex(self.threshold)}")
-        for event, condition in self.events.items():
-            lines.append(rf"\text{{{event} if }} & {_latex(condition)}")
-        lines += [_latex_statement(s, "reset") for s in _statements(self.reset)]
-        if self.inhibition:
-            lines.append(rf"\text{{winner takes all for }} & {_symbol(self.inhibition)}")
-        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+        return model_latex(self)
 
-    def to_dict(self) -> dict[str, Any]:
-        """A plain description for JSON: quantities become [SI value, unit]."""
+    def to_dict(self, saving: bool = False) -> dict[str, Any]:
+        """A plain description for JSON: quantities become [SI value, unit].
+
+        Parameters
+        ----------
+        saving : bool
+            Refuse a function in the namespace, which has no value that could be saved.
+        """
         plain: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         dimensions = self.dimensions
         plain["parameters"] = {
             name: [np.asarray(value).tolist(), unit_name(dimensions[name])]
             for name, value in self.parameters.items()
         }
-        plain["initial"] = {name: float(value) for name, value in self.initial.items()}
-        plain["events"] = dict(self.events)
+        for name in ("initial", "events", "inputs"):
+            plain[name] = dict(plain[name])
         plain["final"] = list(self.final)
-        if not self.final:  # a model without keeps the description, and the hash, that it had
-            del plain["final"]
+        plain["namespace"] = plain_namespace(self.name, self.namespace, saving)
         return plain
 
     @classmethod
@@ -231,166 +309,38 @@ class NeuronModel:
         if unknown := set(plain) - known:
             raise InputError(f"a neuron model has no field {sorted(unknown)[0]!r}")
         arguments = dict(plain)
+        from brian2.units.fundamentalunits import Quantity
+
         try:
-            dimensions = {n: e.dim for n, e in Equations(plain["equations"]).items()}
+            dimensions = {n: e.dim for n, e in _parsed(_tidy(plain["equations"])).items()}
         except Exception as error:
-            raise InputError(f"model {plain.get('name')!r}: {_first_line(error)}") from error
+            raise InputError(f"model {plain.get('name')!r}: {first_line(error)}") from error
         arguments["parameters"] = {
             name: Quantity.with_dimensions(np.asarray(value)[()], dimensions[name])
             for name, (value, _) in plain.get("parameters", {}).items()
         }
+        arguments["namespace"] = read_namespace(plain.get("namespace", {}))
         return cls(**arguments)
 
 
-def unit_name(dimensions: Any) -> str:
-    """The SI unit of a dimension; ``1`` for a plain number, which Brian2 may call a radian."""
-    return "1" if dimensions is DIMENSIONLESS else str(brian2.get_unit(dimensions))
+@functools.lru_cache(maxsize=256)
+def _parsed(equations: str) -> Equations:
+    from brian2.equations.equations import Equations
 
-
-def _statements(code: str | None) -> list[str]:
-    """Single statements of a reset or update, which may share a line."""
-    return [s.strip() for s in (code or "").replace(";", "\n").splitlines() if s.strip()]
-
-
-def loops(code: str | None) -> list[str]:
-    """An update's loops over the units, which blank lines divide."""
-    return [block for block in re.split(r"\n[ \t]*\n", code or "") if block.strip()]
+    return Equations(equations)
 
 
 def _tidy(equations: str) -> str:
     return "\n".join(line.strip() for line in equations.strip().splitlines() if line.strip())
 
 
-def _check(model: NeuronModel) -> None:
-    """Let Brian2 parse the model; translate what it says into one line."""
-    try:
-        declared = Equations(model.equations)
-    except Exception as error:
-        raise InputError(f"model {model.name!r}: {_first_line(error)}") from error
-    for name in [*model.parameters, *model.initial]:
-        if name not in declared:
-            raise InputError(
-                f"model {model.name!r} gives a value for {name!r}, which its equations"
-                " do not declare; add a line such as 'name : 1 (constant)'"
-            )
-    used_variables = [("input", model.input), ("amplitude", model.amplitude)]
-    for role, used in [*used_variables, *(("final", name) for name in model.final)]:
-        if used is not None and used not in declared and used != "v":
-            raise InputError(f"model {model.name!r}: {role} variable {used!r} is not declared")
-    for name, value in model.parameters.items():
-        model.value(name, value)
-    _check_inhibition(model, declared)
-    if model.method not in StateUpdateMethod.stateupdaters:
-        known = ", ".join(sorted(StateUpdateMethod.stateupdaters))
-        raise InputError(f"model {model.name!r}: unknown method {model.method!r}; known: {known}")
-    for role, code in (("reset", model.reset), ("update", model.update)):
-        _check_targets(model, role, _statements(code), set(declared))
-    key = (
-        model.equations,
-        model.threshold,
-        model.reset,
-        model.refractory,
-        model.update,
-        model.method,
-        tuple(model.events.items()),
-    )
-    problem = _brian_refuses(*key)
-    if problem is not None:
-        raise InputError(f"model {model.name!r}: {problem}")
+def _initial(model: NeuronModel) -> dict[str, float | str]:
+    """Initial values in SI units; expressions stay as they are."""
+    from brian2.units.fundamentalunits import Quantity
 
-
-def _check_inhibition(model: NeuronModel, declared: Equations) -> None:
-    """Lateral inhibition needs a period in seconds, spikes and a potential."""
-    period = model.inhibition
-    if period is None:
-        return
-    if period not in declared or declared[period].dim is not second.dim:
-        raise InputError(
-            f"model {model.name!r}: its inhibition {period!r} must be a parameter in seconds; add"
-            f" the line '{period} : second (constant)'"
-        )
-    if model.threshold is None or "v" not in declared:
-        raise InputError(
-            f"model {model.name!r} inhibits its population, but has no threshold or no potential v"
-        )
-
-
-def _check_targets(model: NeuronModel, role: str, code: list[str], declared: set[str]) -> None:
-    """Refuse an assignment to a name that is neither declared nor used: Brian2 would drop it."""
-    for number, statement in enumerate(code):
-        target = re.split(r"[-+*/]?=", statement, maxsplit=1)[0].strip()
-        later = " ".join(code[number + 1 :])
-        if target not in declared and not re.search(rf"\b{re.escape(target)}\b", later):
-            raise InputError(
-                f"model {model.name!r}: its {role} sets {target!r}, which the equations do not"
-                " declare; add a line such as 'name : 1'"
-            )
-
-
-@functools.lru_cache(maxsize=256)
-def _brian_refuses(
-    equations: str,
-    threshold: str | None,
-    reset: str | None,
-    refractory: str | None,
-    update: str | None,
-    method: str,
-    events: tuple[tuple[str, str], ...],
-) -> str | None:
-    """What Brian2 objects to, or None. One unit is generated for NumPy, nothing is compiled."""
-    set_device("runtime")
-    try:
-        group = brian2.NeuronGroup(
-            1,
-            equations,
-            threshold=threshold,
-            reset=reset if reset is not None else ("" if threshold else None),
-            refractory=refractory if refractory is not None else False,
-            method=method,
-            events=dict(events),
-            namespace={"randn_if": RANDN_IF},
-            codeobj_class=NumpyCodeObject,
-            clock=brian2.Clock(dt=1 * brian2.ms),
-        )
-        group.variables.add_array("step", size=1, dtype=np.int32, scalar=True)
-        for block in loops(update):
-            group.run_regularly(block, codeobj_class=NumpyCodeObject)
-        group._network = group.name  # else Brian2 warns that the group was never simulated
-        for item in [group, *group.contained_objects]:
-            item.before_run({})
-    except Exception as error:
-        return _first_line(error)
-    finally:
-        reset_device()
-    return None
-
-
-def _first_line(error: BaseException) -> str:
-    """The innermost message of a chain of exceptions, as one line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = str(error.args[0]) if error.args else str(error)
-    if isinstance(error, SyntaxError) and error.text:
-        text += f" in {error.text.strip()!r}"
-    return " ".join(text.split())
-
-
-def _symbol(name: str) -> str:
-    return str(sympy.latex(sympy.Symbol(name)))
-
-
-def _latex(expression: str) -> str:
-    text = str(sympy.latex(str_to_sympy(expression), fold_short_frac=True))
-    return text.replace(r"\left(_placeholder_{arg} \right)", "()")
-
-
-def _latex_statement(statement: str, kind: str) -> str:
-    for operator, sign in (("-=", "-"), ("+=", "+"), ("*=", r"\cdot"), ("/=", "/")):
-        if operator in statement:
-            left, right = (part.strip() for part in statement.split(operator))
-            return (
-                rf"\text{{{kind}: }} & {_symbol(left)} \leftarrow "
-                rf"{_symbol(left)} {sign} {_latex(right)}"
-            )
-    left, right = (part.strip() for part in statement.split("=", 1))
-    return rf"\text{{{kind}: }} & {_symbol(left)} \leftarrow {_latex(right)}"
+    values: dict[str, float | str] = {}
+    for name, value in model.initial.items():
+        if isinstance(value, Quantity):
+            value = model.value(name, value)
+        values[name] = value if isinstance(value, str) else float(value)
+    return values

@@ -23,16 +23,19 @@ Rueckauer et al. 2016, Section 3 (spiking max pooling).
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from brian2 import Quantity, check_units, second
-
+from bionet.equations.expects import expects
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+
+if TYPE_CHECKING:
+    from brian2 import Quantity
 
 __all__ = ["with_rate_estimate"]
 
 
-@check_units(tau=second)
+@expects(tau="second")
 def with_rate_estimate(model: NeuronModel, tau: Quantity | None = None) -> NeuronModel:
     """The model with a variable ``r`` that estimates its firing rate.
 
@@ -57,7 +60,7 @@ def with_rate_estimate(model: NeuronModel, tau: Quantity | None = None) -> Neuro
         raise InputError(f"model {model.name!r} never fires, so that it has no rate to estimate")
     if taken := {"r", "tau_r"} & set(model.dimensions):
         raise InputError(f"model {model.name!r} has a variable {sorted(taken)[0]!r} already")
-    if tau is not None and not tau > 0 * second:
+    if tau is not None and not float(tau) > 0:
         raise InputError(f"tau of a rate estimate must be positive, but is {tau}")
     lines = ["r : 1"] if tau is None else ["dr/dt = -r/tau_r : 1", "tau_r : second (constant)"]
     return replace(

@@ -28,15 +28,19 @@ values (1954).
 
 from __future__ import annotations
 
-from brian2 import Quantity, check_units, hertz
+from typing import TYPE_CHECKING
 
+from bionet.equations.expects import expects
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+
+if TYPE_CHECKING:
+    from brian2 import Quantity
 
 __all__ = ["lottery", "trigger"]
 
 
-@check_units(rate=hertz)
+@expects(rate="hertz")
 def trigger(rate: Quantity) -> NeuronModel:
     """A Poisson generator of a given rate.
 
@@ -49,7 +53,7 @@ def trigger(rate: Quantity) -> NeuronModel:
     ----------
     Rueckauer et al. 2016, Section 3.
     """
-    if not rate > 0 * hertz:
+    if not float(rate) > 0:
         raise InputError(f"the rate of the trigger must be positive, but is {rate}")
     return NeuronModel(
         name="Poisson generator",
@@ -57,6 +61,7 @@ def trigger(rate: Quantity) -> NeuronModel:
         threshold="rand() < rate*dt",
         reset="v = 0",
         parameters={"rate": rate},
+        resets="zero",
         source="Rueckauer et al. 2016, Section 3",
     )
 

@@ -41,17 +41,21 @@ form above holds only where they begin at 1.
 
 from __future__ import annotations
 
-from brian2 import Quantity, check_units, second
+from typing import TYPE_CHECKING
 
+from bionet.equations.expects import expects
 from bionet.equations.leaky_integrate_and_fire import check_time_constant
 from bionet.equations.model import NeuronModel
+
+if TYPE_CHECKING:
+    from brian2 import Quantity
 
 __all__ = ["bias_neuron", "last_spike_neuron", "temporal_neuron", "ticking_neuron"]
 
 SOURCE = "Zhang et al. 2019 (TDSNN)"
 
 
-@check_units(tau=second)
+@expects(tau="second")
 def temporal_neuron(tau: Quantity, threshold: float = 0.0) -> NeuronModel:
     r"""Leaky neuron that is inhibited until its release, and then spikes once.
 
@@ -81,10 +85,12 @@ def temporal_neuron(tau: Quantity, threshold: float = 0.0) -> NeuronModel:
         parameters={"tau": tau, "theta": threshold},
         initial={"inhibition": 1.0, "spiked": -1.0},
         source=f"{SOURCE}, Eqs. 3-9",
+        leaks=True,
+        spike="once",
     )
 
 
-@check_units(tau=second)
+@expects(tau="second")
 def ticking_neuron(tau: Quantity, dynamic: bool = False) -> NeuronModel:
     """The clock of a layer: its event ``release`` lifts the inhibition, its spikes are ticks.
 
@@ -123,6 +129,7 @@ def ticking_neuron(tau: Quantity, dynamic: bool = False) -> NeuronModel:
         input="received" if dynamic else "started",
         amplitude="w_tick",
         source=f"{SOURCE}, Eqs. 7-8",
+        spike="graded",
     )
 
 
@@ -143,6 +150,7 @@ def bias_neuron(onset: bool = False) -> NeuronModel:
         reset="v = 0",
         initial={"v": float(onset)},
         source=f"{SOURCE}, bias neuron",
+        resets="zero",
     )
 
 
@@ -159,4 +167,5 @@ def last_spike_neuron() -> NeuronModel:
         parameters={"theta": 1.0},
         initial={"spiked": -1.0},
         source=f"{SOURCE}, max pooling",
+        spike="once",
     )

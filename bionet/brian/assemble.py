@@ -22,6 +22,7 @@ from bionet.brian.synapses import SharedSynapses
 from bionet.equations.inputs import input_model
 from bionet.equations.randomness import first_sites, uses_rand
 from bionet.network import Population, Projection, SpikingNetwork
+from bionet.network.initial_values import initial_values
 
 __all__ = ["Built", "assemble", "input_population", "recorded"]
 
@@ -200,13 +201,16 @@ def _presentation(
     resets = [Reset(groups[name], f"_{event}space", 0.0) for name, event in sorted(heard_later)]
     for population in populations:
         group, model = groups[population.name], population.model
-        resets += [Reset(group, s, model.initial.get(s, 0.0)) for s in model.state]
+        resets += [
+            Reset(group, name, to_channel_last(v, population.shape) if np.ndim(v) else v)
+            for name, v in initial_values(population).items()
+        ]
         if model.refractory is not None:
             resets += [Reset(group, "lastspike", -1e4), Reset(group, "not_refractory", 1.0)]
         if population.name in driven:
-            drive = population.parameters["I"]
-            whole = np.broadcast_to(drive, population.shape)
-            resets.append(Reset(group, "I", to_channel_last(whole, population.shape)))
+            current = str(model.current)
+            whole = np.broadcast_to(population.parameters[current], population.shape)
+            resets.append(Reset(group, current, to_channel_last(whole, population.shape)))
     resets += [
         Reset(group, "_queued", 0.0)
         for group in groups.values()
@@ -252,5 +256,10 @@ def _state_monitor(
     position = np.argsort(order)[np.asarray(units, dtype=int)]
     record = (np.arange(plan.lanes)[:, None] * order.size + position).reshape(-1)
     return brian2.StateMonitor(
-        group, "v", record=record, when=f"record_{name}", order=1, name=f"{name}_potentials"
+        group,
+        snn.population(name).model.potential,
+        record=record,
+        when=f"record_{name}",
+        order=1,
+        name=f"{name}_potentials",
     )

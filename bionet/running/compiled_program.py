@@ -37,6 +37,7 @@ from bionet.brian.plan import Plan
 from bionet.equations.randomness import seed_words, uses_rand
 from bionet.errors import BioNetError
 from bionet.network import SpikingNetwork
+from bionet.network.initial_values import initial_values
 from bionet.running.compile_program import COMPILE_ARGUMENTS
 from bionet.running.program_cache import cache_folder
 
@@ -327,12 +328,16 @@ def program_values(
             flat = to_channel_last(value, population.shape) if value.ndim else value
             if name == "x":
                 continue
-            if name == "I" and population.name in driven:
+            if name == population.model.current and population.name in driven:
                 whole = np.broadcast_to(value, population.shape)
                 initial = to_channel_last(whole, population.shape)
-                values[f"presentation.{population.name}_I_initial"] = initial
+                values[f"presentation.{population.name}_{name}_initial"] = initial
                 continue
             values[f"{population.name}.{name}"] = np.tile(flat, plan.lanes) if value.ndim else flat
+        for name, value in initial_values(population).items():
+            if np.ndim(value):
+                initial = to_channel_last(value, population.shape)
+                values[f"presentation.{population.name}_{name}_initial"] = initial
         model = population.model
         if uses_rand(model.threshold, model.reset, model.update, *model.events.values()):
             order = to_channel_last(

@@ -1,0 +1,95 @@
+r"""Synapses that open a conductance: the current they pass depends on the membrane potential.
+
+.. math::
+
+    I_{syn} = g_e (E_e - v) + g_i (E_i - v), \qquad
+    \frac{dg_e}{dt} = -\frac{g_e}{\tau_e}, \quad \frac{dg_i}{dt} = -\frac{g_i}{\tau_i}
+
+Excitatory weights are added to g_e, the absolute values of inhibitory weights to g_i: a projection
+with ``sign=1`` and one with ``sign=-1``. A weight is in siemens.
+
+==================  =======  ===============================================
+symbol              unit     meaning
+==================  =======  ===============================================
+``g_e``, ``g_i``    siemens  excitatory and inhibitory conductance
+``E_e``, ``E_i``    volt     their reversal potentials
+``tau_e``, ``tau_i`` second  their time constants
+``I_syn``           amp      synaptic current
+==================  =======  ===============================================
+
+References
+----------
+T. P. Vogels, L. F. Abbott: Signal propagation and logic gating in networks of integrate-and-fire
+neurons. Journal of Neuroscience 25 (2005) 10786-10795: the default values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bionet.equations.model import NeuronModel
+from bionet.equations.synapses.base import Synapse, checked_time, with_current
+from bionet.equations.units import same_unit
+from bionet.errors import InputError
+
+if TYPE_CHECKING:
+    from brian2 import Quantity
+
+__all__ = ["Conductance"]
+
+
+@dataclass(frozen=True)
+class Conductance(Synapse):
+    """Excitatory and inhibitory conductances with reversal potentials.
+
+    Parameters
+    ----------
+    E_e, E_i : Quantity
+        Reversal potentials, in units of volts.
+    tau_e, tau_i : Quantity
+        Time constants, in units of time.
+
+    Raises
+    ------
+    InputError
+        For a time constant that is not above 0, or another unit.
+    """
+
+    E_e: Quantity
+    E_i: Quantity
+    tau_e: Quantity
+    tau_i: Quantity
+
+    def __post_init__(self) -> None:
+        from brian2 import volt
+
+        for name in ("E_e", "E_i"):
+            if not same_unit(getattr(self, name), 1 * volt):
+                raise InputError(
+                    f"conductance: {name} must be a reversal potential such as -80*mV, but got"
+                    f" {getattr(self, name)!r}"
+                )
+        checked_time(self.tau_e, "conductance: tau_e")
+        checked_time(self.tau_i, "conductance: tau_i")
+
+    def on(self, neuron: NeuronModel) -> NeuronModel:
+        """See :meth:`Synapse.on`."""
+        v = neuron.potential
+        if v is None:
+            raise InputError(f"conductance: model {neuron.name!r} has no membrane potential")
+        lines = [
+            f"I_syn = g_e*(E_e - {v}) + g_i*(E_i - {v}) : amp",
+            "dg_e/dt = -g_e/tau_e : siemens",
+            "dg_i/dt = -g_i/tau_i : siemens",
+            "E_e : volt (constant)",
+            "E_i : volt (constant)",
+            "tau_e : second (constant)",
+            "tau_i : second (constant)",
+        ]
+        values = {name: getattr(self, name) for name in ("E_e", "E_i", "tau_e", "tau_i")}
+        inputs = {"exc": "g_e", "inh": "g_i"}
+        # A product of two variables is not linear, but linear in each of them.
+        return with_current(
+            neuron, "conductances", "I_syn", lines, values, inputs, method="exponential_euler"
+        )
