@@ -122,7 +122,7 @@ def exceptions(
     net: torch.nn.Module, snn: bionet.SpikingNetwork, run: bionet.Recording, images: np.ndarray
 ) -> tuple[int, int]:
     """Spike steps of hidden units that are not those of the closed form, and all of them."""
-    found = snn.metadata["temporal"]
+    found = snn.code
     records = temporal_records(trace(net, snn.input_shape).records)
     unlike = checked = 0
     for first in range(0, len(images), 50):
@@ -130,9 +130,9 @@ def exceptions(
         _, steps = closed_form(
             records,
             part,
-            found["leak"],
-            tolerance=found["tolerance"],
-            rounding=snn.metadata["options"]["rounding"],
+            found.leak,
+            tolerance=found.tolerance,
+            rounding=found.rounding,
         )
         for record in records[:-1]:
             shown = run.spike_steps[record.name][first : first + 50]

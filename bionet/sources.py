@@ -7,7 +7,7 @@ import importlib
 import sys
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 from bionet.quantities import shape
 
-__all__ = ["Images", "Source", "converted_source", "load_images", "noted_source", "source_network"]
+__all__ = ["Images", "Source", "converted_source", "load_images", "source_network", "with_source"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,14 +123,14 @@ class Source:
         In evaluation mode.
     input_shape : tuple of int or None
         Shape of one image, where it is known.
-    metadata : dict
-        What a spiking network notes about where it comes from.
+    noted : dict
+        What a spiking network's origin says of it: network, weights, sha256.
     """
 
     name: str
     net: nn.Module
     input_shape: tuple[int, ...] | None
-    metadata: dict[str, Any]
+    noted: dict[str, Any]
 
 
 def source_network(name: str, weights: str | None, input_shape: str | None = None) -> Source:
@@ -144,12 +144,12 @@ def source_network(name: str, weights: str | None, input_shape: str | None = Non
     from bionet import zoo
 
     given = None if input_shape is None else shape(input_shape, "--input-shape")
-    metadata = {"network": name, "weights": weights}
+    noted = {"network": name, "weights": weights}
     if ":" in name:
         net = _call(name)
         if weights is not None:
             zoo.load_weights(net, weights)
-        return Source(name, net.eval(), given, metadata)
+        return Source(name, net.eval(), given, noted)
     entry = zoo.entry(name)
     if weights is None:
         known = ", ".join(entry.data)
@@ -157,8 +157,8 @@ def source_network(name: str, weights: str | None, input_shape: str | None = Non
             f"{name} is untrained without --weights: expected one of {known}, or a file"
         )
     net = zoo.load(name, weights)
-    metadata["sha256"] = _digest(name, weights)
-    return Source(name, net, given or entry.input_shape, metadata)
+    noted["sha256"] = _digest(name, weights)
+    return Source(name, net, given or entry.input_shape, noted)
 
 
 def converted_source(snn: SpikingNetwork) -> Source | None:
@@ -168,22 +168,20 @@ def converted_source(snn: SpikingNetwork) -> Source | None:
     """
     from bionet import zoo
 
-    noted = noted_source(snn)
-    name, weights = noted.get("network"), noted.get("weights")
+    name, weights = snn.origin.network, snn.origin.weights
     if name not in zoo.names() or not isinstance(weights, str):
         return None
     try:
-        if _digest(name, weights) != noted.get("sha256"):
+        if _digest(name, weights) != snn.origin.sha256:
             return None
         return source_network(name, weights)
     except (InputError, OSError):
         return None
 
 
-def noted_source(snn: SpikingNetwork) -> dict[str, Any]:
-    """What a spiking network notes about its source; empty if it notes nothing."""
-    noted = snn.metadata.get("source")
-    return noted if isinstance(noted, dict) else {}
+def with_source(snn: SpikingNetwork, source: Source) -> SpikingNetwork:
+    """The spiking network, its origin naming the network and the weights."""
+    return replace(snn, origin=replace(snn.origin, **source.noted))
 
 
 def _digest(name: str, weights: str) -> str:

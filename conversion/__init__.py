@@ -102,8 +102,8 @@ def convert(
     Returns
     -------
     SpikingNetwork
-        Its ``metadata`` holds ``options``, ``scales`` and ``activations`` (population -> node of
-        the traced network, for :func:`activations`).
+        Its ``origin`` holds ``scales`` and ``layers`` (population -> node of the traced network,
+        for :func:`activations`), its ``metadata`` the options.
 
     Raises
     ------

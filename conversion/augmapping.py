@@ -116,10 +116,12 @@ def convert_augmapping(
             "gain": float(gain),
             "negative_spikes": bool(negative_spikes),
         },
-        "scales": {record.name: 1.0 / gain for record in records},
         "calibration_images": 0,
     }
-    return assemble(records, models, traced.input_shape, readout, "augmapping", metadata)
+    scales = {record.name: 1.0 / gain for record in records}
+    shape = traced.input_shape
+    snn = assemble(records, models, shape, readout, "augmapping", metadata, scales=scales)
+    return replace(snn, origin=replace(snn.origin, negative_spikes=bool(negative_spikes)))
 
 
 def signed_records(records: Records, images: torch.Tensor | None) -> Records:

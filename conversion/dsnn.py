@@ -39,6 +39,7 @@ neural networks. High Technology Letters 26 (2019), Section 2 and Algorithm 1.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -57,7 +58,7 @@ from bionet.conversion.variants.fold import fold as folded
 from bionet.conversion.variants.fold import window_sigmas
 from bionet.equations import integrate_and_fire, leaky_integrate_and_fire, leaky_integrator
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork
+from bionet.network import Simulation, SpikingNetwork
 
 __all__ = ["convert_dsnn", "largest_input", "with_metadata", "with_thresholds"]
 
@@ -152,16 +153,11 @@ def convert_dsnn(
             "compensate_leak": bool(compensate_leak),
             "reset": reset,
         },
-        "scales": {record.name: 1.0 for record in records},
-        "signed_input": True,
-        "simulation": {
-            "max_rate_hz": rate,
-            "gain": 1.0,
-            "duration_ms": float(duration / ms),
-            "dt_ms": float(dt / ms),
-        },
     }
-    bare = assemble(records, model, traced.input_shape, readout, "dsnn", metadata, coding)
+    own = Simulation(float(duration), float(dt), max_rate=rate, gain=1.0, signed_input=True)
+    shape = traced.input_shape
+    bare = assemble(records, model, shape, readout, "dsnn", metadata, coding, simulation=own)
+    bare = replace(bare, origin=replace(bare.origin, leak_compensated=bool(compensate_leak)))
     if tau is not None:
         bare = bare.with_population(READOUT, model=leaky_integrator(tau))
     if fold:
@@ -243,20 +239,13 @@ def with_thresholds(
     # What a rate of one spike a step stands for, in units of the activation: see the audit.
     scales = {r.name: 1.0 / (per_step * before[r.name]) for r in records}
     scales[READOUT] = 1.0 / (per_step * before[records[-1].inputs[0]])
-    return with_metadata(snn, thresholds=thresholds, sigmas=dict(sigmas), scales=scales)
+    snn = replace(snn, origin=replace(snn.origin, scales=scales))
+    return with_metadata(snn, thresholds=thresholds, sigmas=dict(sigmas))
 
 
 def with_metadata(snn: SpikingNetwork, **entries: Any) -> SpikingNetwork:
     """The network with further entries of its metadata."""
-    return SpikingNetwork(
-        snn.populations,
-        snn.projections,
-        snn.input_shape,
-        snn.readout,
-        snn.method,
-        snn.coding,
-        {**snn.metadata, **entries},
-    )
+    return replace(snn, metadata={**snn.metadata, **entries})
 
 
 def _each_sigma(sigma: float | Mapping[str, float], records: Records) -> dict[str, float]:

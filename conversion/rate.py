@@ -165,10 +165,10 @@ def convert_rate(
         "rate",
         {
             "options": options,
-            "scales": plain(scales, records),
             "calibration_images": 0 if images is None else len(images),
         },
         pool_tau=pool_tau,
+        scales=plain(scales, records),
     )
     return snn if softmax is None else with_softmax(snn, softmax)
 
@@ -195,5 +195,5 @@ def check_pooled_input(records: Records, images: torch.Tensor) -> None:
 
 
 def plain(scales: Scales, records: Records) -> dict[str, Any]:
-    """The scales of the populations as numbers and lists, for the network's metadata."""
+    """The scales of the populations as numbers and lists, as a network's origin holds them."""
     return {record.name: np.asarray(scales[record.name]).tolist() for record in records}

@@ -143,7 +143,7 @@ def convert_tdsnn(
     Returns
     -------
     SpikingNetwork
-        ``metadata["temporal"]``: leak in steps, layers with their windows, clocks.
+        Its ``code``: leak in steps, layers with their windows, clocks.
 
     Raises
     ------

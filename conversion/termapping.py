@@ -103,20 +103,27 @@ def convert_termapping(
     scaled = tuple(_scaled(record, scales) for record in records)
     slopes = [negative_slope(record) for record in records]
     models = [ternary(1.0, -1.0 if slope and negative_spikes else None) for slope in slopes]
-    metadata = {
-        "options": {"negative_spikes": bool(negative_spikes)},
-        "scales": {record.name: scales[record.name] for record in records},
-        "calibration_images": len(images),
-    }
-    snn = assemble(scaled, models, traced.input_shape, readout, "termapping", metadata)
+    snn = assemble(
+        scaled,
+        models,
+        traced.input_shape,
+        readout,
+        "termapping",
+        scales={record.name: scales[record.name] for record in records},
+        metadata={
+            "options": {"negative_spikes": bool(negative_spikes)},
+            "calibration_images": len(images),
+        },
+    )
     for record, slope, model in zip(scaled, slopes, models, strict=True):
         factor = scales[record.name] / scales[record.inputs[0]]
         thresholds = {"theta_p": factor, "theta_n": -factor / (slope or 1.0)}
         known = {name: v for name, v in thresholds.items() if name in model.parameters}
         snn = snn.with_population(record.name, parameters={**known, "I": drive(record)})
     # The readout population stands for the class scores over the scale of its source.
-    outputs = {**snn.metadata["scales"], "readout": scales[records[-1].inputs[0]]}
-    return replace(snn, metadata={**snn.metadata, "scales": outputs})
+    outputs = {**snn.scales, "readout": scales[records[-1].inputs[0]]}
+    origin = replace(snn.origin, scales=outputs, negative_spikes=bool(negative_spikes))
+    return replace(snn, origin=origin)
 
 
 def largest_values(traced: Trace, records: Records, images: torch.Tensor) -> dict[str, float]:

@@ -32,6 +32,7 @@ Y. Shang, Y. Li, F. You: An SNN construction method based on CNN conversion and 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -53,7 +54,7 @@ from bionet.conversion.tracing.records import Records, Weighted
 from bionet.conversion.tracing.trace import trace
 from bionet.equations import constant_leak
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork
+from bionet.network import Simulation, SpikingNetwork
 
 __all__ = ["convert_threshold_search"]
 
@@ -139,17 +140,13 @@ def convert_threshold_search(
     _check_biases(records)
     metadata = {
         "options": {"c": float(c), "leak": float(leak), "floor": float(floor)},
-        "scales": {record.name: 1.0 for record in records},
-        "simulation": {
-            "max_rate_hz": float(c / dt),
-            "gain": 1.0,
-            "duration_ms": float(duration / ms),
-            "dt_ms": float(dt / ms),
-        },
     }
+    own = Simulation(float(duration), float(dt), max_rate=float(c / dt), gain=1.0)
     model = constant_leak(leak, floor=floor)
     shape = traced.input_shape
-    bare = assemble(records, model, shape, readout, "threshold_search", metadata, "poisson")
+    bare = assemble(
+        records, model, shape, readout, "threshold_search", metadata, "poisson", simulation=own
+    )
     names = [record.name for record in records]
 
     def network(chosen: Mapping[str, float]) -> SpikingNetwork:
@@ -193,7 +190,8 @@ def _with_thresholds(
         snn = snn.with_population(record.name, parameters={"theta": thresholds[record.name]})
     scales = {record.name: 1.0 / gain[record.name] for record in records}
     scales[READOUT] = 1.0 / gain[records[-1].inputs[0]]
-    return with_metadata(snn, thresholds=dict(thresholds), scales=scales)
+    snn = replace(snn, origin=replace(snn.origin, scales=scales))
+    return with_metadata(snn, thresholds=dict(thresholds))
 
 
 def _balanced(

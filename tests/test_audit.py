@@ -18,6 +18,7 @@ from bionet.network import (
     AveragePool2d,
     Conv2d,
     Dense,
+    Origin,
     Population,
     Projection,
     Readout,
@@ -81,7 +82,7 @@ class Source:
             INPUT,
             Readout("out", "readout"),
             coding=coding,
-            metadata={"scales": scales},
+            origin=Origin(scales=scales),
         )
 
 
@@ -184,7 +185,7 @@ def test_a_right_network_has_no_bad_layer(check, snn, run):
 
 def test_the_numbers_are_those_of_the_definition(check, source, snn, run, images):
     row = check(snn, run).row("fc")
-    ideal = source.activations(images)["fc"] / snn.metadata["scales"]["fc"]
+    ideal = source.activations(images)["fc"] / snn.scales["fc"]
     rate = run.counts["fc"] / 300
     assert row.correlation == pytest.approx(np.corrcoef(ideal.ravel(), rate.ravel())[0, 1])
     assert row.mean_error == pytest.approx(np.abs(rate - ideal).mean())
@@ -197,7 +198,7 @@ def test_the_output_shows_the_positive_part_and_the_readout_the_sign(
     check, source, snn, run, images
 ):
     found = check(snn, run)
-    logits = source.activations(images)["out"] / snn.metadata["scales"]["out"]
+    logits = source.activations(images)["out"] / snn.scales["out"]
     assert (logits < 0).any()
     rate = run.counts["out"] / 300
     assert found.row("out").mean_error == pytest.approx(np.abs(rate - np.maximum(logits, 0)).mean())
@@ -345,14 +346,14 @@ def test_the_closed_form_is_not_asked_where_it_does_not_hold(check, snn, run, ch
 
 
 def test_scales_of_channels(check, source, snn, run):
-    scale = snn.metadata["scales"]["conv"]
-    listed = replace(snn, metadata={"scales": {**snn.metadata["scales"], "conv": [scale] * 3}})
+    scale = snn.scales["conv"]
+    listed = replace(snn, origin=Origin(scales={**snn.scales, "conv": [scale] * 3}))
     assert check(listed, run).row("conv") == check(snn, run).row("conv")
 
 
 def test_a_population_without_an_activation_is_left_out(check, source, snn, run):
-    scales = {k: v for k, v in snn.metadata["scales"].items() if k != "pool"}
-    found = check(replace(snn, metadata={"scales": scales}), run)
+    scales = {k: v for k, v in snn.scales.items() if k != "pool"}
+    found = check(replace(snn, origin=Origin(scales=scales)), run)
     assert [row.population for row in found.rows] == ["conv", "fc", "out", "readout"]
     assert found.row("fc").mismatch is None
 
@@ -362,7 +363,7 @@ def test_samples_are_pairs_of_the_layer(check, source, snn, run, images):
     assert set(found.samples) == {"conv", "pool", "fc", "out", "readout"}
     activation, rate = found.samples["conv"]
     assert 90 <= len(activation) <= 102
-    ideal = source.activations(images)["conv"] / snn.metadata["scales"]["conv"]
+    ideal = source.activations(images)["conv"] / snn.scales["conv"]
     pairs = set(
         zip(
             ideal.ravel().astype(np.float32),
@@ -435,8 +436,8 @@ def test_refusals(check, source, snn, run, images):
         check(snn, run, batch=0)
     with pytest.raises(InputError, match="counts of 'fc' have the shape .* network that was simu"):
         check(snn, replace(run, counts={**run.counts, "fc": run.counts["fc"][:, :5]}))
-    with pytest.raises(InputError, match="the network's metadata has no 'scales'"):
-        check(replace(snn, metadata={}), run)
+    with pytest.raises(InputError, match="the network's origin has no scales"):
+        check(replace(snn, origin=Origin()), run)
     with pytest.raises(InputError, match=r"nothing to audit: .*\(conv, pool, fc, out, readout\)"):
         check(snn, run, activations=lambda net, images, snn: {})
     with pytest.raises(InputError, match=r"activations of 'fc' have the shape \(12, 3\), but"):
@@ -444,6 +445,6 @@ def test_refusals(check, source, snn, run, images):
     with pytest.raises(InputError, match="the audit has no population 'fc7'; it has conv, pool"):
         check(snn, run).row("fc7")
     with pytest.raises(InputError, match="the scale of 'conv' must be positive, but is 0"):
-        check(replace(snn, metadata={"scales": {"conv": 0.0}}), run)
+        check(replace(snn, origin=Origin(scales={"conv": 0.0})), run)
     with pytest.raises(InputError, match=r"scales of 'conv' must be one number .* 3 channels, bu"):
-        check(replace(snn, metadata={"scales": {"conv": [1.0, 1.0]}}), run)
+        check(replace(snn, origin=Origin(scales={"conv": [1.0, 1.0]})), run)

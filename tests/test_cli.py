@@ -16,7 +16,7 @@ from brian2 import DimensionMismatchError, mV
 
 import bionet
 from bionet import cli
-from bionet.network import SpikingNetwork
+from bionet.network import Origin, SpikingNetwork
 from bionet.results.curves import Curves
 from bionet.results.run_json import KEYS
 from bionet.sources import converted_source
@@ -405,9 +405,8 @@ def test_another_networks_weights_are_not_taken_for_its_own(here):
         {"network": "lenet5", "weights": "digits", "sha256": "0"},
         {"network": "lenet5", "weights": "gone.safetensors", "sha256": "0"},
         {},
-        "lenet5",
     ):
-        assert converted_source(replace(snn, metadata={"source": noted})) is None
+        assert converted_source(replace(snn, origin=Origin(**noted))) is None
 
 
 @pytest.mark.slow

@@ -32,13 +32,13 @@ def test_convert_and_simulate(here):
     convert = "convert temporal_networks:small --data good.npz --method tdsnn --leak 5ms"
     assert cli.main([*convert.split(), "--window", "dynamic", "--out", "one.snn"]) == 0
     snn = bionet.SpikingNetwork.load("one.snn")
-    assert snn.metadata["temporal"]["leak"] == 5
+    assert snn.code.leak == 5
     assert snn.metadata["options"]["window"] == "dynamic"
     simulate = "simulate one.snn --data good.npz --device numpy --no-progress --out run"
     assert cli.main(simulate.split()) == 0
     found = json.loads((here / "run/run.json").read_text())
     assert (found["method"], found["coding"], found["dt_ms"]) == ("tdsnn", "reverse", 1)
-    assert found["steps"] == snn.metadata["simulation"]["duration_ms"]
+    assert found["steps"] == round(snn.simulation.duration * 1000)
     run = bionet.Recording.load("run")
     assert run.spike_steps["conv0"].shape == (8, 2, 6, 6)
     assert run.spike_steps["conv0"].min() == 0
@@ -47,7 +47,7 @@ def test_convert_and_simulate(here):
 def test_pipelined_networks_are_simulated_audited_and_ejected(here, capsys):
     convert = "convert temporal_networks:small --data good.npz --method tdsnn --leak 5ms"
     assert cli.main([*convert.split(), "-O", "pipelined=true", "--out", "one.snn"]) == 0
-    assert bionet.SpikingNetwork.load("one.snn").metadata["simulation"]["pipelined"]
+    assert bionet.SpikingNetwork.load("one.snn").simulation.pipelined
     audit = "audit temporal_networks:small one.snn --data good.npz --images 3 --device numpy"
     assert cli.main([*audit.split(), "--no-progress", "--out", "audit"]) == 0
     found = json.loads((here / "audit/run.json").read_text())

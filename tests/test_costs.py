@@ -24,7 +24,7 @@ def temporal():
 def test_operations_of_a_temporal_network(temporal):
     snn, run = temporal
     found = operations(snn, run)
-    first, second = (layer["window"] for layer in snn.metadata["temporal"]["layers"])
+    first, second = (layer.window for layer in snn.code.layers)
     weights = 5 * 4 + 4 * 3 + 4 * 3  # the output layer and the readout
     biases = 4 + 3 + 3
     starts = 2 + 2  # onset and first release, into a bias neuron and a clock each

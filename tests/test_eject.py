@@ -16,7 +16,7 @@ import bionet
 from bionet import cli
 from bionet.equations import integrate_and_fire, integrator, leaky_integrate_and_fire
 from bionet.errors import InputError
-from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network import Population, Projection, Readout, Simulation, SpikingNetwork
 from bionet.network.kernels import Dense, Kernel, OneToOne
 from bionet.running.eject_parts import number
 
@@ -76,8 +76,8 @@ def cases(four_layers, four_layer_images):
     projections = [replace(q, delay=delays.get(q.target, 0)) for q in four_layers.projections]
     delayed = replace(four_layers, projections=projections)
     # An analog input gives the mean of the trains that the thresholds are for.
-    own = {"max_rate_hz": 700.0, "gain": 1.0, "duration_ms": 40.0, "dt_ms": 1.0}
-    trained = replace(four_layers, metadata={**four_layers.metadata, "simulation": own})
+    own = Simulation(duration=0.04, dt=0.001, max_rate=700.0, gain=1.0)
+    trained = replace(four_layers, simulation=own)
     images = four_layer_images[:2]
     return {
         "analog": (four_layers, images, {}),

@@ -17,7 +17,16 @@ from bionet.equations import (
 )
 from bionet.errors import InputError
 from bionet.files import read_tensors, write_tensors
-from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network import (
+    Fold,
+    Origin,
+    Perturbed,
+    Population,
+    Projection,
+    Readout,
+    Simulation,
+    SpikingNetwork,
+)
 from bionet.network.kernels import AveragePool2d, Conv2d, Dense, OneToOne
 
 IF = integrate_and_fire()
@@ -46,7 +55,12 @@ def everything():
         Readout("copy", "readout", "MS"),
         method="own",
         coding="uniform",
-        metadata={"scales": [1.0, 2.5], "signed_input": True},
+        metadata={"note": [1.0, 2.5]},
+        simulation=Simulation(duration=0.02, dt=5e-4, max_rate=200.0, signed_input=True),
+        code=Fold(window=20, drain=4, fragments={"pool": ["copy"]}),
+        origin=Origin({"conv": "conv_1"}, {"conv": [1.0, 2.5], "pool": 3.0}, network="own"),
+        relays={"copy": "pool"},
+        perturbations=(Perturbed("contrast", 0.5, seed=2),),
     )
 
 
@@ -88,7 +102,13 @@ def changes(snn):
         "readout": replace(snn, readout=Readout("copy", "readout", "FS")),
         "method": replace(snn, method="other"),
         "coding": replace(snn, coding="poisson"),
-        "metadata": replace(snn, metadata={"scales": [1.0]}),
+        "metadata": replace(snn, metadata={"note": [1.0]}),
+        "simulation": replace(snn, simulation=replace(snn.simulation, max_rate=201.0)),
+        "code": replace(snn, code=Fold(window=21, drain=4)),
+        "no code": replace(snn, code=None),
+        "scales": replace(snn, origin=replace(snn.origin, scales={"conv": 1.0})),
+        "relays": replace(snn, relays={}),
+        "perturbations": replace(snn, perturbations=()),
     }
 
 

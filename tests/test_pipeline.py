@@ -86,7 +86,7 @@ def test_pipelined_equals_sequential(simulated, readout, lanes):
 
 def test_the_period_is_the_longest_pair_of_windows(simulated):
     snn, run = simulated("LS", True, 2)
-    windows = [layer["window"] for layer in snn.metadata["temporal"]["layers"]]
+    windows = [layer.window for layer in snn.code.layers]
     last = run.n_steps - 1 - sum(windows)  # in which the output layer spikes
     pairs = np.array([*windows, last])[:-1] + np.array([*windows, last])[1:]
     assert run.parameters["schedule"]["period"] == pairs.max() + 1 < run.n_steps

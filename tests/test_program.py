@@ -60,7 +60,7 @@ POISSON = {"coding": "poisson", "max_rate": 500 * Hz}
         lambda snn: (heavier(snn), {}),
         lambda snn: (snn.with_population("output", parameters={"theta": 2.0}), {}),
         lambda snn: (snn.with_population("conv", parameters={"I": 0.7}), {}),
-        lambda snn: (replace(snn, metadata={"scales": [1]}, method="other"), {}),
+        lambda snn: (replace(snn, metadata={"note": [1]}, method="other"), {}),
         lambda snn: (snn, {"duration": 300 * ms}),
         lambda snn: (snn, {"duration": 300 * ms, **POISSON}),
         lambda snn: (snn, {**POISSON, "max_rate": 100 * Hz}),

@@ -10,7 +10,7 @@ from brian2 import DimensionMismatchError, Hz, ms, mV, second
 import bionet.running.memory
 from bionet.equations import NeuronModel, integrate_and_fire, integrator
 from bionet.errors import InputError
-from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network import Population, Projection, Readout, Simulation, SpikingNetwork
 from bionet.network.kernels import AveragePool2d, Conv2d, Dense
 from bionet.running.arguments import make_plan
 from bionet.running.simulate import simulate
@@ -91,7 +91,7 @@ def test_raising_and_lowering_pathways_add_up(tiny, tiny_images, coding):
             [Projection("input", "a", kernel, sign=sign) for sign in signs],
             (2, 4, 3),
             Readout("b", "a"),
-            metadata={"signed_input": True},
+            simulation=Simulation(signed_input=True),
         )
         run = simulate(snn, tiny_images * 2 - 1, 20 * ms, coding=coding, **HERE)
         sums[signs] = run.output_potential

@@ -137,8 +137,7 @@ def test_rounding_is_counted_where_a_sum_lies_on_an_edge():
     snn = bionet.convert(net, "tdsnn", images, leak=20 * ms)
     # Without the tolerance that keeps sums off the edges:
     snn = snn.with_population("linear1", parameters={"theta": 0.0})
-    metadata = dict(snn.metadata) | {"temporal": dict(snn.metadata["temporal"]) | {"tolerance": 0}}
-    snn = replace(snn, metadata=metadata)
+    snn = replace(snn, code=replace(snn.code, tolerance=0))
     run = bionet.simulate(snn, images, device="numpy")
     found = bionet.audit(net, snn, run, images).row("linear1")
     assert found.rounded > 0

@@ -48,7 +48,7 @@ import numpy as np
 from bionet.audits.rate_comparison import Comparison, Tally
 from bionet.audits.table import MIN_CORRELATION, Audit, LayerAudit, Values
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork
+from bionet.network import SpikingNetwork, TemporalCode
 from bionet.results.recording import Recording
 
 __all__ = ["audit"]
@@ -82,7 +82,7 @@ def audit(
     net : torch.nn.Module
         The network that was converted.
     snn : SpikingNetwork
-        With ``metadata["scales"]``: lambda of every population, a number or one per channel.
+        With ``scales``: lambda of every population, a number or one per channel.
     run : Recording
         Of ``snn`` on ``images``; with final potentials the residual is computed too.
     images : array (n_images, *input_shape)
@@ -104,7 +104,7 @@ def audit(
         If images, recording and network do not fit together, or the network has no scales.
     """
     images = _check(snn, run, images, batch)
-    if "temporal" in snn.metadata:
+    if isinstance(snn.code, TemporalCode):
         from bionet.audits.temporal_audit import temporal_audit
 
         return temporal_audit(net, snn, run, images, batch=batch, max_samples=max_samples)
@@ -126,7 +126,7 @@ def audit(
             tally.add_residual(sides.residual(name, shown, part))
     if not tallies:
         raise InputError(
-            "nothing to audit: the network's activations and metadata['scales'] name none of its"
+            "nothing to audit: the network's activations and scales name none of its"
             f" populations ({', '.join(snn.names[1:])})"
         )
     rows: dict[str, LayerAudit] = {}
@@ -153,9 +153,9 @@ def _check(snn: SpikingNetwork, run: Recording, images: np.ndarray, batch: int) 
                 f" but the network's population needs {(run.n_images, *snn.shape(name))};"
                 " give the network that was simulated"
             )
-    if not snn.metadata.get("scales") and "temporal" not in snn.metadata:
+    if not snn.scales and not isinstance(snn.code, TemporalCode):
         raise InputError(
-            "the network's metadata has no 'scales', so rates and activations cannot be compared;"
+            "the network's origin has no scales, so rates and activations cannot be compared;"
             " convert it with bionet.convert, or add the scale of every population"
         )
     return images

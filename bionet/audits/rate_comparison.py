@@ -33,7 +33,7 @@ class Comparison:
     Parameters
     ----------
     snn : SpikingNetwork
-        With ``metadata["scales"]``.
+        With the scales of its populations.
     run : Recording
     """
 
@@ -41,7 +41,7 @@ class Comparison:
         self.snn = snn
         self.run = run
         self.coding = run.parameters.get("coding", snn.coding)
-        self.scales = snn.metadata["scales"]
+        self.scales = snn.scales
         rate = run.parameters.get("max_rate_hz")
         per_step = rate * run.parameters["dt_ms"] / 1000 if rate else 1.0
         self.gain = float(run.parameters.get("gain") or 1.0 / per_step)
@@ -122,7 +122,7 @@ class Comparison:
 
     def unlike(self, name: str) -> str:
         """Why a population's weights do not make its ANN layer of the right input."""
-        removed = not self.snn.metadata.get("options", {}).get("negative_spikes", True)
+        removed = not self.snn.origin.negative_spikes
         one_sided = name != "input" and "theta_n" not in self.snn.population(name).parameters
         return "negative part" if removed and one_sided else "conversion"
 
@@ -174,7 +174,7 @@ class Comparison:
     def _drive(self, population: Population, values: Values) -> np.ndarray | None:
         """W r + I per step, array (n_images, *shape)."""
         total = np.asarray(population.parameters.get("I", 0.0), dtype=np.float64)
-        if self.snn.metadata.get("options", {}).get("compensate_leak") and fires(population):
+        if self.snn.origin.leak_compensated and fires(population):
             # A part of the drive makes up for the leak: theta dt / 2 tau.
             dt = self.run.parameters["dt_ms"] / 1000
             total = total - _threshold(population) * dt / (2 * population.parameters["tau"])

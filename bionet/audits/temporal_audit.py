@@ -46,7 +46,7 @@ import numpy as np
 
 from bionet.audits.table import MIN_CORRELATION, Audit, LayerAudit
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork
+from bionet.network import SpikingNetwork, TemporalCode
 from bionet.results.recording import Recording
 from bionet.results.temporal_values import output_values
 
@@ -181,13 +181,18 @@ def temporal_audit(
 
 
 def _check(snn: SpikingNetwork, run: Recording) -> None:
-    for name in snn.metadata["temporal"]["clocks"]:
+    for name in _code(snn).clocks:
         shape = (run.n_images, *snn.shape(name))
         if name not in run.spike_steps or run.spike_steps[name].shape != shape:
             raise InputError(
                 f"the recording holds no spike steps of {name!r} with the shape {shape}; give the"
                 " network that was simulated"
             )
+
+
+def _code(snn: SpikingNetwork) -> TemporalCode:
+    assert isinstance(snn.code, TemporalCode)
+    return snn.code
 
 
 def _records(net: Any, snn: SpikingNetwork) -> Records:
@@ -198,12 +203,11 @@ def _records(net: Any, snn: SpikingNetwork) -> Records:
     from bionet.conversion.tracing.records import MaxPool
     from bionet.conversion.tracing.trace import trace
 
-    found, options = snn.metadata["temporal"], snn.metadata["options"]
-    input_gain = options.get("input_gain", 1.0)
-    records = temporal_records(trace(net, snn.input_shape).records, input_gain)
-    records = shifted(records, found.get("shifts", {}))
-    weighted = {layer["name"] for layer in found["layers"]}
-    names = {*found["clocks"], *(p.name for p in snn.populations)}
+    code = _code(snn)
+    records = temporal_records(trace(net, snn.input_shape).records, code.input_gain)
+    records = shifted(records, code.shifts)
+    weighted = {layer.name for layer in code.layers}
+    names = {*code.clocks, *(p.name for p in snn.populations)}
     for record in records:
         if record.name not in names or record.shape != snn.shape(record.name):
             raise InputError(
@@ -211,14 +215,7 @@ def _records(net: Any, snn: SpikingNetwork) -> Records:
                 " pass the network that was converted"
             )
     return tuple(
-        _ticking(
-            r,
-            snn.metadata["largest"],
-            options["margin"],
-            found["leak"],
-            options["mode"],
-            input_gain,
-        )
+        _ticking(r, dict(code.largest), code.margin, code.leak, code.mode, code.input_gain)
         if isinstance(r, MaxPool) and r.name in weighted
         else r
         for r in records
@@ -246,10 +243,9 @@ def _layers(
     )
     from bionet.conversion.tracing.records import MaxPool
 
-    found, options = snn.metadata["temporal"], snn.metadata["options"]
-    leak, mode, rounding = found["leak"], options["mode"], options["rounding"]
-    gain = options.get("input_gain", 1.0)
-    eta, dtype = found["tolerance"], run.parameters["dtype"]
+    code = _code(snn)
+    leak, mode, rounding, gain = code.leak, code.mode, code.rounding, code.input_gain
+    eta, dtype = code.tolerance, run.parameters["dtype"]
     epsilon = float(np.finfo(dtype).eps)
     shown = torch.as_tensor(images).double() * gain
     values, whole = closed_form(records, shown, leak, mode, eta, rounding)
@@ -267,7 +263,7 @@ def _layers(
         _distance(exact) <= 8 * epsilon * (leak + steps), np.expm1(measured["input"] / leak) / gain,
         np.asarray(images, dtype=np.float64),
     )  # fmt: skip
-    lengths = {layer["name"]: layer["window"] for layer in found["layers"]}
+    lengths = {layer.name: layer.window for layer in code.layers}
     for record in records:
         name = record.name
         before = torch.from_numpy(measured[record.source].astype(np.float64))

@@ -11,7 +11,7 @@ from bionet.commands import options as o
 from bionet.commands.outputs import check_writable, save_audit, save_labels, staged
 from bionet.commands.simulate import ann_accuracy, simulated
 from bionet.results.run_json import describe, measure, write_run
-from bionet.sources import load_images, noted_source, source_network
+from bionet.sources import load_images, source_network
 
 __all__ = ["audit"]
 
@@ -54,13 +54,12 @@ def audit(
 
     spiking = SpikingNetwork.load(snn)
     settings = simulated(arguments, spiking)
-    noted = noted_source(spiking)
-    if weights is None and noted.get("network") == network:
-        weights = noted.get("weights")
+    if weights is None and spiking.origin.network == network:
+        weights = spiking.origin.weights
     source = source_network(network, weights)
     chosen = load_images(data, split, data_dir).first(images, "--images")
     chosen.check_classes(spiking.population(spiking.readout.potential).size)
-    rates = "temporal" not in spiking.metadata  # spike steps need no potentials
+    rates = spiking.code is None or not spiking.code.once  # spike steps need no potentials
     run = simulate_network(spiking, chosen.images, final_potentials=rates, **settings)
     result = audit_network(source.net, spiking, run, chosen.images)
     found = describe(

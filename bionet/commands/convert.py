@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,7 +13,7 @@ from bionet.commands.outputs import check_writable
 from bionet.quantities import method_option
 from bionet.quantities import time as time_of
 from bionet.results.run_json import describe, write_run
-from bionet.sources import Images, Source, load_images, source_network
+from bionet.sources import Images, Source, load_images, source_network, with_source
 
 if TYPE_CHECKING:
     from bionet.network import SpikingNetwork
@@ -147,4 +146,4 @@ def converted(
         input_shape=source.input_shape,
         **options,
     )
-    return replace(snn, metadata={**snn.metadata, "source": source.metadata})
+    return with_source(snn, source)

@@ -87,7 +87,7 @@ def _networks(command: str | None, given: dict[str, Any]) -> tuple[SpikingNetwor
     from bionet.commands.convert import CALIBRATION_IMAGES, converted
     from bionet.commands.simulate import _network
     from bionet.network import SpikingNetwork
-    from bionet.sources import load_images, noted_source, source_network
+    from bionet.sources import load_images, source_network
 
     if command == "simulate":
         return _network(
@@ -95,9 +95,8 @@ def _networks(command: str | None, given: dict[str, Any]) -> tuple[SpikingNetwor
         )
     if command == "audit":
         snn = SpikingNetwork.load(given["snn"])
-        noted = noted_source(snn)
-        same = noted.get("network") == given["network"]
-        weights = given["weights"] or (noted.get("weights") if same else None)
+        same = snn.origin.network == given["network"]
+        weights = given["weights"] or (snn.origin.weights if same else None)
         return snn, source_network(given["network"], weights)
     if command == "demo":
         source = source_network("lenet5", "digits")

@@ -101,9 +101,9 @@ def simulated(arguments: dict[str, Any], snn: SpikingNetwork) -> dict[str, Any]:
 
     Times that are not given are the network's own, else 100 ms in steps of 1 ms.
     """
-    max_rate, own = arguments["max_rate"], snn.metadata.get("simulation", {})
+    max_rate = arguments["max_rate"]
     duration, dt = arguments["duration"], arguments["dt"]
-    if duration is None and "duration_ms" not in own:
+    if duration is None and snn.simulation.duration is None:
         duration = "100ms"
     same = ("coding", "device", "lanes", "threads", "processes", "dtype", "seed", "progress")
     return {name: arguments[name] for name in same} | {

@@ -26,7 +26,6 @@ from bionet.brian.assemble import input_population
 from bionet.equations import NeuronModel
 from bionet.equations.model import unit_name
 from bionet.network import Population, SpikingNetwork
-from bionet.network.spiking_network import own_times
 from bionet.running.arguments import make_plan
 
 __all__ = ["SECTIONS", "equations_section"]
@@ -151,7 +150,7 @@ def _populations(
 ) -> tuple[Population, ...]:
     """The populations of the small network, its input first."""
     snn = _converted(method, options, maximum)
-    duration, dt = own_times(snn, None, None)
+    duration, dt = snn.times()
     plan = make_plan(
         snn,
         duration=duration,

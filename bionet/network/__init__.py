@@ -1,5 +1,6 @@
 """The description of a spiking network: populations, projections, input, readout."""
 
+from bionet.network.code import CODES, Code, CodedLayer, Fold, TemporalCode
 from bionet.network.spiking_network import (
     AveragePool2d,
     Conv2d,
@@ -8,24 +9,35 @@ from bionet.network.spiking_network import (
     Largest,
     MaxPool2d,
     OneToOne,
+    Origin,
+    Perturbed,
     Population,
     Projection,
     Readout,
+    Simulation,
     Sparse,
     SpikingNetwork,
 )
 
 __all__ = [
+    "CODES",
     "AveragePool2d",
+    "Code",
+    "CodedLayer",
     "Conv2d",
     "Dense",
+    "Fold",
     "Kernel",
     "Largest",
     "MaxPool2d",
     "OneToOne",
+    "Origin",
+    "Perturbed",
     "Population",
     "Projection",
     "Readout",
+    "Simulation",
     "Sparse",
     "SpikingNetwork",
+    "TemporalCode",
 ]

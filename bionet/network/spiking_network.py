@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from bionet.errors import InputError
 from bionet.files import read_tensors, write_tensors
+from bionet.network.code import Code
 from bionet.network.kernels import (
     AveragePool2d,
     Conv2d,
@@ -29,22 +30,28 @@ from bionet.network.kernels import (
     OneToOne,
     Sparse,
 )
+from bionet.network.origin import Origin, Perturbed
 from bionet.network.populations import Population, Projection, Readout
+from bionet.network.simulation import Simulation
 
 if TYPE_CHECKING:
     from brian2 import Quantity
 
 __all__ = [
     "AveragePool2d",
+    "Code",
     "Conv2d",
     "Dense",
     "Kernel",
     "Largest",
     "MaxPool2d",
     "OneToOne",
+    "Origin",
+    "Perturbed",
     "Population",
     "Projection",
     "Readout",
+    "Simulation",
     "Sparse",
     "SpikingNetwork",
 ]
@@ -67,7 +74,17 @@ class SpikingNetwork:
     coding : str
         Input coding used where the simulation does not name one.
     metadata : mapping
-        Anything worth keeping, as plain JSON: options, scales, calibration.
+        Anything worth keeping, as plain JSON; it means nothing to any program.
+    simulation : Simulation
+        How it is to be simulated where nobody says otherwise.
+    code : Code, optional
+        How its spikes are to be read, where they are no rates: a temporal code, a fold.
+    origin : Origin
+        The network that it was converted from: layers and scales of its populations.
+    relays : mapping of str to str
+        Population that only passes spikes on -> the one whose spikes they are.
+    perturbations : tuple of Perturbed
+        What it, or the images that it will see, have undergone.
 
     Raises
     ------
@@ -82,12 +99,26 @@ class SpikingNetwork:
     method: str = "custom"
     coding: str = "analog"
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    simulation: Simulation = Simulation()
+    code: Code | None = None
+    origin: Origin = Origin()
+    relays: Mapping[str, str] = field(default_factory=dict)
+    perturbations: tuple[Perturbed, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "populations", tuple(self.populations))
         object.__setattr__(self, "projections", tuple(self.projections))
         object.__setattr__(self, "input_shape", tuple(int(n) for n in self.input_shape))
         object.__setattr__(self, "metadata", json.loads(json.dumps(dict(self.metadata))))
+        object.__setattr__(self, "relays", dict(self.relays))
+        object.__setattr__(self, "perturbations", tuple(self.perturbations))
+        for name, kind in (("simulation", Simulation), ("origin", Origin), ("code", Code)):
+            value = getattr(self, name)
+            if not isinstance(value, kind) and (name, value) != ("code", None):
+                raise InputError(
+                    f"SpikingNetwork.{name} must be a bionet.network.{kind.__name__}, but is"
+                    f" {value!r}"
+                )
         names = ["input", *(p.name for p in self.populations)]
         if repeated := [n for n in names if names.count(n) > 1]:
             raise InputError(f"two populations are called {repeated[0]!r}")
@@ -107,6 +138,8 @@ class SpikingNetwork:
         order = {name: position for position, name in enumerate(names)}
         for projection in self.projections:
             self._check_projection(projection, order)
+        if self.code is not None:
+            self.code.check(self)
 
     def _check_projection(self, projection: Projection, order: Mapping[str, int]) -> None:
         target = self.population(projection.target)
@@ -167,6 +200,24 @@ class SpikingNetwork:
         return ("input", *(p.name for p in self.populations))
 
     @property
+    def scales(self) -> Mapping[str, Any]:
+        """Population -> the activation that one spike a step stands for; of ``origin``."""
+        return self.origin.scales
+
+    def times(
+        self, duration: Quantity | None = None, dt: Quantity | None = None
+    ) -> tuple[Quantity, Quantity]:
+        """Presentation and step as given, else the network's own, else 50 ms and 1 ms."""
+        from brian2 import ms, second
+
+        own = self.simulation
+        if duration is None:
+            duration = 50 * ms if own.duration is None else own.duration * second
+        if dt is None:
+            dt = 1 * ms if own.dt is None else own.dt * second
+        return duration, dt
+
+    @property
     def n_units(self) -> int:
         """Number of units without the input."""
         return sum(p.size for p in self.populations)
@@ -198,16 +249,7 @@ class SpikingNetwork:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SpikingNetwork) and all(
-            getattr(self, name) == getattr(other, name)
-            for name in (
-                "populations",
-                "projections",
-                "input_shape",
-                "readout",
-                "method",
-                "coding",
-                "metadata",
-            )
+            getattr(self, name) == getattr(other, name) for name in (f.name for f in fields(self))
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -274,7 +316,7 @@ class SpikingNetwork:
             return unpack_network(description, arrays)
         except InputError:
             raise
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{path} is not a spiking network written by bionet ({type(error).__name__}:"
                 f" {error}); write one with snn.save or 'bionet convert'"
@@ -299,16 +341,3 @@ def _describe(projection: Projection) -> str:
     if projection.event != "spike":
         text += f", {projection.event}"
     return text
-
-
-def own_times(
-    snn: SpikingNetwork, duration: Quantity | None, dt: Quantity | None
-) -> tuple[Quantity, Quantity]:
-    """Presentation and step as given, else the network's own, else 50 ms and 1 ms."""
-    from brian2 import ms
-
-    own = snn.metadata.get("simulation", {})
-    return (
-        duration if duration is not None else own.get("duration_ms", 50.0) * ms,
-        dt if dt is not None else own.get("dt_ms", 1.0) * ms,
-    )

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from bionet.equations.model import NeuronModel
+from bionet.errors import InputError
 from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network.code import Code
+from bionet.network.format_1 import from_format_1
 from bionet.network.kernels import KERNELS
+from bionet.network.origin import Origin, Perturbed
+from bionet.network.simulation import Simulation
 
-__all__ = ["pack_network", "unpack_network"]
+__all__ = ["FORMAT", "pack_network", "unpack_network"]
+
+FORMAT = 2
 
 PROJECTION_FIELDS = ("source", "target", "delay", "sign", "variable")
 
@@ -33,7 +41,7 @@ def pack_network(snn: SpikingNetwork) -> tuple[dict[str, Any], dict[str, np.ndar
         plain |= {"event": q.event} if q.event != "spike" else {}
         projections.append({**plain, "kernel": q.kernel.kind, "options": q.kernel.options()})
     description = {
-        "format": 1,
+        "format": FORMAT,
         "populations": populations,
         "projections": projections,
         "input_shape": snn.input_shape,
@@ -41,6 +49,11 @@ def pack_network(snn: SpikingNetwork) -> tuple[dict[str, Any], dict[str, np.ndar
         "method": snn.method,
         "coding": snn.coding,
         "metadata": dict(snn.metadata),
+        "simulation": snn.simulation.to_dict(),
+        "code": None if snn.code is None else snn.code.to_dict(),
+        "origin": snn.origin.to_dict(),
+        "relays": dict(snn.relays),
+        "perturbations": [asdict(perturbed) for perturbed in snn.perturbations],
     }
     return description, arrays
 
@@ -48,7 +61,20 @@ def pack_network(snn: SpikingNetwork) -> tuple[dict[str, Any], dict[str, np.ndar
 def unpack_network(
     description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> SpikingNetwork:
-    """The inverse of :func:`pack_network`."""
+    """The inverse of :func:`pack_network`; it reads what format 1 has written, too.
+
+    Raises
+    ------
+    InputError
+        If the file has a format that this version does not know.
+    """
+    if description["format"] not in (1, FORMAT):
+        raise InputError(
+            f"the network is in format {description['format']!r}, and this version of BioNet reads"
+            f" formats 1 and {FORMAT}; load it with the version that wrote it"
+        )
+    if description["format"] == 1:
+        description = from_format_1(description)
     populations = []
     for plain in description["populations"]:
         model = NeuronModel.from_dict(plain["model"])
@@ -71,6 +97,11 @@ def unpack_network(
         description["method"],
         description["coding"],
         description["metadata"],
+        Simulation.from_dict(description["simulation"]),
+        None if description["code"] is None else Code.from_dict(description["code"]),
+        Origin.from_dict(description["origin"]),
+        description["relays"],
+        tuple(Perturbed(**plain) for plain in description["perturbations"]),
     )
 
 

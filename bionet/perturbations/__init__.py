@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork
+from bionet.network import Perturbed, SpikingNetwork
 from bionet.perturbations.base import ImagePerturbation, NetworkPerturbation, Perturbation
 from bionet.perturbations.images import Blur, Contrast, GaussianNoise, Occlusion, SaltAndPepper
 from bionet.perturbations.membrane import (
@@ -139,7 +139,7 @@ def perturb(
     Returns
     -------
     SpikingNetwork
-        ``metadata["perturbations"]`` lists name, level, unit and seed.
+        Its ``perturbations`` list name, level, unit and seed.
 
     Raises
     ------
@@ -170,16 +170,12 @@ def perturb(
 def noted(
     snn: SpikingNetwork, perturbations: Sequence[Perturbation], seed: int = 0
 ) -> SpikingNetwork:
-    """A network whose ``metadata["perturbations"]`` lists these too.
+    """A network whose ``perturbations`` list these too.
 
     :func:`perturb` does so. For perturbations of images it says that the network will see what it
     was not made for: a spike that comes too late for its window is then a result, no mistake.
     """
-    notes = [
-        {"name": p.name or type(p).__name__, "level": p.number, "unit": p.unit, "seed": seed}
-        for p in perturbations
-    ]
-    if not notes:
+    if not perturbations:
         return snn
-    notes = [*snn.metadata.get("perturbations", []), *notes]
-    return replace(snn, metadata={**snn.metadata, "perturbations": notes})
+    notes = (Perturbed(p.name or type(p).__name__, p.number, p.unit, seed) for p in perturbations)
+    return replace(snn, perturbations=(*snn.perturbations, *notes))

@@ -204,23 +204,15 @@ def median_threshold(snn: SpikingNetwork, population: Population) -> float:
     In a network with a temporal code thresholds are about 0; there it is what the ticks of the
     layer's clock drive its units to, exp(-T_il/L), which stands for an activation of 1.
     """
-    if scales := _temporal_scales(snn):
-        output = snn.readout.spikes
-        return scales.get(population.name, scales.get(output, 1.0))
+    if snn.code is not None:
+        reference = snn.code.reference(population.name, snn.readout.spikes)
+        if reference is not None:
+            return reference
     for found in (population, snn.population(snn.readout.spikes)):
         for name in THRESHOLDS:
             if name in found.parameters:
                 return float(np.median(np.abs(found.parameters[name])))
     return 1.0
-
-
-def _temporal_scales(snn: SpikingNetwork) -> dict[str, float]:
-    """exp(-T_il/L) of every layer of a temporal code; empty for other networks."""
-    found = snn.metadata.get("temporal", {})
-    return {
-        layer["name"]: math.exp(-layer["window"] / found["leak"])
-        for layer in found.get("layers", ())
-    }
 
 
 def circuit(snn: SpikingNetwork) -> frozenset[str]:
@@ -229,10 +221,7 @@ def circuit(snn: SpikingNetwork) -> frozenset[str]:
     They stand for no unit of the source network, and one of them serves a whole layer;
     perturbations spare them unless they are named.
     """
-    if "temporal" not in snn.metadata:
-        return frozenset()
-    layers = {*snn.metadata["activations"], *snn.metadata.get("relays", {})}
-    return frozenset(p.name for p in snn.populations if p.name not in layers)
+    return frozenset() if snn.code is None else snn.code.circuit(snn)
 
 
 def extended(model: NeuronModel, *lines: str, **changes: Any) -> NeuronModel:

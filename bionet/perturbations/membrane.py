@@ -154,7 +154,7 @@ class ThresholdSpread(NetworkPerturbation):
         def change(population: Population) -> dict[str, Any]:
             z = generator(seed, self.name, population.name).standard_normal(population.shape)
             own = {n: v for n, v in population.parameters.items() if n in THRESHOLDS}
-            if "temporal" in snn.metadata:  # thresholds about 0 have no relative spread
+            if snn.code is not None and snn.code.once:  # thresholds about 0 have no relative spread
                 scale = median_threshold(snn, population)
                 return {"parameters": {n: v + self.number * scale * z for n, v in own.items()}}
             factor = np.maximum(LEAST_THRESHOLD, 1.0 + self.number * z)
@@ -272,7 +272,7 @@ def _chosen(
     has: Callable[[Population], bool],
 ) -> list[str]:
     """The populations that have what is perturbed, or a refusal that names what is missing."""
-    relays = snn.metadata.get("relays", {})
+    relays = snn.relays
     neurons = [p for p in snn.populations if p.name not in relays]
     chosen = [p.name for p in neurons if perturbation.concerns(p.name, snn) and has(p)]
     missing = [n for n in perturbation.populations or () if n not in chosen]

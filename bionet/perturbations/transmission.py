@@ -34,7 +34,6 @@ from bionet.equations.randomness import uses_rand
 from bionet.errors import InputError
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.kernels import OneToOne
-from bionet.network.spiking_network import own_times
 from bionet.perturbations.base import NetworkPerturbation, extended, generator, joined
 
 __all__ = ["BackgroundSpikes", "SpikeTimeJitter", "SynapticFailure", "TransmissionDelay", "relays"]
@@ -179,7 +178,7 @@ class SpikeTimeJitter(NetworkPerturbation):
 
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
-        dt = own_times(snn, None, None)[1]
+        dt = snn.times()[1]
         # A little less than the quotient, so that 1.0000001 steps are one.
         centre = math.ceil(2 * float(self.level / dt) - 1e-6)
         _check_slots(self, 2 * centre + 1)
@@ -217,7 +216,7 @@ class TransmissionDelay(NetworkPerturbation):
         """See :meth:`NetworkPerturbation.apply`."""
         if not 0 <= self.spread <= 1:
             raise InputError(f"{self.name}: spread must lie in [0, 1], but is {self.spread}")
-        dt = own_times(snn, None, None)[1]
+        dt = snn.times()[1]
         _check_slots(self, math.ceil(float(self.level / dt) * (1 + 3 * self.spread) - 1e-6) + 1)
 
         def lag(name: str, shape: tuple[int, ...]) -> Quantity:
@@ -286,7 +285,7 @@ def delay_line(slots: int, jitter: bool = False) -> NeuronModel:
 
 def relays(snn: SpikingNetwork) -> dict[str, str]:
     """Relay -> the population, or ``input``, whose spikes it passes on."""
-    return dict(snn.metadata.get("relays", {}))
+    return dict(snn.relays)
 
 
 def _origins(snn: SpikingNetwork) -> list[str]:
@@ -351,7 +350,9 @@ def _insert(
         replace(q, source=name) if q.source == end and q.event == "spike" else q
         for q in snn.projections
     ]
-    metadata = {**snn.metadata, "relays": {**passing, name: origin}}
     return replace(
-        snn, populations=tuple(populations), projections=tuple(projections), metadata=metadata
+        snn,
+        populations=tuple(populations),
+        projections=tuple(projections),
+        relays={**passing, name: origin},
     )

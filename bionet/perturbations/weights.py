@@ -17,12 +17,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-from brian2 import ms
 
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 from bionet.network.kernels import Conv2d, Dense
-from bionet.network.spiking_network import own_times
 from bionet.perturbations.base import NetworkPerturbation, circuit, generator
 
 __all__ = ["CoarserTimeStep", "WeightNoise", "WeightQuantisation"]
@@ -109,17 +107,15 @@ class CoarserTimeStep(NetworkPerturbation):
         """See :meth:`NetworkPerturbation.apply`."""
         if self.populations is not None:
             raise InputError(f"{self.name}: all populations share one step; leave populations out")
-        if "temporal" in snn.metadata:
+        if snn.code is not None and snn.code.once:
             raise InputError(
                 f"{self.name}: the windows of a temporal code are for its own step; convert the"
                 " network again with another dt"
             )
-        own = dict(snn.metadata.get("simulation", {}))
-        factor = float(self.level / own_times(snn, None, None)[1])
-        if "max_rate_hz" in own:
+        factor = float(self.level / snn.times()[1])
+        if snn.simulation.max_rate is not None:
             for population in snn.populations:
                 if "I" in population.parameters:
                     drive = {"I": population.parameters["I"] * factor}
                     snn = snn.with_population(population.name, parameters=drive)
-        own["dt_ms"] = float(self.level / ms)
-        return replace(snn, metadata={**snn.metadata, "simulation": own})
+        return replace(snn, simulation=replace(snn.simulation, dt=float(self.level)))

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork
+from bionet.network import SpikingNetwork, TemporalCode
 from bionet.network.kernels import AveragePool2d
 from bionet.results.metrics import synaptic_events
 from bionet.results.recording import Recording
@@ -101,7 +101,7 @@ def operations(snn: SpikingNetwork, run: Recording) -> Operations:
         Of ``snn``.
     """
     events = synaptic_events(snn, run)
-    clocks = set(snn.metadata.get("temporal", {}).get("clocks", {}).values())
+    clocks = set(snn.code.clocks.values()) if isinstance(snn.code, TemporalCode) else set()
     ticks = additions = 0.0
     for source in {projection.source for projection in snn.projections}:
         found = [(k, v) for k, v in events.items() if k.partition("->")[0] == source]
@@ -128,15 +128,15 @@ def operations(snn: SpikingNetwork, run: Recording) -> Operations:
 
 def _in_windows(snn: SpikingNetwork, run: Recording) -> tuple[float, float]:
     """Leak updates within windows and until the spike; step at which the scores stand."""
-    layers = snn.metadata["temporal"]["layers"]
+    layers = snn.code.layers if isinstance(snn.code, TemporalCode) else ()
     start = np.zeros(run.n_images)
     total = 0.0
     for number, layer in enumerate(layers):
-        end = run.releases[layer["name"]].astype(np.float64)
-        size = snn.population(layer["name"]).size
+        end = run.releases[layer.name].astype(np.float64)
+        size = snn.population(layer.name).size
         total += float(((end - start) * size).mean())
         if number + 1 < len(layers):
-            spiked = run.spike_steps[layer["name"]]
+            spiked = run.spike_steps[layer.name]
             total += float(spiked.sum(dtype=np.int64)) / run.n_images
         else:  # the readout
             total += float(((end - start) * size).mean())
@@ -152,9 +152,9 @@ def network_operations(snn: SpikingNetwork) -> tuple[float, float]:
     InputError
         If the network does not say which populations stand for its layers.
     """
-    if not (nodes := snn.metadata.get("activations")):
+    if not (nodes := snn.origin.layers):
         raise InputError(
-            "the network's metadata has no 'activations', so its source network is not known;"
+            "the network's origin names no layers, so its source network is not known;"
             " convert it with bionet.convert"
         )
     total = macs = 0.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork
+from bionet.network import SpikingNetwork, TemporalCode
 
 if TYPE_CHECKING:
     from bionet.results.recording import Recording
@@ -37,10 +37,9 @@ def decoded(run: Recording, snn: SpikingNetwork, population: str) -> np.ndarray:
     if population not in run.spike_steps:
         known = ", ".join(run.spike_steps) or "none"
         raise InputError(f"{population!r} has no spike steps to decode; populations: {known}")
-    found = snn.metadata["simulation"]
-    gain = found.get("input_gain", 1.0) if population == "input" else 1.0
-    leak = snn.metadata["temporal"]["leak"]
-    return np.asarray(np.expm1(run.spike_steps[population] / leak)) / gain
+    if snn.code is None:
+        raise InputError("the network has no code: its spikes are rates, see run.rates")
+    return snn.code.decoded(run.spike_steps[population], population)
 
 
 def output_values(run: Recording, snn: SpikingNetwork) -> np.ndarray:
@@ -56,9 +55,12 @@ def output_values(run: Recording, snn: SpikingNetwork) -> np.ndarray:
     -------
     float64 array (n_images, n_classes)
     """
-    found = snn.metadata["temporal"]
-    layers = found["layers"]
-    end = run.releases[layers[-1]["name"]].astype(np.int64)
-    start = run.releases[layers[-2]["name"]].astype(np.int64) if len(layers) > 1 else 0
+    if not isinstance(snn.code, TemporalCode):
+        raise InputError(
+            "output_values is for networks whose spike times are a code, not for rates"
+        )
+    layers = snn.code.layers
+    end = run.releases[layers[-1].name].astype(np.int64)
+    start = run.releases[layers[-2].name].astype(np.int64) if len(layers) > 1 else 0
     potential = run.output_potential[np.arange(run.n_images), end].astype(np.float64)
-    return np.asarray(potential * np.exp((end - start) / found["leak"])[:, None])
+    return np.asarray(potential * np.exp((end - start) / snn.code.leak)[:, None])

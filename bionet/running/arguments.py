@@ -15,9 +15,10 @@ from bionet.brian.plan import Plan
 from bionet.brian.presentation import Kept
 from bionet.equations.inputs import CODINGS, FOREVER
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork
+from bionet.network import SpikingNetwork, TemporalCode
+from bionet.network.simulation import DTYPES
 from bionet.running.pipeline_schedule import activities, check_pipeline, period
-from bionet.running.temporal_code import check_temporal, step_variables
+from bionet.running.temporal_code import step_variables
 
 __all__ = [
     "available_cores",
@@ -54,7 +55,7 @@ def check_images(snn: SpikingNetwork, images: np.ndarray, coding: str) -> np.nda
             " scale the images to lie between 0 and 1, and let the network subtract the mean (a"
             " BatchNorm2d before its first layer)"
         )
-    least = -1.0 if snn.metadata.get("signed_input") else 0.0
+    least = -1.0 if snn.simulation.signed_input else 0.0
     if coding != "analog" and (pixels.min() < least or pixels.max() > 1.0):
         raise InputError(
             f"the {coding} coding needs pixels between {least:g} and 1, but they lie between"
@@ -80,27 +81,28 @@ def make_plan(
 ) -> Plan:
     """Check the arguments of a simulation and gather them in a Plan."""
     steps = _steps(duration, dt)
-    own = snn.metadata.get("simulation", {})
-    dtype = dtype or own.get("dtype", "float32")
-    if dtype not in ("float32", "float64"):
+    own = snn.simulation
+    dtype = dtype or own.dtype or "float32"
+    if dtype not in DTYPES:
         raise InputError(f"dtype is 'float32' or 'float64', but got {dtype!r}")
     for name, value in (("lanes", lanes), ("threads", threads)):
         if value is not None and (int(value) != value or value < 1):
             raise InputError(f"{name} must be a whole number >= 1, but is {value}")
     coding = coding or snn.coding
-    check_temporal(snn, steps, float(dt), coding, dtype)
-    if max_rate is None and "max_rate_hz" in own and coding != "analog":
-        max_rate = own["max_rate_hz"] * Hz
+    if snn.code is not None:
+        snn.code.check_simulation(snn, steps, float(dt), coding, dtype)
+    if max_rate is None and own.max_rate is not None and coding != "analog":
+        max_rate = own.max_rate * Hz
     rate, gain = _rate_and_gain(coding, max_rate, dt)
-    if "gain" in own:
+    if own.gain is not None:
         # Thresholds made for trains of own amplitude: an analog input gives the mean of a train.
-        per_step = own["max_rate_hz"] * float(dt) if "max_rate_hz" in own else 1.0
-        gain = own["gain"] * (per_step if coding == "analog" else 1.0)
+        per_step = 1.0 if own.max_rate is None else own.max_rate * float(dt)
+        gain = own.gain * (per_step if coding == "analog" else 1.0)
         _check_drives(snn, rate, float(dt))
     spikes, potentials = _record_request(snn, record or {})
     active = activities(snn, steps)
     if pipelined is None:
-        pipelined = bool(own.get("pipelined", False))
+        pipelined = own.pipelined
     if pipelined:
         check_pipeline(snn, active, bool(final_potentials))
     if "input" in spikes and coding == "analog":
@@ -114,9 +116,9 @@ def make_plan(
         coding=coding,
         max_rate=rate,
         gain=gain,
-        stop=float(own.get("stop", FOREVER)),
-        leak=own.get("leak_ms", 0.0) / 1000,
-        scale=float(own.get("input_gain", 1.0)),
+        stop=FOREVER if own.stop is None else own.stop,
+        leak=snn.code.tau if isinstance(snn.code, TemporalCode) else 0.0,
+        scale=snn.code.input_gain if isinstance(snn.code, TemporalCode) else 1.0,
         spikes=spikes,
         potentials=potentials,
         kept=(
@@ -202,10 +204,9 @@ def _rate_and_gain(coding: str, max_rate: Quantity | None, dt: Quantity) -> tupl
 
 def _check_drives(snn: SpikingNetwork, rate: float, dt: float) -> None:
     """Refuse rates and steps that a network's biases, made for its own, do not fit to."""
-    own = snn.metadata["simulation"]
-    if "max_rate_hz" not in own:
+    own_rate, own_dt = snn.simulation.max_rate, snn.simulation.dt or dt
+    if own_rate is None:
         return
-    own_rate, own_dt = own["max_rate_hz"], own.get("dt_ms", dt * 1000) / 1000
     rate = rate or own_rate  # an analog input has none
     driven = (p for p in snn.populations if np.any(p.parameters.get("I", 0.0)))
     if not np.isclose(rate * dt, own_rate * own_dt) and (first := next(driven, None)):

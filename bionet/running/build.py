@@ -13,7 +13,6 @@ from brian2 import Hz, Quantity, check_units, second
 from bionet.brian.assemble import assemble
 from bionet.brian.channel_last import to_channel_last
 from bionet.network import SpikingNetwork
-from bionet.network.spiking_network import own_times
 from bionet.running.arguments import check_images, make_plan
 
 __all__ = ["build"]
@@ -57,7 +56,7 @@ def build(
         As :func:`bionet.simulate`.
     """
     pixels = check_images(snn, images, coding or snn.coding)
-    duration, dt = own_times(snn, duration, dt)
+    duration, dt = snn.times(duration, dt)
     plan = make_plan(
         snn,
         duration=duration,

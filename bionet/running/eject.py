@@ -28,7 +28,6 @@ from bionet.brian.plan import Plan
 from bionet.errors import InputError
 from bionet.files import atomic
 from bionet.network import Population, Projection, SpikingNetwork
-from bionet.network.spiking_network import own_times
 from bionet.running.arguments import check_images, make_plan
 from bionet.running.eject_parts import (
     Request,
@@ -45,7 +44,8 @@ MAX_SYNAPSES = 5_000_000
 """Brian2 keeps every synapse (LeNet-5's 2.3 million in 220 MB), and the script stores it."""
 
 KNOWN_FIELDS = {
-    "SpikingNetwork": "populations projections input_shape readout method coding metadata",
+    "SpikingNetwork": "populations projections input_shape readout method coding metadata"
+    " simulation code origin relays perturbations",
     "Population": "name shape model parameters",
     "Projection": "source target kernel delay sign variable event",
     "NeuronModel": "name equations threshold reset refractory update method parameters initial"
@@ -103,7 +103,7 @@ def eject(
             f" one (some {snn.n_synapses / 2e7:.1f} GB); above {MAX_SYNAPSES:,} give --force"
             " (force=True), or use bionet.build, which stores shared weights once"
         )
-    duration, dt = own_times(snn, duration, dt)
+    duration, dt = snn.times(duration, dt)
     plan = make_plan(
         snn, duration=duration, dt=dt, coding=coding, max_rate=max_rate, lanes=1, threads=1,
         dtype=dtype, record=None,

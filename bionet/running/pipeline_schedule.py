@@ -33,7 +33,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork
+from bionet.network import SpikingNetwork, TemporalCode
 
 __all__ = ["Activity", "activities", "check_pipeline", "period"]
 
@@ -69,40 +69,36 @@ def activities(snn: SpikingNetwork, steps: int) -> dict[str, Activity]:
     steps : int
         Steps of a presentation: how long the output layer is watched.
     """
-    found = snn.metadata.get("temporal")
-    if not found or "window" not in _parameters(snn, found["layers"][0]["clock"]):
+    code = snn.code
+    if not isinstance(code, TemporalCode) or code.window != "static":
         return {}
-    layers, end = found["layers"], steps - 1
+    layers, end = code.layers, steps - 1
     ends: dict[str, int] = {}
     start = 0
     for layer in layers:
-        start += layer["window"]
-        ends[layer["clock"]] = start
+        start += layer.window
+        ends[layer.clock] = start
     following = [*list(ends.values())[1:], end]
     last = {clock: min(stop, end) for clock, stop in zip(ends, following, strict=True)}
-    first_window = layers[0]["window"]
+    first_window = layers[0].window
     active = {"input": Activity(0, first_window, 0), "onset": Activity(0, first_window, 0)}
     start = 0
     for layer in layers:
-        name, clock = layer["name"], layer["clock"]
+        name, clock = layer.name, layer.clock
         released, stop = ends[clock], last[clock]
         active[f"{name}_bias"] = Activity(start, released, start)
         active[clock] = Activity(start, stop, start)
         active[name] = Activity(start, stop, released)
         start = released
-    released = ends[layers[-1]["clock"]] - layers[-1]["window"]
+    released = ends[layers[-1].clock] - layers[-1].window
     active[snn.readout.potential] = Activity(released, end, released)
     for population in snn.names[1:]:
         if population not in active:  # a max pooling: in the windows of its neighbours
-            clock = found["clocks"].get(population)
+            clock = code.clocks.get(population)
             begin = ends[clock] if clock else 0
             stop = last[clock] if clock else first_window
             active[population] = Activity(begin, stop, begin)
     return {name: active[name] for name in snn.names}
-
-
-def _parameters(snn: SpikingNetwork, name: str) -> Mapping[str, object]:
-    return snn.population(name).parameters
 
 
 def period(active: Mapping[str, Activity]) -> int:
@@ -119,7 +115,9 @@ def check_pipeline(snn: SpikingNetwork, active: Mapping[str, Activity], kept: bo
         Naming what stands against it.
     """
     if not active:
-        kind = "a dynamic window" if "temporal" in snn.metadata else f"method {snn.method!r}"
+        kind = (
+            "a dynamic window" if isinstance(snn.code, TemporalCode) else f"method {snn.method!r}"
+        )
         raise InputError(
             f"pipelined: images can follow one another only where the windows of all layers are"
             f" known beforehand, but this network has {kind}; convert with method 'tdsnn' and"

@@ -17,7 +17,6 @@ from bionet.brian.plan import Plan
 from bionet.equations.randomness import seed_words
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
-from bionet.network.spiking_network import own_times
 from bionet.progress import Progress
 from bionet.results.readout import READOUTS
 from bionet.results.recording import Recording
@@ -116,7 +115,7 @@ def simulate(
     seed_words(seed)
     if readout is not None and readout not in READOUTS:
         raise InputError(f"unknown readout {readout!r}; known are {', '.join(READOUTS)}")
-    duration, dt = own_times(snn, duration, dt)
+    duration, dt = snn.times(duration, dt)
     plan = make_plan(
         snn,
         duration=duration,

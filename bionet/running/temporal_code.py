@@ -21,23 +21,14 @@ Zhang et al. 2019 (TDSNN), Eqs. 3-11.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork
+from bionet.network import CodedLayer, SpikingNetwork, TemporalCode
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = [
-    "check_temporal",
-    "step_variables",
-    "temporal_results",
-]
+__all__ = ["step_variables", "temporal_results"]
 
 
 def step_variables(snn: SpikingNetwork, coding: str) -> tuple[tuple[str, str], ...]:
@@ -47,43 +38,6 @@ def step_variables(snn: SpikingNetwork, coding: str) -> tuple[tuple[str, str], .
         state = population.model.state
         found += [(population.name, v) for v in ("spiked", "released") if v in state]
     return tuple(found)
-
-
-def check_temporal(
-    snn: SpikingNetwork, steps: int, dt: float, coding: str, dtype: str | None
-) -> None:
-    """Refuse a simulation that a network's windows and thresholds were not made for.
-
-    Raises
-    ------
-    InputError
-        For another step, precision or coding than the conversion's, and too short a presentation.
-    """
-    found = snn.metadata.get("temporal")
-    if found is None:
-        return
-    own = snn.metadata["simulation"]
-    if coding != "reverse":
-        raise InputError(
-            f"this network reads the time of one spike, so its input coding is 'reverse', not"
-            f" {coding!r}; leave coding out"
-        )
-    if not math.isclose(dt * 1000, own["dt_ms"], rel_tol=1e-9):
-        raise InputError(
-            f"the windows and weights of this network are for dt = {own['dt_ms']:g} ms, but dt is"
-            f" {dt * 1000:g} ms; convert the network again with that dt"
-        )
-    if dtype == "float32" and own["dtype"] == "float64":
-        raise InputError(
-            "the thresholds of this network are for dtype 'float64': in float32 a unit whose input"
-            " cancels would fire a step late; convert the network with dtype='float32'"
-        )
-    if steps < found["least_steps"]:
-        raise InputError(
-            f"the windows of this network last {found['least_steps']} steps in all, but the"
-            f" presentation only {steps}; leave duration out, or make it"
-            f" {found['least_steps'] * own['dt_ms']:g} ms or longer"
-        )
 
 
 def temporal_results(
@@ -107,7 +61,8 @@ def temporal_results(
     InputError
         If a spike came after the window that it was for.
     """
-    clocks = snn.metadata.get("temporal", {}).get("clocks", {})
+    code = snn.code if isinstance(snn.code, TemporalCode) else None
+    clocks = {} if code is None else code.clocks
     spiked, releases = {}, {}
     for (population, variable), values in final_steps.items():
         if variable == "released":
@@ -120,7 +75,8 @@ def temporal_results(
         clock = clocks.get(name)
         start = releases[clock].reshape(-1, *[1] * (values.ndim - 1)) if clock else 0
         steps[name] = np.where(values < 0, values.dtype.type(-1), values - start)
-    _check_windows(snn, releases, spiked)
+    for layer in () if code is None else code.layers:
+        _check_window(snn, layer, releases, spiked)
     return {
         "spike_steps": steps,
         "releases": {layers.get(clock, clock): values for clock, values in releases.items()},
@@ -132,30 +88,32 @@ def _is_first(name: str, clock: str, clocks: Mapping[str, str]) -> bool:
     return next(n for n, c in clocks.items() if c == clock) == name
 
 
-def _check_windows(
-    snn: SpikingNetwork, releases: Mapping[str, np.ndarray], spiked: Mapping[str, np.ndarray]
+def _check_window(
+    snn: SpikingNetwork,
+    layer: CodedLayer,
+    releases: Mapping[str, np.ndarray],
+    spiked: Mapping[str, np.ndarray],
 ) -> None:
     """Refuse what a layer did not see: a spike that came after its window, or never.
 
     In a perturbed network a late spike is what the perturbation has done, and is no mistake.
     """
-    for layer in snn.metadata.get("temporal", {}).get("layers", ()):
-        end = releases[layer["clock"]]
-        if (end < 0).any():
-            raise InputError(
-                f"image {int(np.argmax(end < 0))}: the presentation ends before the window of"
-                f" {layer['name']}; simulate longer, or convert with a larger margin"
-            )
-        if snn.metadata.get("perturbations"):
-            continue
-        when = spiked[layer["source"]].reshape(len(end), -1)
-        # A unit that has not spiked when the layer's window ends would spike too late.
-        late = (when > end[:, None]) | (when < 0)
-        if late.any():
-            image = int(late.any(axis=1).argmax())
-            raise InputError(
-                f"image {image}: {int(late[image].sum())} units of {layer['source']} spike after"
-                f" the window of {layer['name']} has ended (T_il = {layer['window']} steps);"
-                " convert with a larger margin, with calibration images more like these, or with"
-                " window='dynamic'"
-            )
+    end = releases[layer.clock]
+    if (end < 0).any():
+        raise InputError(
+            f"image {int(np.argmax(end < 0))}: the presentation ends before the window of"
+            f" {layer.name}; simulate longer, or convert with a larger margin"
+        )
+    if snn.perturbations:
+        return
+    when = spiked[layer.source].reshape(len(end), -1)
+    # A unit that has not spiked when the layer's window ends would spike too late.
+    late = (when > end[:, None]) | (when < 0)
+    if late.any():
+        image = int(late.any(axis=1).argmax())
+        raise InputError(
+            f"image {image}: {int(late[image].sum())} units of {layer.source} spike after"
+            f" the window of {layer.name} has ended (T_il = {layer.window} steps);"
+            " convert with a larger margin, with calibration images more like these, or with"
+            " window='dynamic'"
+        )

@@ -18,7 +18,7 @@ from typing import Any
 from brian2 import ms
 
 from bionet.brian.plan import Plan
-from bionet.network import SpikingNetwork
+from bionet.network import Simulation, SpikingNetwork
 from bionet.quantities import time
 from bionet.running.arguments import default_lanes
 from bionet.running.memory import estimate as recording_bytes
@@ -141,7 +141,7 @@ def _stand_in(materials: Materials, cell: Cell) -> SpikingNetwork:
     source = materials.sources[digest(cell.content["converted"]["network"])]
     shape = source.input_shape or materials.chosen.images.shape[1:]
     snn = convert(source.net, "rate", input_shape=shape, normalisation=None)
-    return replace(snn, metadata={})
+    return replace(snn, simulation=Simulation())
 
 
 def steps_of(cell: Cell, snn: SpikingNetwork) -> int:
@@ -156,13 +156,13 @@ def steps_of(cell: Cell, snn: SpikingNetwork) -> int:
     from bionet import conversion, perturbations
 
     content = cell.content
-    own = snn.metadata.get("simulation", {})
     options = {**conversion.options(content["method"]["name"]), **content["converted"]["options"]}
     found = {}
     for name, general in (("duration", 50.0), ("dt", 1.0)):
         value = content["method"][name]
-        if value is None and f"{name}_ms" in own:
-            found[name] = own[f"{name}_ms"]
+        own = getattr(snn.simulation, name)
+        if value is None and own is not None:
+            found[name] = own * 1000
             continue
         value = options.get(name) if value is None else value
         value = time(value, name) if isinstance(value, str) else with_units(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from bionet.errors import InputError
 from bionet.files import read_tensors, write_tensors
 from bionet.network import SpikingNetwork
-from bionet.sources import Images, Source, load_images, source_network
+from bionet.sources import Images, Source, load_images, source_network, with_source
 from bionet.study.cells import Cell, cells_of, digest, hash_arrays
 from bionet.study.specification import Study, with_units
 
@@ -79,7 +79,7 @@ class Materials:
             input_shape=source.input_shape or self.chosen.images.shape[1:],
             **options,
         )
-        return replace(snn, metadata={**snn.metadata, "source": source.metadata})
+        return with_source(snn, source)
 
     def ann_accuracy(self, cell: Cell, known: dict[Any, float]) -> float:
         """Accuracy of the source network on the images as the cell shows them."""

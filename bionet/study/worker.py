@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from brian2 import ms
 
 from bionet.brian.assemble import input_population
 from bionet.brian.plan import Plan
 from bionet.errors import BioNetError, InputError
 from bionet.network import SpikingNetwork
-from bionet.network.spiking_network import own_times
 from bionet.perturbations import ImagePerturbation, noted, perturb, relays
 from bionet.quantities import frequency, time
 from bionet.results import metrics
@@ -113,11 +111,9 @@ def check_cells(folder: Path, cells: Sequence[Cell]) -> None:
 
 def prepared(snn: SpikingNetwork, content: Mapping[str, Any]) -> tuple[SpikingNetwork, list[Any]]:
     """A cell's network, perturbed, and the perturbations that its images need."""
-    own = dict(snn.metadata.get("simulation", {}))
-    for key in ("duration", "dt"):
-        if content["method"][key] is not None:
-            own[f"{key}_ms"] = float(time(content["method"][key], key) / ms)
-    snn = replace(snn, metadata={**snn.metadata, "simulation": own})
+    asked = {key: content["method"][key] for key in ("duration", "dt")}
+    times = {key: float(time(text, key)) for key, text in asked.items() if text is not None}
+    snn = replace(snn, simulation=replace(snn.simulation, **times))
     wanted = disturbances(content)
     of_images = [p for p in wanted if isinstance(p, ImagePerturbation)]
     of_network = [p for p in wanted if p not in of_images]
@@ -132,7 +128,7 @@ def _max_rate(content: Mapping[str, Any]) -> Any:
 
 def plan_of(snn: SpikingNetwork, content: Mapping[str, Any]) -> Plan:
     """How :func:`bionet.simulate` simulates a cell's network."""
-    duration, dt = own_times(snn, None, None)
+    duration, dt = snn.times()
     return make_plan(
         snn,
         duration=duration,

@@ -10,7 +10,7 @@ from brian2 import Quantity
 
 from bionet.conversion.tracing.records import MaxPool, Record, Records, Sum, Weighted, per_channel
 from bionet.equations import NeuronModel, integrator, with_rate_estimate
-from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network import Origin, Population, Projection, Readout, Simulation, SpikingNetwork
 
 __all__ = ["assemble", "drive"]
 
@@ -26,6 +26,8 @@ def assemble(
     metadata: Mapping[str, Any],
     coding: str = "analog",
     pool_tau: Quantity | None = None,
+    scales: Mapping[str, Any] | None = None,
+    simulation: Simulation | None = None,
 ) -> SpikingNetwork:
     """One population of the model for each record, and one that integrates the last one's input.
 
@@ -44,8 +46,12 @@ def assemble(
     pool_tau : Quantity, optional
         Time constant of the rate estimates that max poolings compare; None counts all spikes.
     metadata : mapping
-        ``activations`` (population -> node of the traced graph) and ``scales`` gain an entry for
-        ``readout``, which stands for what the last layer stands for (before a final ReLU).
+        What else is worth keeping.
+    scales : mapping of str to float or list of float, optional
+        What one spike a step of each population stands for. The network's origin gets them, with
+        an entry for ``readout``, which stands for what the last layer stands for (before a final
+        ReLU).
+    simulation : Simulation, optional
     """
     last = records[-1]
     names = [*(record.name for record in records), READOUT]
@@ -66,9 +72,9 @@ def assemble(
         for name, record in zip(names, both, strict=True)
         for source, kernel in record.projections
     )
-    known = {**metadata, "activations": {n: r.node for n, r in zip(names, both, strict=True)}}
-    if "scales" in known:
-        known["scales"] = {**known["scales"], READOUT: known["scales"][last.name]}
+    layers = {name: record.node for name, record in zip(names, both, strict=True)}
+    if scales:
+        scales = {**scales, READOUT: scales[last.name]}
     return SpikingNetwork(
         populations,
         projections,
@@ -76,7 +82,9 @@ def assemble(
         Readout(last.name, READOUT, readout),
         method,
         coding,
-        known,
+        metadata,
+        simulation or Simulation(),
+        origin=Origin(layers, scales or {}),
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +30,16 @@ from bionet.equations import (
     ticking_neuron,
 )
 from bionet.errors import InputError
-from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network import (
+    CodedLayer,
+    Origin,
+    Population,
+    Projection,
+    Readout,
+    Simulation,
+    SpikingNetwork,
+    TemporalCode,
+)
 from bionet.network.kernels import AveragePool2d, Conv2d, Dense, Kernel
 
 __all__ = ["TOLERANCE", "Builder"]
@@ -63,7 +71,7 @@ class Builder:
         self.populations = [Population(ONSET, (1,), bias_neuron(onset=True))]
         self.projections: list[Projection] = []
         self.clocks = {"input": ONSET}
-        self.layers: list[dict[str, Any]] = []
+        self.layers: list[CodedLayer] = []
         self.shapes = {"input": tuple(input_shape)}
 
     def add(self, record: Record, largest: dict[str, float], margin: float) -> None:
@@ -128,7 +136,7 @@ class Builder:
         link(Projection(source, name, negated(record)))
         link(Projection(bias, name, Dense(bias_weights)))
         self.clocks[name] = tick
-        self.layers.append({"name": name, "clock": tick, "source": source, "window": length})
+        self.layers.append(CodedLayer(name, tick, source, length))
 
     def _bias_step(self) -> int:
         """T of the value that the bias neurons code."""
@@ -145,9 +153,9 @@ class Builder:
         if self.dynamic:
             return
         for layer, number in zip(self.layers, ticks, strict=True):
-            clock = next(p for p in self.populations if p.name == layer["clock"])
+            clock = next(p for p in self.populations if p.name == layer.clock)
             position = self.populations.index(clock)
-            parameters = {"window": layer["window"], "ticks": number}
+            parameters = {"window": layer.window, "ticks": number}
             self.populations[position] = Population(clock.name, (1,), clock.model, parameters)
 
     def network(
@@ -162,13 +170,13 @@ class Builder:
         """The whole network."""
         last = self.records[-1]
         more = math.ceil(self.steps * math.log1p(margin * max(largest[last.name], 0.0)))
-        self._set_ticks([layer["window"] for layer in self.layers[1:]] + [more])
+        self._set_ticks([layer.window for layer in self.layers[1:]] + [more])
         self.populations.append(Population(READOUT, last.shape, leaky_integrator(self.leak)))
         self.projections += [
             Projection(last.source, READOUT, last.kernel),
             Projection(f"{last.name}_bias", READOUT, Dense(self._constant(last))),
         ]
-        least = sum(layer["window"] for layer in self.layers) + 1
+        least = sum(layer.window for layer in self.layers) + 1
         metadata = {
             "options": {
                 "leak_ms": float(self.leak / ms),
@@ -178,26 +186,29 @@ class Builder:
                 "rounding": self.rounding,
                 "input_gain": self.input_gain,
             },
-            "activations": {r.name: r.node for r in self.records} | {READOUT: last.node},
-            "largest": largest,
-            "simulation": {
-                "dt_ms": float(dt / ms),
-                "duration_ms": float(dt / ms) * (least + (more if readout == "LS" else 0)),
-                "leak_ms": float(self.leak / ms),
-                "dtype": self.dtype,
-                "input_gain": self.input_gain,
-                "gain": 1.0 + self.tolerance if self.rounding == "nearest" else 1.0,
-                **({"pipelined": True} if pipelined else {}),
-            },
-            "temporal": {
-                "leak": self.steps,
-                "least_steps": 1 if self.dynamic else least,
-                "layers": self.layers,
-                "clocks": {n: c for n, c in self.clocks.items() if c != ONSET},
-                "tolerance": self.tolerance,
-                "shifts": {name: shift.tolist() for name, shift in (shifts or {}).items()},
-            },
         }
+        simulation = Simulation(
+            duration=float(dt) * (least + (more if readout == "LS" else 0)),
+            dt=float(dt),
+            dtype=self.dtype,
+            gain=1.0 + self.tolerance if self.rounding == "nearest" else 1.0,
+            pipelined=pipelined,
+        )
+        code = TemporalCode(
+            leak=self.steps,
+            tau=float(self.leak),
+            layers=tuple(self.layers),
+            clocks={name: clock for name, clock in self.clocks.items() if clock != ONSET},
+            tolerance=self.tolerance,
+            least_steps=1 if self.dynamic else least,
+            input_gain=self.input_gain,
+            mode=self.mode,
+            window="dynamic" if self.dynamic else "static",
+            rounding=self.rounding,
+            margin=margin,
+            largest=largest,
+            shifts={name: shift.tolist() for name, shift in (shifts or {}).items()},
+        )
         return SpikingNetwork(
             tuple(self.populations),
             tuple(self.projections),
@@ -206,6 +217,9 @@ class Builder:
             "tdsnn",
             "reverse",
             metadata,
+            simulation,
+            code,
+            Origin({record.name: record.node for record in self.records} | {READOUT: last.node}),
         )
 
 

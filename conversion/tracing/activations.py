@@ -72,7 +72,7 @@ def activations(
     images : array or tensor (n_images, ...)
     network : SpikingNetwork or mapping of str to str
         The conversion's result, or population name -> node of the traced graph, as its
-        ``metadata["activations"]`` has it.
+        ``origin.layers`` have it.
     batch_size : int
         Images that run through ``net`` at once.
 
@@ -89,7 +89,7 @@ def activations(
     """
     graph = rewritten(net) if isinstance(network, SpikingNetwork) else symbolic(net)
     if isinstance(network, SpikingNetwork):
-        nodes = dict(network.metadata.get("activations", {}))
+        nodes = dict(network.origin.layers)
         checked = as_images(images, network.input_shape, "images")
         shapes = {name: network.shape(name) for name in nodes}
     else:

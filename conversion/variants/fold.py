@@ -42,7 +42,7 @@ import numpy as np
 
 from bionet.conversion.linear_maps import apply_kernel
 from bionet.errors import InputError
-from bionet.network import Population, Projection, SpikingNetwork
+from bionet.network import Fold, Population, Projection, SpikingNetwork
 from bionet.network.kernels import GATES, Conv2d, Dense, Kernel
 
 __all__ = ["ROUNDINGS", "FoldRow", "fold", "fold_report", "window_sigmas"]
@@ -73,7 +73,7 @@ def fold(
     Returns
     -------
     SpikingNetwork
-        Every projection is there twice; ``metadata["fold"]`` holds the window, and the simulation
+        Every projection is there twice; ``code`` holds the window, and the simulation
         lasts one window for the input and one for each layer by default.
 
     Raises
@@ -108,16 +108,20 @@ def fold(
             sign = 0
         projections.append(replace(projection, sign=sign, delay=projection.delay + window))
     layers = len([p for p in snn.populations if p.model.threshold is not None])
-    own = dict(snn.metadata.get("simulation", {}))
-    own |= {"duration_ms": (layers + 1) * window * own.get("dt_ms", 1.0), "stop": presentation}
-    told = {"window": window, "drain": drain, "rounding": rounding}
-    metadata = {**snn.metadata, "simulation": own, "fold": told}
+    duration = (layers + 1) * window * float(snn.times()[1])
     return replace(
         snn,
         populations=tuple(populations.values()),
         projections=tuple(projections),
-        metadata=metadata,
+        simulation=replace(snn.simulation, duration=duration, stop=presentation),
+        code=Fold(window, drain, rounding),
     )
+
+
+def _code(snn: SpikingNetwork) -> Fold:
+    if not isinstance(snn.code, Fold):
+        raise InputError("the network is not folded: convert it with fold=True")
+    return snn.code
 
 
 def _rounds(projection: Projection) -> bool:
@@ -165,10 +169,11 @@ def window_sigmas(
     """
     if not 0 < fill <= 1:
         raise InputError(f"fill must be a share of the window in (0, 1], but got {fill!r}")
-    most = fill * snn.metadata["fold"]["window"]
-    offset = 1 - ROUNDINGS[snn.metadata["fold"]["rounding"]]
+    code = _code(snn)
+    most = fill * code.window
+    offset = 1 - ROUNDINGS[code.rounding]
     pixels = np.asarray(images, dtype=np.float64)
-    emitted = np.floor(np.abs(pixels) * per_step * snn.metadata["simulation"]["stop"] + 1e-6)
+    emitted = np.floor(np.abs(pixels) * per_step * (code.window - code.drain) + 1e-6)
     counts, sigmas = {"input": np.sign(pixels) * emitted}, {}
     for projection in snn.projections:
         name = projection.target
@@ -245,14 +250,15 @@ def fold_report(snn: SpikingNetwork, run: Any, images: np.ndarray) -> tuple[Fold
     tuple of FoldRow
         One for each population that fires.
     """
-    if "fragments" in snn.metadata:
+    code = _code(snn)
+    if code.fragments:
         raise InputError(
             "fold_report takes the uncut network; give it the joined counts of the parts' run"
         )
     rows = []
     for projection in snn.projections:
         population = snn.population(projection.target)
-        rounding = snn.metadata["fold"].get("rounding", "down") if _rounds(projection) else "down"
+        rounding = code.rounding if _rounds(projection) else "down"
         share = ROUNDINGS[rounding]
         if projection.sign < 0 or population.model.threshold is None:
             continue

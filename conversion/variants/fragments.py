@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.network import Population, Projection, SpikingNetwork
+from bionet.network import Fold, Population, Projection, SpikingNetwork
 from bionet.network.kernels import AveragePool2d, Conv2d, Dense, Kernel, MaxPool2d, OneToOne
 
 __all__ = ["fragment", "joined"]
@@ -67,7 +67,7 @@ def fragment(snn: SpikingNetwork, parts: Mapping[str, int]) -> SpikingNetwork:
     -------
     SpikingNetwork
         Population ``conv1`` is now ``conv1_part1``, ``conv1_part2`` and so on;
-        ``metadata["fragments"]`` names them, :func:`joined` puts their arrays together again. A
+        ``code.fragments`` names them, :func:`joined` puts their arrays together again. A
         presentation is longer by 2 (F - 1) windows for each cut layer.
 
     Raises
@@ -75,9 +75,9 @@ def fragment(snn: SpikingNetwork, parts: Mapping[str, int]) -> SpikingNetwork:
     InputError
         If the network is not folded, or a population cannot be cut so.
     """
-    if "fold" not in snn.metadata:
+    if not isinstance(snn.code, Fold):
         raise InputError("only a folded network runs in parts: convert it with fold=True")
-    window = int(snn.metadata["fold"]["window"])
+    window = snn.code.window
     for name, number in parts.items():
         _check(snn, name, number)
     cut: dict[str, list[Part]] = {"input": [Part("input", 0, snn.input_shape[0])]}
@@ -89,13 +89,15 @@ def fragment(snn: SpikingNetwork, parts: Mapping[str, int]) -> SpikingNetwork:
     projections = [
         projection for q in snn.projections for projection in _projections(snn, q, cut, window)
     ]
-    own_simulation = dict(snn.metadata["simulation"])
     more = sum(2 * (number - 1) for number in parts.values()) * window
-    own_simulation["duration_ms"] += more * own_simulation.get("dt_ms", 1.0)
+    duration, dt = (float(time) for time in snn.times())
     names = {name: [part.name for part in each] for name, each in cut.items() if len(each) > 1}
-    metadata = {**snn.metadata, "simulation": own_simulation, "fragments": names}
     return replace(
-        snn, populations=tuple(populations), projections=tuple(projections), metadata=metadata
+        snn,
+        populations=tuple(populations),
+        projections=tuple(projections),
+        simulation=replace(snn.simulation, duration=duration + more * dt),
+        code=replace(snn.code, fragments=names),
     )
 
 
@@ -109,7 +111,7 @@ def joined(snn: SpikingNetwork, arrays: Mapping[str, np.ndarray]) -> dict[str, n
     arrays : mapping of str to array (n_images, *shape)
         Such as ``run.counts``.
     """
-    fragments: Mapping[str, list[str]] = snn.metadata.get("fragments", {})
+    fragments = snn.code.fragments if isinstance(snn.code, Fold) else {}
     taken = {name for names in fragments.values() for name in names}
     whole = {name: array for name, array in arrays.items() if name not in taken}
     for name, names in fragments.items():

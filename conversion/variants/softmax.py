@@ -66,14 +66,10 @@ def with_softmax(snn: SpikingNetwork, rate: Quantity = 100 * Hz) -> SpikingNetwo
         Projection(TRIGGER, potential.name, Dense(np.ones((potential.size, 1))), variable="go"),
         Projection(potential.name, SOFTMAX, Largest()),
     )
-    metadata = dict(snn.metadata)
-    for name in ("activations", "scales"):
-        if name in metadata:
-            metadata[name] = {k: v for k, v in metadata[name].items() if k != output.name}
     return replace(
         snn,
         populations=populations,
         projections=projections,
         readout=Readout(SOFTMAX, potential.name, snn.readout.default),
-        metadata=metadata,
+        origin=snn.origin.without(output.name),
     )

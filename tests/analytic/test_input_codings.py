@@ -1,10 +1,13 @@
 """Input codings against their statistics: uniform floor(rate T), Poisson mean and variance."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from brian2 import Hz, ms
 
 from bionet.equations import integrator
+from bionet.network import Simulation
 from bionet.running.simulate import simulate
 
 
@@ -13,7 +16,7 @@ def input_train(cells_network, pixels, steps, coding, signed=False, **options):
     n = pixels.shape[1]
     snn = cells_network(integrator(), n, weights=np.eye(n))
     if signed:
-        snn = type(snn)(**{**vars(snn), "metadata": {"signed_input": True}})
+        snn = replace(snn, simulation=Simulation(signed_input=True))
     options = {"device": "numpy", "dtype": "float64", "record": {"input": "spikes"}} | options
     return simulate(snn, pixels, steps * ms, coding=coding, **options)
 

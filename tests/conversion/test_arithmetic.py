@@ -56,7 +56,7 @@ def test_arithmetic_with_constants_is_folded(kind, randomised, as_relu_network):
     with torch.no_grad():
         expected = net(torch.from_numpy(images.copy())).numpy()
     snn = bionet.convert(net, calibration=images)
-    found = as_relu_network(snn, images)["readout"] * snn.metadata["scales"]["readout"]
+    found = as_relu_network(snn, images)["readout"] * snn.scales["readout"]
     np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-6)
     records = fold_batchnorm(remove_flatten(trace(net, (3, 8, 8)).records))
     assert [record.kind for record in records] == ["conv", "relu", "linear"]

@@ -115,7 +115,7 @@ def test_a_residual_network_equals_a_plain_simulation_spike_for_spike(randomised
 def test_rate_sums_branches_spike_for_spike(randomised):
     net = randomised(Residual(0.0), seed=4)
     snn = convert(net, method="rate", calibration=IMAGES, percentile=97.3)
-    scales = {**snn.metadata["scales"], "input": 1.0}
+    scales = {**snn.scales, "input": 1.0}
 
     def fire(name, v):
         # Weights as they are, potentials in units of the layer: spikes stand for scales[name].
@@ -166,7 +166,7 @@ def test_the_closed_form_holds_in_every_layer(randomised, driven, method, bias):
 def test_rates_approach_activations(randomised, method, slope):
     net = randomised(Residual(slope), seed=6)
     snn = convert(net, method=method, calibration=IMAGES)
-    scales = snn.metadata["scales"]
+    scales = snn.scales
     wanted = activations(net, IMAGES, snn)
     errors = []
     for steps in (50, 400):
@@ -202,13 +202,13 @@ def test_thresholds_are_those_of_the_slopes(randomised):
         name: max(np.abs(z[name]).max(), net[i].weight.abs().max().item())
         for name, i in (("linear1", 1), ("linear3", 3), ("linear5", 5))
     }
-    assert snn.metadata["scales"]["linear3"] == pytest.approx(largest["linear3"], rel=1e-6)
+    assert snn.scales["linear3"] == pytest.approx(largest["linear3"], rel=1e-6)
     factor = largest["linear1"]
     assert snn.population("linear1").parameters["theta_p"] == pytest.approx(factor, rel=1e-6)
     assert snn.population("linear1").parameters["theta_n"] == pytest.approx(-100 * factor, rel=1e-6)
     factor = largest["linear5"] / largest["linear3"]
     assert snn.population("linear5").parameters["theta_p"] == pytest.approx(factor, rel=1e-6)
-    bias = net[5].bias.detach().numpy() / snn.metadata["scales"]["linear3"]
+    bias = net[5].bias.detach().numpy() / snn.scales["linear3"]
     np.testing.assert_allclose(snn.population("linear5").parameters["I"], bias)
 
 
@@ -220,7 +220,7 @@ def test_a_gain_multiplies_every_rate(randomised):
     errors = []
     for snn in (few, many):
         run = simulate(snn, IMAGES, 60 * ms, **HERE)
-        scale = snn.metadata["scales"]
+        scale = snn.scales
         errors.append(max(np.abs(run.rates(n) * scale[n] - wanted[n]).max() for n in run.counts))
     assert errors[1] < errors[0] / 8
 
@@ -232,7 +232,7 @@ def test_without_negative_thresholds_negative_activations_are_lost(randomised):
         snn = convert(net, method=method, calibration=IMAGES, negative_spikes=False)
         run = simulate(snn, IMAGES, 100 * ms, **HERE)
         assert all((run.rates(name) >= 0).all() for name in run.counts)
-        difference = run.rates("stem") * snn.metadata["scales"]["stem"] - wanted["stem"]
+        difference = run.rates("stem") * snn.scales["stem"] - wanted["stem"]
         assert np.abs(difference).max() > 0.5
         found = audit(net, snn, run, IMAGES)
         assert "negative spikes were left out" in found.verdict()

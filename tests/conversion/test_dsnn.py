@@ -99,7 +99,7 @@ def test_rates_are_activations_over_the_product_of_thresholds():
     run = bionet.simulate(snn, image, 4000 * ms, device="numpy", dtype="float64")
     activation = bionet.conversion.activations(net, image, snn)
     for name in ("linear0", "linear2"):
-        decoded = run.counts[name] / 4000 * snn.metadata["scales"][name]
+        decoded = run.counts[name] / 4000 * snn.scales[name]
         expected = np.maximum(activation[name], 0)
         # one spike of the unit, and of each of its inputs, stands for scale / T
         np.testing.assert_allclose(decoded, expected, atol=0.05 * expected.max())

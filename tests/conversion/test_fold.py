@@ -94,7 +94,7 @@ def test_max_pooling_passes_the_spikes_of_the_largest_count(folded, images):
     largest = nn.functional.max_pool2d(counts, 2, ceil_mode=True).numpy()
     np.testing.assert_array_equal(found.counts["maxpool2"], largest)
     assert largest.sum() > 50
-    window = snn.metadata["fold"]["window"]
+    window = snn.code.window
     assert found.spikes("maxpool2", 0).step.min() >= 2 * window
     rows = fold_report(snn, found, images)
     assert [(r.wrong, r.lost) for r in rows] == [(0, 0)] * len(rows)
@@ -134,14 +134,14 @@ LATE_OF_THREE_LAYERS = {
 )
 def test_parts_run_one_after_another_spike_for_spike(folded, images, parts, late):
     snn, whole = folded
-    window = snn.metadata["fold"]["window"]
+    window = snn.code.window
     cut = fragment(snn, parts)
     found = run(cut, images)
     counts = joined(cut, found.counts)
     assert counts.keys() == whole.counts.keys()
     for name, windows in late.items():
         np.testing.assert_array_equal(counts[name], whole.counts[name], err_msg=name)
-        names = cut.metadata["fragments"].get(name, [name])
+        names = cut.code.fragments.get(name, [name])
         assert len(names) == len(windows)
         for image in range(len(images)):
             expected = whole.spikes(name, image)
@@ -195,7 +195,7 @@ def test_rounding_to_nearest_keeps_its_closed_form(rounded, images):
 
 def test_the_busiest_unit_fills_its_share_of_the_window(rounded, images):
     snn, found = rounded
-    most = round(0.4 * snn.metadata["fold"]["window"])
+    most = round(0.4 * snn.code.window)
     for name in ("conv0", "conv3", "linear7"):
         assert found.counts[name].max() == most
     assert found.counts["maxpool2"].max() == most

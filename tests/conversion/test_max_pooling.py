@@ -97,7 +97,7 @@ def test_rates_behind_a_gate_approach_the_maximum(images):
     snn = convert(net, "rate", images)
     run = simulate(snn, images, 400 * ms, device="numpy", dtype="float64")
     with torch.no_grad():
-        maxima = net[:3](torch.tensor(images)).numpy() / snn.metadata["scales"]["maxpool2"]
+        maxima = net[:3](torch.tensor(images)).numpy() / snn.scales["maxpool2"]
     # Until the largest is known, spikes of others pass: some few spikes in all.
     error = run.counts["maxpool2"] / 400 - np.minimum(maxima, 1)
     assert abs(error).max() < 0.1

@@ -150,7 +150,7 @@ def images_of(shape, n=16, seed=1):
 
 def in_source_units(snn, values):
     """Population values times their scale: what the source network computes."""
-    scales = snn.metadata["scales"]
+    scales = snn.scales
     result = {}
     for name, value in values.items():
         scale = np.asarray(scales[name])
@@ -221,7 +221,7 @@ def test_rates_are_activations_up_to_one_spike_in_the_first_layer(randomised, si
     steps = 400
     counts, potential = simulated(snn, images, steps)
     expected = activations(net, images, snn)
-    scales = snn.metadata["scales"]
+    scales = snn.scales
     first = snn.names[1]
     error = counts[first] / steps - expected[first] / scales[first]
     # float32 activations may lie on the other side of a whole number of spikes.
@@ -264,9 +264,9 @@ def test_percentile_and_max_normalisation_scale_as_numpy_does(randomised):
         snn = convert(net, calibration=images, input_shape=(2, 6, 8), **option)
         for name in ("conv0", "linear4", "linear6"):
             expected = np.percentile(np.maximum(values[name], 0), percentile)
-            assert snn.metadata["scales"][name] == pytest.approx(expected, rel=1e-6)
-        assert snn.metadata["scales"]["pool2"] == snn.metadata["scales"]["conv0"]
-        assert snn.metadata["scales"]["readout"] == snn.metadata["scales"]["linear6"]
+            assert snn.scales[name] == pytest.approx(expected, rel=1e-6)
+        assert snn.scales["pool2"] == snn.scales["conv0"]
+        assert snn.scales["readout"] == snn.scales["linear6"]
 
 
 def test_channelwise_scales_the_output_layer_as_a_whole(randomised):
@@ -274,9 +274,9 @@ def test_channelwise_scales_the_output_layer_as_a_whole(randomised):
     snn = convert(net, calibration=images, input_shape=(2, 6, 8), channelwise=True, percentile=99)
     values = activations(net, images, snn)["conv0"]
     expected = np.percentile(np.maximum(values, 0), 99, axis=(0, 2, 3))
-    assert snn.metadata["scales"]["conv0"] == pytest.approx(expected, rel=1e-6)
-    assert len(snn.metadata["scales"]["linear4"]) == 8
-    assert np.ndim(snn.metadata["scales"]["linear6"]) == 0
+    assert snn.scales["conv0"] == pytest.approx(expected, rel=1e-6)
+    assert len(snn.scales["linear4"]) == 8
+    assert np.ndim(snn.scales["linear6"]) == 0
 
 
 def test_populations_models_and_drive(randomised):
@@ -290,7 +290,7 @@ def test_populations_models_and_drive(randomised):
     assert snn.population("pool2").parameters["I"].ndim == 0
     bias = snn.population("conv0").parameters["I"]
     assert bias.shape == (5, 4, 6)
-    expected = net[0].bias.detach().numpy() / snn.metadata["scales"]["conv0"]
+    expected = net[0].bias.detach().numpy() / snn.scales["conv0"]
     np.testing.assert_allclose(bias[:, 0, 0], expected)
     np.testing.assert_array_equal(
         snn.population("linear6").parameters["I"], snn.population("readout").parameters["I"]
@@ -329,9 +329,9 @@ def test_the_same_network_and_images_give_the_same_hash(randomised):
 
 def test_a_tensor_an_array_and_single_precision_calibrate_alike(randomised):
     net, images = small_net(randomised), images_of((2, 6, 8))
-    scales = convert(net, calibration=images).metadata["scales"]
-    assert convert(net, calibration=torch.tensor(images)).metadata["scales"] == scales
-    single = convert(net, calibration=images.astype(np.float32)).metadata["scales"]
+    scales = convert(net, calibration=images).scales
+    assert convert(net, calibration=torch.tensor(images)).scales == scales
+    single = convert(net, calibration=images.astype(np.float32)).scales
     assert single == pytest.approx(scales, rel=1e-6)
 
 
@@ -369,7 +369,7 @@ def test_class_scores_may_all_be_negative(randomised, as_relu_network):
         net[6].bias.fill_(-100)
     snn = convert(net, calibration=images)
     scores = activations(net, images, snn)["readout"]
-    assert snn.metadata["scales"]["readout"] == pytest.approx(np.abs(scores).max(), rel=1e-6)
+    assert snn.scales["readout"] == pytest.approx(np.abs(scores).max(), rel=1e-6)
     found = as_relu_network(snn, images)["readout"]
     np.testing.assert_array_equal(found.argmax(1), scores.argmax(1))
 

@@ -135,8 +135,8 @@ def test_a_dynamic_window_ends_with_the_last_presynaptic_spike(simulated):
 
 def test_static_windows_follow_one_another(simulated):
     snn, run = simulated(20)
-    windows = [layer["window"] for layer in snn.metadata["temporal"]["layers"]]
-    names = [layer["name"] for layer in snn.metadata["temporal"]["layers"]]
+    windows = [layer.window for layer in snn.code.layers]
+    names = [layer.name for layer in snn.code.layers]
     for name, end in zip(names, np.cumsum(windows), strict=True):
         np.testing.assert_array_equal(run.releases[name], end)
 
@@ -149,7 +149,7 @@ def test_every_hidden_unit_spikes_exactly_once(simulated):
 
 def test_the_ticking_neuron_ticks_from_step_one_until_the_next_window_ends(simulated):
     snn, run = simulated(20)
-    window = snn.metadata["temporal"]["layers"][1]["window"]
+    window = snn.code.layers[1].window
     for image in range(run.n_images):
         ticks = run.spikes("conv0_tick", image).step - run.releases["conv0"][image]
         np.testing.assert_array_equal(ticks, np.arange(1, window + 1))
@@ -232,7 +232,7 @@ def test_an_exit_needs_the_spikes_of_the_output_layer(simulated):
 
 def test_the_raster_shows_windows_and_ticks(simulated):
     snn, run = simulated(20)
-    first = snn.metadata["temporal"]["layers"][0]["window"]
+    first = snn.code.layers[0].window
     run = replace(run, recorded_spikes={**run.recorded_spikes, "conv0": np.array([[0, 40, 3]])})
     ax = bionet.figures.raster(run, image=0, populations=["conv0_tick", "conv0"])
     windows = [patch for patch in ax.patches if patch.get_label() == "window of conv0"]

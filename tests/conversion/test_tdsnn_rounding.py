@@ -94,7 +94,7 @@ def test_a_bias_correction_takes_back_what_rounding_changes_on_the_average(round
     assert offsets[0] > 1e-3 and offsets[1] < 1e-12
     snn.save(tmp_path / "net.snn")
     again = bionet.SpikingNetwork.load(tmp_path / "net.snn")
-    assert again.metadata["temporal"]["shifts"] == snn.metadata["temporal"]["shifts"]
+    assert again.code.shifts == snn.code.shifts
 
 
 def test_a_bias_correction_needs_bias_neurons(tiny, tiny_images):

@@ -297,7 +297,7 @@ def test_perturbations_compose(tmp_path):
         "input_relay": "input", "cells_relay": "cells",
         "input_relay2": "input", "cells_relay2": "cells",
     }  # fmt: skip
-    assert [p["name"] for p in snn.metadata["perturbations"]][:2] == [
+    assert [p.name for p in snn.perturbations][:2] == [
         "transmission_delay", "spike_time_jitter",
     ]  # fmt: skip
     assert run(snn).counts["cells"].sum() > 100

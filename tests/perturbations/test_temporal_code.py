@@ -11,6 +11,7 @@ from torch import nn
 import bionet
 from bionet import perturbations as pb
 from bionet.errors import InputError
+from bionet.network import Perturbed
 from bionet.perturbations.base import circuit, median_threshold
 
 LEAK = 6
@@ -69,7 +70,7 @@ def test_every_layer_is_still_released_on_time(snn, images, perturbation):
 
 
 def test_levels_relate_to_what_stands_for_an_activation_of_1(snn):
-    windows = {layer["name"]: layer["window"] for layer in snn.metadata["temporal"]["layers"]}
+    windows = {layer.name: layer.window for layer in snn.code.layers}
     for name, window in windows.items():
         scale = median_threshold(snn, snn.population(name))
         assert scale == pytest.approx(math.exp(-window / LEAK))
@@ -90,9 +91,7 @@ def test_a_late_spike_is_a_result_of_a_perturbation_and_else_a_mistake(images):
         run(snn, images)
     shown = pb.noted(snn, [pb.Contrast(0.0)])
     assert run(shown, images).n_images == len(images)
-    assert shown.metadata["perturbations"] == [
-        {"name": "contrast", "level": 0.0, "unit": "1", "seed": 0}
-    ]
+    assert shown.perturbations == (Perturbed("contrast", 0.0, "1", 0),)
     assert pb.noted(snn, []) is snn
 
 

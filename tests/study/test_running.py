@@ -304,7 +304,7 @@ def test_an_estimate_knows_the_windows_of_a_conversion(there):
         materials = gather(study.load("windows.toml"))
         (row,) = estimate(materials, there / "none", 1).rows
         snn = materials.converted(materials.cells[0])
-        assert row["steps"] == snn.metadata["simulation"]["duration_ms"]
+        assert row["steps"] == round(snn.simulation.duration * 1000)
         found.append(row["steps"])
     assert found[0] < found[1]
     (there / "windows.toml").write_text(own + method.format("0.5") + level)

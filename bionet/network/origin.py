@@ -1,0 +1,106 @@
+"""What a network was made from, as far as a comparison with it needs: layers, scales, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from bionet.errors import InputError
+
+__all__ = ["Origin", "Perturbed"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The network that a spiking network was converted from.
+
+    Parameters
+    ----------
+    layers : mapping of str to str
+        Population -> node of the traced network whose activation it stands for.
+    scales : mapping of str to float or list of float
+        Population -> the activation that one spike a step stands for: one for all channels, or
+        one for each.
+    leak_compensated : bool
+        Whether a part of the drives makes up for the mean of a leak.
+    negative_spikes : bool
+        Whether units may fire below 0 where their layer's activation is negative.
+    network, weights, sha256 : str, optional
+        What a command line calls the network, its weights, and the digest of these.
+
+    Raises
+    ------
+    InputError
+        If a scale is neither a number nor a list of numbers.
+    """
+
+    layers: Mapping[str, str] = field(default_factory=dict)
+    scales: Mapping[str, Any] = field(default_factory=dict)
+    leak_compensated: bool = False
+    negative_spikes: bool = True
+    network: str | None = None
+    weights: str | None = None
+    sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", dict(self.layers))
+        scales = {}
+        for name, scale in self.scales.items():
+            try:
+                scales[name] = [float(s) for s in scale] if _listed(scale) else float(scale)
+            except (TypeError, ValueError):
+                raise InputError(
+                    f"the scale of {name!r} must be a number or one for each channel, but is"
+                    f" {scale!r}"
+                ) from None
+        object.__setattr__(self, "scales", scales)
+
+    def without(self, population: str) -> Origin:
+        """The same for a network that lacks a population."""
+        kept = {
+            name: {k: v for k, v in getattr(self, name).items() if k != population}
+            for name in ("layers", "scales")
+        }
+        return replace(self, **kept)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields that say something, as plain JSON."""
+        default = Origin()
+        plain = asdict(self)
+        return {name: v for name, v in plain.items() if v != getattr(default, name)}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Origin:
+        """The inverse of :meth:`to_dict`; an unknown field is refused."""
+        if unknown := sorted(set(plain) - {f.name for f in fields(cls)}):
+            raise InputError(f"Origin has no field {unknown[0]!r}")
+        return cls(**plain)
+
+
+@dataclass(frozen=True)
+class Perturbed:
+    """A perturbation that a network, or the images that it will see, have undergone.
+
+    Parameters
+    ----------
+    name : str
+    level : float
+        In ``unit``.
+    unit : str
+        ``"1"`` for a plain number.
+    seed : int
+    """
+
+    name: str
+    level: float
+    unit: str = "1"
+    seed: int = 0
+
+
+def _listed(scale: Any) -> bool:
+    return (
+        isinstance(scale, Iterable)
+        and not isinstance(scale, str)
+        and bool(getattr(scale, "ndim", 1))
+    )
