@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bionet.conversion import convert
     from bionet.equations import NeuronModel
     from bionet.equations import synapses as synapse
+    from bionet.exchange.nir_reading import from_nir
     from bionet.network import (
         AveragePool2d,
         Conv2d,
@@ -78,6 +79,7 @@ __all__ = [
     "eject",
     "equations",
     "figures",
+    "from_nir",
     "perturb",
     "perturbations",
     "simulate",
@@ -110,6 +112,7 @@ _HOME = dict.fromkeys(_NETWORK, "bionet.network") | {
     "audit": "bionet.audits.audit",
     "build": "bionet.running.build",
     "convert": "bionet.conversion",
+    "from_nir": "bionet.exchange.nir_reading",
     "perturb": "bionet.perturbations",
     "eject": "bionet.running.eject",
     "simulate": "bionet.running.simulate",

@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "conversion": {"equations", "network", "results", "evaluation", "running"},
     "train": {"zoo", "datasets", "evaluation", "conversion"},
     "audits": {"network", "results", "conversion"},
+    "exchange": {"equations", "network", "results"},
     "figures": {"network", "results", "audits", "running", "equations"},
     "pages": {"results", "audits", "figures"},
 }

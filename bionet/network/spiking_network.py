@@ -8,6 +8,7 @@ conversion writes it and :mod:`bionet.build` turns it into Brian2 objects.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import re
 from collections.abc import Mapping
@@ -298,6 +299,12 @@ class SpikingNetwork:
 
         description, arrays = pack_network(self)
         return write_tensors(path, arrays, {"bionet": json.dumps(description)})
+
+    def to_nir(self, path: str | Path, dt: Quantity | None = None) -> Path:
+        """Write the network in NIR; see :func:`bionet.exchange.nir_writing.to_nir`."""
+        # By name: the exchange knows networks, and networks need not know the exchange.
+        written = importlib.import_module("bionet.exchange.nir_writing").to_nir(self, path, dt)
+        return Path(written)
 
     @classmethod
     def load(cls, path: str | Path) -> SpikingNetwork:

@@ -1,0 +1,1 @@
+"""Networks and recordings in the formats of other tools: NIR, Neo, NWB, xarray, pandas, SONATA."""

@@ -1,0 +1,165 @@
+"""Projections as nodes and edges of NIR: weights with biases, pooling, Flatten, Scale, Delay."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+
+import numpy as np
+
+from bionet.errors import InputError
+from bionet.exchange.nir_kernels import scaled
+from bionet.network import AveragePool2d, Conv2d, Dense, OneToOne, Projection, SpikingNetwork
+
+__all__ = ["weight_nodes"]
+
+Shape = tuple[int, ...]
+Drives = MutableMapping[str, tuple[Any, Any]]
+
+
+def weight_nodes(
+    nir: Any,
+    snn: SpikingNetwork,
+    projection: Projection,
+    drives: Drives,
+    nodes: MutableMapping[str, Any],
+    edges: list[tuple[str, str]],
+    dt: float,
+) -> None:
+    """Add the nodes and edges of a projection.
+
+    Parameters
+    ----------
+    nir : module
+    snn : SpikingNetwork
+    projection : Projection
+    drives : mapping of str to (array or None, factor)
+        By population: the bias that is still to be said, which the first projection that can takes
+        along, and the factor on the weights of an analog input.
+    nodes, edges
+        Of the graph so far; they are added to.
+    dt : float
+        Simulation step in seconds.
+
+    Raises
+    ------
+    InputError
+        If NIR has no node for the kernel or for what the projection passes on.
+    """
+    _check(projection)
+    source, target = snn.shape(projection.source), snn.shape(projection.target)
+    bias, factor = drives[projection.target]
+    kernel = projection.kernel
+    if projection.source == "input" and snn.coding == "analog":
+        kernel = scaled(kernel, factor)
+    chain: list[tuple[str, Any]] = []
+    order = snn.names
+    back = order.index(projection.source) >= order.index(projection.target)
+    if projection.delay > int(back):
+        chain.append(("delay", nir.Delay(np.full(source, projection.delay * dt))))
+    chain_of = {Dense: _dense, Conv2d: _conv2d, AveragePool2d: _pool, OneToOne: _one_to_one}
+    if type(kernel) not in chain_of:
+        raise InputError(
+            f"projection {projection.name}: NIR has no node for the kernel {kernel.kind!r};"
+            " save the network with snn.save"
+        )
+    parts, said = chain_of[type(kernel)](nir, kernel, source, target, bias)
+    if said:
+        drives[projection.target] = None, factor
+    at = projection.source
+    for what, node in [*chain, *parts]:
+        name = f"{projection.target}_{what}"
+        if name in nodes:
+            name = f"{projection.source}_to_{name}"
+        number = 2
+        stem = name
+        while name in nodes:
+            name, number = f"{stem}_{number}", number + 1
+        nodes[name] = node
+        edges.append((at, name))
+        at = name
+    edges.append((at, projection.target))
+
+
+def _check(projection: Projection) -> None:
+    unsaid = {
+        "it passes on only what raises or lowers its target": projection.sign != 0,
+        f"it goes to the variable {projection.variable!r}": projection.variable is not None,
+        f"it passes on the event {projection.event!r}": projection.event != "spike",
+    }
+    for what, is_so in unsaid.items():
+        if is_so:
+            raise InputError(
+                f"projection {projection.name}: {what}, which NIR cannot say; save the network"
+                " with snn.save"
+            )
+
+
+def _dense(
+    nir: Any, kernel: Dense, source: Shape, target: Shape, bias: Any
+) -> tuple[list[tuple[str, Any]], bool]:
+    if len(target) > 1:
+        raise InputError(
+            f"NIR has no node that makes an image of shape {target} from a row of units, as a"
+            " Dense projection onto such a population does"
+        )
+    parts = [] if len(source) == 1 else [("flatten", _flatten(nir, source))]
+    if bias is None:
+        return [*parts, ("weights", nir.Linear(kernel.weights))], False
+    return [*parts, ("weights", nir.Affine(kernel.weights, bias.reshape(-1)))], True
+
+
+def _flatten(nir: Any, source: Shape) -> Any:
+    return nir.Flatten({"input": np.array(source)}, 0, -1)
+
+
+def _conv2d(
+    nir: Any, kernel: Conv2d, source: Shape, target: Shape, bias: Any
+) -> tuple[list[tuple[str, Any]], bool]:
+    channels = _by_channel(bias)
+    node = nir.Conv2d(
+        source[1:],
+        kernel.weights,
+        kernel.stride,
+        kernel.padding,
+        kernel.dilation,
+        kernel.groups,
+        np.zeros(target[0]) if channels is None else channels,
+    )
+    return [("weights", node)], channels is not None
+
+
+def _by_channel(bias: Any) -> np.ndarray | None:
+    """The bias of every channel, or None where there is none or it differs within one."""
+    if bias is None or bias.ndim != 3 or np.any(bias != bias[:, :1, :1]):
+        return None
+    return np.array(bias[:, 0, 0])
+
+
+def _pool(
+    nir: Any, kernel: AveragePool2d, source: Shape, target: Shape, bias: Any
+) -> tuple[list[tuple[str, Any]], bool]:
+    plain = AveragePool2d(kernel.kernel, kernel.stride, kernel.padding)
+    if plain.target_shape(source) != target:
+        raise InputError("NIR has no pooling whose size is rounded up (ceil_mode)")
+    geometry = [np.array(v) for v in (kernel.kernel, kernel.stride, kernel.padding)]
+    divisors = kernel.divisors(source) / kernel.scale
+    if np.all(divisors == np.prod(kernel.kernel)):
+        return [("pool", nir.AvgPool2d(*geometry))], False
+    scale = np.broadcast_to(1 / divisors, target).copy()
+    pooled = [("pool", nir.SumPool2d(*geometry))]
+    return pooled if np.all(scale == 1) else [*pooled, ("scale", nir.Scale(scale))], False
+
+
+def _one_to_one(
+    nir: Any, kernel: OneToOne, source: Shape, target: Shape, bias: Any
+) -> tuple[list[tuple[str, Any]], bool]:
+    weights = np.broadcast_to(np.asarray(kernel.weight, dtype=float), target).copy()
+    if bias is not None and len(target) == 1:
+        return [("weights", nir.Affine(np.diag(weights), bias))], True
+    channels = _by_channel(bias)
+    if channels is not None and np.ndim(kernel.weight) == 0:
+        one = np.full((target[0], 1, 1, 1), float(kernel.weight))
+        conv = Conv2d(one, groups=target[0])
+        return _conv2d(nir, conv, source, target, bias)
+    return [] if np.all(weights == 1) else [("scale", nir.Scale(weights))], False

@@ -1,0 +1,129 @@
+"""What NIR cannot say, in the metadata of a graph and its nodes.
+
+=====================  ============================================================================
+metadata               meaning
+=====================  ============================================================================
+graph ``bionet``       JSON: step in seconds, input coding, method, readout, the network's metadata
+node ``bionet_model``  JSON: the neuron model, with reset, refractory period, thresholds, floor
+node ``bionet_drive``  what BioNet's drive per step was multiplied with to make NIR's current
+node ``bionet_NAME``   parameter NAME of the model, in SI units, where the node has no field for it
+=====================  ============================================================================
+
+A reader that knows none of these runs the node's own equation. BioNet uses them only as long as the
+node's numbers still belong to them: whoever edits a file with other tools gets what the file says.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bionet.equations.model import NeuronModel
+from bionet.errors import InputError
+
+__all__ = ["NodeNote", "noted_model", "noted_network"]
+
+# Parameters of BioNet's models that a node has a field for, by the field's name in its NIR model.
+FROM_NODE = {"theta": "theta", "theta_p": "theta", "tau": "tau"}
+
+
+@dataclass(frozen=True, eq=False)
+class NodeNote:
+    """A noted neuron model.
+
+    Attributes
+    ----------
+    model : NeuronModel
+    parameters : dict
+        Without the drive ``I``.
+    drive : float or array
+        NIR's current over BioNet's drive per step.
+    """
+
+    model: NeuronModel
+    parameters: dict[str, Any]
+    drive: Any
+
+
+def noted_network(graph: Any) -> dict[str, Any]:
+    """What the graph notes of the network; empty where BioNet did not write it."""
+    text = _text(getattr(graph, "metadata", None) or {}, "bionet")
+    try:
+        noted = json.loads(text) if text else {}
+        return {**noted, "dt": float(noted["dt"])} if noted else {}
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"the metadata 'bionet' of the NIR graph is damaged ({error})") from error
+
+
+def noted_model(name: str, node: Any, values: Mapping[str, Any], dt: float) -> NodeNote | None:
+    """A node's own neuron model, or None where there is none or its numbers were changed.
+
+    Parameters
+    ----------
+    name : str
+        Of the node.
+    node : NIRNode
+    values : mapping
+        Parameters that the node's fields give, by their names in its NIR model.
+    dt : float
+        Step of the simulation in seconds.
+
+    Raises
+    ------
+    InputError
+        If the note is damaged.
+    """
+    metadata = getattr(node, "metadata", None) or {}
+    text = _text(metadata, "bionet_model")
+    if not text:
+        return None
+    try:
+        model = NeuronModel.from_dict(json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"the metadata 'bionet_model' of node {name!r} of the NIR graph is damaged ({error})"
+        ) from error
+    # A model of BioNet's own has no resistance; its weights count as they are.
+    if "r" in values and "r" not in model.constants and not _untouched(values, dt):
+        warnings.warn(
+            f"from_nir: node {name!r} was changed, or the step of {dt:g} s is not the one it was"
+            " written for; its own equation is used, without what BioNet had noted (its reset,"
+            " threshold and refractory period)",
+            stacklevel=2,
+        )
+        return None
+    parameters = {}
+    for parameter in model.constants:
+        if parameter == "I":
+            continue
+        extra = metadata.get(f"bionet_{parameter}")
+        plain = values.get(FROM_NODE.get(parameter, parameter))
+        # A threshold is written a little lower; whoever changed it meant the node's.
+        is_noted = extra is not None and (plain is None or np.allclose(extra, plain, rtol=1e-6))
+        value = _one(extra) if is_noted else plain
+        parameters[parameter] = model.quantity(parameter, np.asarray(value)[()])
+    return NodeNote(model, parameters, np.asarray(metadata.get("bionet_drive", 1.0))[()])
+
+
+def _untouched(values: Mapping[str, Any], dt: float) -> bool:
+    """Whether a spike of weight w raises the potential by w, as in BioNet's own models."""
+    if any(np.any(values.get(name, 0.0)) for name in ("v_leak", "v_reset")):
+        return False
+    share = -np.expm1(-dt / np.asarray(values["tau"])) if "tau" in values else dt
+    return bool(np.allclose(np.asarray(values["r"]) * share, 1.0, rtol=1e-6))
+
+
+def _one(values: Any) -> np.ndarray:
+    """One number where all are the same."""
+    array = np.asarray(values)
+    return array.reshape(-1)[0] if array.ndim and np.ptp(array) == 0 else array
+
+
+def _text(metadata: Any, key: str) -> str:
+    value = metadata.get(key, "") if isinstance(metadata, Mapping) else ""
+    return value.decode() if isinstance(value, bytes) else str(value)

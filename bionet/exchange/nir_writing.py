@@ -1,0 +1,241 @@
+r"""A SpikingNetwork as a NIR graph.
+
+BioNet's own neurons count in weights: a spike raises the potential by its weight w. In NIR it
+drives the neuron for a step, and R takes care of it: R dt = 1 for an IF, R (1 - exp(-dt/tau)) = 1
+for a LIF. The drive I of a LIF, which BioNet integrates over the step, becomes a current of
+
+.. math::
+
+    b = I\,\frac{\tau}{dt}\,(1 - e^{-dt/\tau})
+
+NIR fires above the threshold, BioNet from it on (four spikes through an average pooling of 2 x 2
+are 1 exactly), so the threshold written is the largest single-precision number below BioNet's.
+
+What NIR has no words for travels in the metadata (:mod:`bionet.exchange.nir_notes`), and a warning
+says what that is.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity, check_units, second
+
+from bionet.equations import NeuronModel, constant_leak, integrator, leaky_integrator
+from bionet.equations.nir_nodes import NIR_NEURONS, nir_neuron, relay, silent
+from bionet.errors import InputError
+from bionet.exchange.nir_edges import weight_nodes
+from bionet.exchange.optional import required
+from bionet.files import atomic
+from bionet.network import Population, SpikingNetwork
+from bionet.network.spiking_network import own_times
+
+__all__ = ["nir_graph", "to_nir"]
+
+# Variables that a model may have beside those of its NIR node: limits, refractory period, the
+# collected input of a step, thresholds and sizes of spikes.
+LIMITS = {"z", "t_ref", "v_min", "leak", "theta", "theta_p", "theta_n", "o", "total", "bound"}
+
+
+@check_units(dt=second)
+def to_nir(snn: SpikingNetwork, path: str | Path, dt: Quantity | None = None) -> Path:
+    """Write a network in NIR, the Neuromorphic Intermediate Representation.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+    path : path
+        The file, such as ``lenet5.nir``.
+    dt : Quantity, optional
+        Simulation step in units of time, which the resistances depend on; the network's own by
+        default.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    InputError
+        If the package ``nir`` is missing, or NIR has no node for a population or a projection.
+    """
+    nir = required("nir", "nir")
+    graph = nir_graph(snn, dt)
+    with atomic(path) as part:
+        nir.write(str(part), graph)
+    return Path(path)
+
+
+@check_units(dt=second)
+def nir_graph(snn: SpikingNetwork, dt: Quantity | None = None) -> Any:
+    """A network as a ``nir.NIRGraph``; see :func:`to_nir`."""
+    nir = required("nir", "nir")
+    step = float(own_times(snn, None, dt)[1])
+    populations = [p for p in snn.populations if p.model != silent()]
+    nodes: dict[str, Any] = {"input": nir.Input(input_type=np.array(snn.input_shape))}
+    drives, unsaid = {}, {}
+    for population in populations:
+        nodes[population.name], drives[population.name] = _node(nir, population, step)
+        for what in _unsaid(population.model):
+            unsaid.setdefault(what, []).append(population.name)
+    edges: list[tuple[str, str]] = []
+    for projection in snn.projections:
+        weight_nodes(nir, snn, projection, drives, nodes, edges, step)
+    for name, (bias, _) in drives.items():
+        if bias is not None:
+            raise InputError(
+                f"population {name!r} has a drive I that no bias of NIR can say (no Dense"
+                " projection or convolution reaches it, or the drive differs within a channel);"
+                " save the network with snn.save"
+            )
+    heard = snn.readout.potential if snn.readout.default == "MP" else snn.readout.spikes
+    nodes["output"] = nir.Output(output_type=np.array(snn.population(heard).shape))
+    edges.append((heard, "output"))
+    if unsaid:
+        parts = "; ".join(f"{what} ({', '.join(names)})" for what, names in unsaid.items())
+        warnings.warn(
+            f"to_nir: NIR cannot say: {parts}. It travels in the metadata, which BioNet reads;"
+            " other tools will run the nodes' own equations",
+            stacklevel=3,
+        )
+    return nir.NIRGraph(nodes, edges, {"bionet": json.dumps(_note(snn, step))}, type_check=False)
+
+
+def _note(snn: SpikingNetwork, dt: float) -> dict[str, Any]:
+    silent_spikes = snn.population(snn.readout.spikes).model == silent()
+    return {
+        "dt": dt,
+        "coding": snn.coding,
+        "method": snn.method,
+        "metadata": dict(snn.metadata),
+    } | ({} if silent_spikes else {"readout": vars(snn.readout)})
+
+
+def _node(nir: Any, population: Population, dt: float) -> tuple[Any, tuple[Any, Any]]:
+    """A population's node, and the (bias, factor of an analog input) that its drive becomes."""
+    model, values = population.model, population.parameters
+    full = {n: np.broadcast_to(v, population.shape).astype(float) for n, v in values.items()}
+    ones = np.ones(population.shape)
+    drive = full["I"] if "I" in full and full["I"].any() else None
+    if model == relay():
+        return nir.Scale(ones), (drive, 1.0)
+    metadata: dict[str, Any] = {"bionet_model": json.dumps(model.to_dict())}
+    kind = _nir_kind(model)
+    if kind is not None:
+        node = _plain_node(nir, kind, full | _threshold(model, full, metadata))
+        node.metadata = {} if model == nir_neuron(kind) else metadata
+        return node, (drive, 1.0)
+    kind, leaky = _family(population)
+    factor: Any = 1.0
+    if "leak" in full:  # a constant leak is a current; the reader takes it off the drive again
+        drive = full["I"] + full["leak"]
+    if leaky:
+        decay = -np.expm1(-dt / full["tau"])
+        factor = full["tau"] / dt * decay
+        factor = float(factor.flat[0]) if np.ptp(factor) == 0 else factor
+        metadata["bionet_drive"] = factor
+    used = {"I", "theta", "theta_p", "tau"}
+    for name in set(model.constants) - used:
+        # A scalar as a plain number: HDF5 cannot compress an array without dimensions.
+        metadata[f"bionet_{name}"] = full[name] if values[name].ndim else float(values[name])
+    fields = {"r": ones / (decay if leaky else dt)}
+    fields |= {"tau": full["tau"], "v_leak": 0 * ones} if leaky else {}
+    if kind in ("IF", "LIF"):
+        fields["v_threshold"] = _threshold(model, full, metadata)["theta"]
+        fields["v_reset"] = 0 * ones
+    node = getattr(nir, kind)(**fields)
+    node.metadata = metadata
+    return node, (None if drive is None else drive * factor, factor)
+
+
+def _threshold(
+    model: NeuronModel, full: Mapping[str, np.ndarray], metadata: dict[str, Any]
+) -> dict[str, np.ndarray]:
+    """The threshold for NIR, which fires above it; BioNet's own goes into the metadata."""
+    name = "theta_p" if "theta_p" in full else "theta"
+    if model.threshold is None or name not in full:
+        return {}
+    theta = full[name]
+    if ">=" in model.threshold:
+        metadata[f"bionet_{name}"] = theta
+        theta = np.nextafter(theta.astype(np.float32), np.float32(-np.inf)).astype(float)
+    return {"theta": theta}
+
+
+def _family(population: Population) -> tuple[str, bool]:
+    """The node whose differential equation a model has, and whether it leaks.
+
+    Raises
+    ------
+    InputError
+        If no node of NIR has it.
+    """
+    model = population.model
+    equations = _differential(model)
+    plain = [_differential(m) for m in (integrator(), constant_leak())]
+    leaky = _differential(leaky_integrator(1 * second))
+    variables = set(model.dimensions) - {"v", "I"}
+    leaks = equations == leaky
+    if leaks:
+        variables -= {"tau"}
+    if equations not in (*plain, leaky) or variables - LIMITS or model.events or model.inhibition:
+        raise InputError(
+            f"population {population.name!r}: NIR has no node for the model {model.name!r};"
+            " save the network with snn.save"
+        )
+    return ("LIF" if leaks else "IF") if model.threshold else ("LI" if leaks else "I"), leaks
+
+
+def _differential(model: NeuronModel) -> dict[str, str]:
+    return {n: str(e.expr) for n, e in model.brian().items() if e.type == "differential equation"}
+
+
+def _nir_kind(model: NeuronModel) -> str | None:
+    """The kind of a model of :mod:`bionet.equations.nir_nodes`, compared with all of that kind."""
+    for kind in NIR_NEURONS:
+        if model.name != nir_neuron(kind).name:
+            continue
+        for integration in ("exact", "euler"):
+            for synapse in ("box", "jump") if integration == "euler" else ("box",):
+                plain = nir_neuron(kind, integration, synapse=synapse)  # type: ignore[arg-type]
+                if (model.update, _differential(model)) == (plain.update, _differential(plain)):
+                    return kind
+    return None
+
+
+def _plain_node(nir: Any, kind: str, full: Mapping[str, np.ndarray]) -> Any:
+    names = {"Threshold": {"threshold": "theta"}}.get(kind) or {
+        field: {"v_threshold": "theta"}.get(field, field)
+        for field in ("r", "tau", "tau_mem", "tau_syn", "v_leak", "w_in", "v_threshold", "v_reset")
+    }
+    return getattr(nir, kind)(**{f: full[n] for f, n in names.items() if n in full})
+
+
+def _unsaid(model: NeuronModel) -> list[str]:
+    """What of a model its NIR node does not say, in words."""
+    if model == relay():
+        return []
+    words = []
+    if model.resets == "subtract":
+        words.append("a reset by subtraction")
+    elif model.reset and model.resets is None:
+        words.append(f"the reset {' '.join(model.reset.split())!r}")
+    if model.spike != "unit":
+        words.append(f"{model.spike} spikes")
+    if model.refractory:
+        words.append("a refractory period")
+    if "theta_n" in model.dimensions:
+        words.append("a negative threshold")
+    if "v_min" in model.dimensions:
+        words.append("a floor of the potential")
+    if any(model.initial.values()):
+        words.append("a potential to begin with")
+    if model.method == "euler" and "r" in model.dimensions:
+        words.append("steps of Euler's method")
+    return words
