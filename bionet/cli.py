@@ -26,6 +26,7 @@ from bionet.commands.simulate import simulate
 from bionet.commands.study import study
 from bionet.commands.train import train
 from bionet.errors import BioNetError, InputError
+from bionet.interruption import interruptible
 
 __all__ = ["EXIT_CODES", "app", "main"]
 
@@ -96,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         # Not standalone: typer would frame its errors and end the process itself.
-        code = app(args=arguments, prog_name="bionet", standalone_mode=False)
+        with interruptible():
+            code = app(args=arguments, prog_name="bionet", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from bionet.errors import InputError
+from bionet.interruption import check_interrupted
 
 __all__ = ["atomic", "output_folder", "read_tensors", "write_tensors"]
 
@@ -33,6 +34,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
+        check_interrupted()
         part.chmod(0o644)
         part.replace(path)
     except OSError as error:

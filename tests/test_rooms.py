@@ -13,7 +13,7 @@ TOPS = {
     "figures": "bionet.figures",
 }
 # What every room may import.
-COMMON = {"errors", "files", "quantities", "progress"}
+COMMON = {"errors", "files", "interruption", "quantities", "progress"}
 EVERYTHING_BUT = {
     "study": {"pages", "figures", "train", "commands", "cli", "reproduce", "docs"},
     "reproduce": {"study", "pages", "commands", "cli", "docs"},
@@ -24,6 +24,7 @@ EVERYTHING_BUT = {
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
+    "interruption": set(),
     "quantities": set(),
     "progress": set(),
     "equations": set(),

@@ -116,6 +116,7 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
         monitors,
         {key: groups[key.population] for key in plan.kept},
         snn.population(snn.readout.spikes).model.amplitude,
+        {p.name: (groups[p.name], _floats(p, groups[p.name])) for p in populations},
     )
     groups |= {"presentation": presentation, "presentation_end": end}
     network = brian2.Network(*groups.values())
@@ -125,6 +126,12 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
         *("groups", "thresholds", "synapses", "resets", "end"),
     ]
     return Built(network, groups, presentation, end)
+
+
+def _floats(population: Population, group: Any) -> tuple[str, ...]:
+    """State variables of a population that hold real numbers."""
+    state = population.model.state
+    return tuple(name for name in state if group.variables[name].dtype.kind == "f")
 
 
 def _synapses(
@@ -220,9 +227,16 @@ def _presentation(
     streams = [groups[p.name] for p in populations if uses_rand(*codes(p.model))]
     if plan.period:
         return PipelinedPresentation(
-            groups["input"], streams, resets, plan.lanes, plan.steps, plan.active, plan.period
+            groups["input"],
+            streams,
+            resets,
+            plan.lanes,
+            plan.steps,
+            plan.active,
+            plan.period,
+            plan.check_every,
         )
-    return Presentation(groups["input"], streams, resets, plan.lanes, plan.steps)
+    return Presentation(groups["input"], streams, resets, plan.lanes, plan.steps, plan.check_every)
 
 
 def _monitors(

@@ -33,6 +33,7 @@ class PipelinedPresentation(Presentation):
         Every population's first and last step of an image.
     period : int
         Steps between the onsets of two images.
+    check_every : int
     """
 
     template_name = "pipeline_start"
@@ -46,9 +47,10 @@ class PipelinedPresentation(Presentation):
         steps: int,
         active: Mapping[str, tuple[int, int, int]],
         period: int,
+        check_every: int = 0,
     ) -> None:
         self.activity, self.spacing = dict(active), period
-        super().__init__(images, streams, resets, lanes, steps)
+        super().__init__(images, streams, resets, lanes, steps, check_every)
 
     def _add_references(self) -> dict[str, Any]:
         """Step, first and last step of every population, and what belongs to which."""
@@ -174,6 +176,12 @@ class PipelinedEnd(PresentationEnd):
         if batch >= 0:
             lane, unit = np.divmod(self.output.spikes, len(self.output) // lanes)
             self._fired[lane, step, unit] = 1
+        every = int(self.variables["check_every"].get_value().item())
+        for number, (name, _, _) in enumerate(self.watched):
+            batch, step = self._place(name)
+            last = step == start.activity[name][1]
+            if batch >= 0 and (last or (every and (step + 1) % every == 0)):
+                self._check_finite(number, batch * lanes, self._valid(batch), step)
         for name in start.activity:
             batch, step = self._place(name)
             if batch >= 0 and step == start.activity[name][1]:

@@ -52,6 +52,8 @@ class Plan:
     period : int
         Steps from one image to the next where they follow one another through the layers
         (pipelined), or 0.
+    check_every : int
+        Steps from one look at NaN and infinity to the next; 0: at the end of a presentation.
     """
 
     steps: int
@@ -72,6 +74,7 @@ class Plan:
     skip_idle: bool = True
     active: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     period: int = 0
+    check_every: int = 0
 
     def presented(self, pixels: np.ndarray) -> np.ndarray:
         """What the input's units get: pixels of the simulation's type, times an analog gain."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +21,7 @@ from brian2.core.variables import Variables
 from brian2.devices.device import RuntimeDevice, get_device
 from brian2.groups.group import CodeRunner, Group
 
+from bionet.brian.finite import NotFinite, NotFiniteError, first_not_finite
 from bionet.equations.randomness import seed_words
 
 __all__ = [
@@ -99,7 +102,8 @@ class Presentation(Group, CodeRunner):
     streams : sequence of NeuronGroup
         Groups whose variable ``stream`` selects the image's random numbers.
     resets : sequence of Reset
-    lanes, steps : int
+    lanes, steps, check_every : int
+        As in :class:`~bionet.brian.plan.Plan`.
     when, name
         As for every Brian2 object.
     """
@@ -114,6 +118,7 @@ class Presentation(Group, CodeRunner):
         resets: Sequence[Reset],
         lanes: int,
         steps: int,
+        check_every: int = 0,
         when: str = "start",
         name: str = "presentation",
     ) -> None:
@@ -126,6 +131,7 @@ class Presentation(Group, CodeRunner):
         for counter in ("step", "presented"):
             self.variables.add_array(counter, size=1, dtype=np.int32, scalar=True)
         constants = {"steps": steps, "n_images": 0, "seed_low": 0, "seed_high": 0}
+        constants["check_every"] = check_every
         for constant, value in constants.items():
             self.variables.add_array(constant, size=1, dtype=np.int32, scalar=True)
             self.variables[constant].set_value(value)
@@ -232,6 +238,8 @@ class PresentationEnd(Group, CodeRunner):
         State variables that are kept at the end of every presentation, and their groups.
     amplitude : str, optional
         The output group's variable that holds the signed size of a spike.
+    watched : mapping of str to (NeuronGroup, tuple of str)
+        By population: its group and the variables that must stay finite.
     """
 
     codeobj_class = None
@@ -245,6 +253,7 @@ class PresentationEnd(Group, CodeRunner):
         monitors: Mapping[str, Any],
         kept: Mapping[Kept, Any],
         amplitude: str | None = None,
+        watched: Mapping[str, tuple[Any, tuple[str, ...]]] = MappingProxyType({}),
         when: str = "end",
         name: str = "presentation_end",
     ) -> None:
@@ -253,12 +262,17 @@ class PresentationEnd(Group, CodeRunner):
         self.potential, self.output = potential, output
         self.collected = Collected({}, {}, [], [], [])
         self.amplitude, self.kept = amplitude, dict(kept)
+        self.watched = [
+            (population, group, variable)
+            for population, (group, variables) in watched.items()
+            for variable in variables
+        ]
         self._trace = self._fired = self._events = np.zeros((self.lanes, 0, 0))
         self._counted: dict[str, np.ndarray] = {}
         self.monitors = dict(monitors)
         self.variables = v = Variables(self)
         v.add_constant("N", self.lanes)
-        for shared in ("step", "presented", "steps", "n_images"):
+        for shared in ("step", "presented", "steps", "n_images", "check_every"):
             v.add_reference(shared, presentation)
         v.add_reference("_potential", potential, "v")
         v.add_reference("_spikespace", output, "_spikespace")
@@ -292,7 +306,14 @@ class PresentationEnd(Group, CodeRunner):
         for number, (key, group) in enumerate(self.kept.items()):
             v.add_reference(f"_kept_{number}", group, key.variable)
             kept.append((key, v[f"_kept_{number}"], len(group) // self.lanes))
+        watched = []
+        for number, (population, group, variable) in enumerate(self.watched):
+            v.add_reference(f"_watched_{number}", group, variable)
+            watched.append((v[f"_watched_{number}"], len(group) // self.lanes, population))
+        header = resources.files("bionet.brian") / "templates" / "finite.hpp"
         return {
+            "watched": watched,
+            "finite": header.read_text(),
             "lanes": self.lanes,
             "scalar": "float" if v["_potential"].dtype == np.float32 else "double",
             "potential_variable": v["_potential"],
@@ -341,9 +362,23 @@ class PresentationEnd(Group, CodeRunner):
                 size = len(monitor.source) // self.lanes
                 fired = np.bincount(monitor.source.spikes // size, minlength=self.lanes)
                 self._events[:, now] += fired.astype(np.int32)
+        every = int(self.variables["check_every"].get_value().item())
+        if now + 1 == steps or (every and (now + 1) % every == 0):
+            first = int(self.variables["presented"].get_value().item())
+            n_images = int(self.variables["n_images"].get_value().item())
+            for number in range(len(self.watched)):
+                self._check_finite(number, first, min(n_images - first, self.lanes), now)
         step[:] = (now + 1) % steps
         if now + 1 == steps:
             self._collect(steps)
+
+    def _check_finite(self, number: int, first_image: int, valid: int, step: int) -> None:
+        """End the run where a watched variable of the first ``valid`` lanes is no number."""
+        population, group, variable = self.watched[number]
+        values = group.variables[variable].get_value().reshape(self.lanes, -1)[:valid]
+        if (where := first_not_finite(values.reshape(-1))) >= 0:
+            lane, unit = divmod(where, values.shape[1])
+            raise NotFiniteError(NotFinite(population, variable, first_image + lane, unit, step))
 
     def _collect(self, steps: int) -> None:
         presented = self.variables["presented"].get_value()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.interruption import check_interrupted
 
 if TYPE_CHECKING:
     from bionet.audits.table import Audit
@@ -50,6 +51,7 @@ def staged(folder: Path) -> Iterator[Path]:
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         yield part
+        check_interrupted()
         folder.mkdir(exist_ok=True)
         # run.json last: where it stands, all the rest does.
         for file in sorted(part.iterdir(), key=lambda path: path.name == "run.json"):

@@ -68,7 +68,7 @@ def build(
         dtype=dtype,
         record=record,
     )
-    built = assemble(snn, replace(plan, skip_idle=False))
+    built = assemble(snn, replace(plan, skip_idle=False, check_every=1))
     built.presentation.show(
         plan.presented(to_channel_last(pixels, snn.input_shape)),
         np.arange(len(pixels)),

@@ -122,7 +122,8 @@ def main(folder: Path) -> None:
     for name in plan.potentials:
         monitor = built.groups[f"{name}_potentials"]
         monitors[f"{name}.v"] = {"v": device.get_array_filename(monitor.variables["v"])}
-    manifest = {"variables": variables, "monitors": monitors}
+    watched = [[population, variable] for population, _, variable in built.end.watched]
+    manifest = {"variables": variables, "monitors": monitors, "watched": watched}
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 

@@ -32,10 +32,12 @@ from filelock import FileLock
 
 from bionet.brian.assemble import input_population, synapse_names
 from bionet.brian.channel_last import pack, to_channel_last
+from bionet.brian.finite import NotFinite, NotFiniteError
 from bionet.brian.idle_steps import BOUNDS, guarded
 from bionet.brian.plan import Plan
 from bionet.equations.randomness import seed_words, uses_rand
 from bionet.errors import BioNetError
+from bionet.interruption import postponed
 from bionet.network import SpikingNetwork
 from bionet.network.initial_values import initial_values
 from bionet.running.compile_program import COMPILE_ARGUMENTS
@@ -70,9 +72,11 @@ class Program:
     manifest: Mapping[str, Any]
     compiled: bool
     _running: set[subprocess.Popen[str]] = field(default_factory=set, repr=False)
+    _stopped: bool = field(default=False, repr=False)
 
     def stop(self) -> None:
-        """End every process of this program that still runs."""
+        """End every process of this program, those too that are only being started."""
+        self._stopped = True
         for process in list(self._running):
             process.kill()
 
@@ -97,6 +101,8 @@ class Program:
         ------
         BioNetError
             If the program fails.
+        NotFiniteError
+            If a state variable is NaN or infinite.
         """
         arguments = [str(self.folder / "main"), "--results_dir", f"{run_folder}/"]
         arguments += [self._argument(name, value, run_folder) for name, value in values.items()]
@@ -113,17 +119,25 @@ class Program:
                 start_new_session=True,  # Ctrl-C reaches us alone, and we end it
             )
             self._running.add(process)
+            if self._stopped:  # while this one was being started
+                process.kill()
+            not_finite = None
             try:
                 with process.stdout or contextlib.nullcontext(()) as lines:
                     for line in lines:
                         if line.startswith("presented ") and on_progress is not None:
                             on_progress(int(line.split()[1]))
+                        if line.startswith("not finite "):
+                            not_finite = [int(word) for word in line.split()[2:]]
                 code = process.wait()
             finally:
                 if process.poll() is None:
                     process.kill()
                     process.wait()
                 self._running.discard(process)
+        if not_finite is not None:
+            number, *place = not_finite
+            raise NotFiniteError(NotFinite(*self.manifest["watched"][number], *place))
         if code:
             text = (run_folder / "stderr.txt").read_text().strip().splitlines()
             reason = text[-1] if text else "no message"
@@ -169,7 +183,7 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
     ]
     simulation = asdict(plan)
     # Numbers that a running program takes as values:
-    for name in ("steps", "max_rate", "gain", "stop", "leak", "scale", "processes"):
+    for name in ("steps", "max_rate", "gain", "stop", "leak", "scale", "processes", "check_every"):
         del simulation[name]
     simulation["active"], simulation["period"] = sorted(plan.active), bool(plan.period)
     return {
@@ -278,21 +292,26 @@ def _compile(snn: SpikingNetwork, plan: Plan, folder: Path) -> None:
 
 def _run_with_children(command: list[Any]) -> tuple[int, str]:
     """Exit code and output of a command; whatever it started ends with it if we are stopped."""
-    process = subprocess.Popen(
-        [str(word) for word in command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
+    with contextlib.ExitStack() as stack:
+        with postponed():
+            process = subprocess.Popen(
+                [str(word) for word in command],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+            stack.callback(_kill_group, process)
         output, _ = process.communicate()
+        stack.pop_all()
         return process.returncode, output
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    """End a process that leads its session, and whatever it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def program_values(
@@ -308,6 +327,7 @@ def program_values(
     values: dict[str, np.ndarray] = {
         "presentation.steps": np.array(plan.steps),
         "presentation.n_images": np.array(n_images),
+        "presentation.check_every": np.array(plan.check_every),
         **{
             f"presentation.{word}": np.array(value)
             for word, value in zip(("seed_low", "seed_high"), seed_words(seed), strict=True)

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from brian2 import prefs, second
+from brian2 import Network, prefs, second
 from brian2.devices.device import RuntimeDevice, get_device
 
 from bionet.brian.assemble import Built, assemble, recorded
 from bionet.brian.channel_last import from_channel_last, to_channel_last, torch_index
+from bionet.brian.finite import NotFiniteError
 from bionet.brian.plan import Plan
 from bionet.brian.presentation import count_dtype, spike_dtype, step_dtype
 from bionet.errors import BioNetError, InputError
@@ -55,15 +56,17 @@ def run_program(
             bar.update(sum(done))
 
         part = parts[position]
-        return _run_part(snn, plan, program, pixels[part], numbers[part], seed, report)
+        try:
+            return _run_part(snn, plan, program, pixels[part], numbers[part], seed, report)
+        except NotFiniteError as error:  # its image is counted within the part
+            image = int(part[error.where.image])
+            raise NotFiniteError(error.where._replace(image=image)) from error
 
     before = time.perf_counter()
-    with ThreadPoolExecutor(len(parts)) as pool:
-        try:
-            results = _merge(list(pool.map(run_part, range(len(parts)))))
-        except BaseException:
-            program.stop()  # else the pool would wait for the programs that still run
-            raise
+    with ThreadPoolExecutor(len(parts)) as pool, contextlib.ExitStack() as stack:
+        stack.callback(program.stop)  # else the pool would wait for the programs that still run
+        results = _merge(list(pool.map(run_part, range(len(parts)))))
+        stack.pop_all()
     results["timing"] = _timing(
         len(pixels), time.perf_counter() - before, compile_seconds if program.compiled else 0.0
     )
@@ -195,6 +198,8 @@ def run_here(
             report_period=0.2 * second,
         )
         seconds = time.perf_counter() - before
+        if int(built.presentation.variables["presented"].get_value().item()) < len(pixels):
+            raise KeyboardInterrupt  # in another thread than this one
         collected = built.end.collected
         shapes = {name: snn.shape(name) for name in snn.names}
         counted = {k: v for k, v in collected.counts.items() if v}
@@ -228,8 +233,10 @@ def _runtime(target: str, dtype: str) -> Iterator[None]:
             " call brian2.set_device('runtime') first"
         )
     names = ["codegen.target", "core.default_float_dtype", "codegen.cpp.extra_compile_args_gcc"]
+    names.append("core.stop_on_keyboard_interrupt")
     before = {name: prefs[name] for name in names}
     try:
+        prefs["core.stop_on_keyboard_interrupt"] = False
         prefs["codegen.target"] = target
         prefs["core.default_float_dtype"] = np.dtype(dtype).type
         prefs["codegen.cpp.extra_compile_args_gcc"] = list(COMPILE_ARGUMENTS)
@@ -238,6 +245,8 @@ def _runtime(target: str, dtype: str) -> Iterator[None]:
             warnings.filterwarnings("ignore", "overflow encountered in cast", RuntimeWarning)
             yield
     finally:
+        # An error within a run leaves this set, and the next Ctrl-C would be lost to it.
+        Network._globally_running = False
         for name, value in before.items():
             prefs[name] = value
 

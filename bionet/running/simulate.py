@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from brian2 import Hz, Quantity, check_units, ms, second
 
+from bionet.brian.finite import NotFiniteError, not_finite_error
 from bionet.brian.plan import Plan
 from bionet.equations.randomness import seed_words
 from bionet.errors import InputError
+from bionet.interruption import interruptible
 from bionet.network import SpikingNetwork
 from bionet.progress import Progress
 from bionet.results.readout import READOUTS
@@ -107,7 +109,7 @@ def simulate(
     InputError
         If an argument does not fit, or the recording would not fit into memory.
     BioNetError
-        If compiling or running the program fails.
+        If compiling or running the program fails, or a state variable becomes NaN or infinite.
     """
     pixels = check_images(snn, images, coding or snn.coding)
     if device not in DEVICES:
@@ -135,7 +137,7 @@ def simulate(
     recorded = recorded_images(record_images, len(pixels)) if record else np.zeros(0, np.int64)
     check_memory(snn, plan, len(pixels), len(recorded))
     started = time.perf_counter()
-    with Progress(len(pixels), progress) as bar:
+    with interruptible(), Progress(len(pixels), progress) as bar:
         results = _run(snn, plan, pixels, np.arange(len(pixels)), recorded, device, seed, bar)
     seconds = time.perf_counter() - started
     parameters = _parameters(snn, plan, device, seed, readout, seconds, len(pixels))
@@ -170,7 +172,17 @@ def _run(
     runner = run_program if device == "cpp_standalone" else run_here
     everything = len(recorded) == len(numbers)
     bare = plan if everything else replace(plan, spikes=(), potentials={})
-    results = runner(snn, bare, pixels, numbers, device, seed, bar)
+    try:
+        results = runner(snn, bare, pixels, numbers, device, seed, bar)
+    except NotFiniteError as error:
+        image = error.where.image
+        one = replace(fit_to_images(bare, 1, device, None), check_every=1)
+        shown = pixels[[image]], numbers[[image]]
+        try:
+            runner(snn, one, *shown, device, seed, Progress(0, False))
+        except NotFiniteError as seen:
+            raise not_finite_error(snn, seen.where, int(numbers[image]), plan.dt, True) from None
+        raise not_finite_error(snn, error.where, int(numbers[image]), plan.dt, False) from None
     if len(recorded) and not everything:
         small = replace(fit_to_images(plan, len(recorded), device, None), kept=())
         extra = runner(snn, small, pixels[recorded], recorded, device, seed, Progress(0, False))

@@ -2,8 +2,10 @@
 {# End of a step: keep the readout; write out what a population has done with its image. #}
 {% block extra_headers %}
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
+{{ finite }}
 namespace {
 template <typename Narrow, typename Value> void _write_as(std::ofstream& file, const Value* values, int64_t n) {
     std::vector<Narrow> narrow(values, values + n);
@@ -58,6 +60,22 @@ struct _Place {
                 _events[(_at.batch % _flight * {{lanes}} + _lane) * _steps + _at.step] += int32_t(_next - _begin);
                 _begin = _next;
             }
+    }
+    {% endfor %}
+    const int32_t _every = {{get_array_name(variables['check_every'])}}[0];
+    {% for variable, size, population in watched %}
+    {
+        const auto _at = {{place(steps_of[population])}};
+        const bool _last = _at.step == {{get_array_name(steps_of[population][2])}}[0];
+        if (_at.batch >= 0 && (_last || (_every && (_at.step + 1) % _every == 0)))
+        {
+            const int64_t _where = bionet::first_not_finite({{get_array_name(variable)}}, _valid(_at.batch) * {{size}});
+            if (_where >= 0)
+            {
+                std::cout << "not finite {{loop.index0}} " << _at.batch * {{lanes}} + _where / {{size}} << " " << _where % {{size}} << " " << _at.step << std::endl;
+                std::_Exit(0);
+            }
+        }
     }
     {% endfor %}
     {% for name, count, total, size in counted %}

@@ -2,8 +2,10 @@
 {# End of a step: keep the readout; at the end of a presentation write everything out. #}
 {% block extra_headers %}
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
+{{ finite }}
 namespace {
 template <typename Narrow, typename Value> void _write_as(std::ofstream& file, const Value* values, int64_t n) {
     std::vector<Narrow> narrow(values, values + n);
@@ -42,11 +44,23 @@ template <typename Narrow, typename Value> void _write_as(std::ofstream& file, c
     }
     {% endfor %}
     {{_step}}[0] += 1;
+    const int64_t _left = int64_t({{get_array_name(variables['n_images'])}}[0]) - _presented[0];
+    const int64_t _valid = _left < {{lanes}} ? _left : {{lanes}};
+    const int32_t _every = {{get_array_name(variables['check_every'])}}[0];
+    if ({{_step}}[0] == _steps || (_every && {{_step}}[0] % _every == 0))
+    {
+        int64_t _where;
+        {% for variable, size, population in watched %}
+        if ((_where = bionet::first_not_finite({{get_array_name(variable)}}, _valid * {{size}})) >= 0)
+        {
+            std::cout << "not finite {{loop.index0}} " << _presented[0] + _where / {{size}} << " " << _where % {{size}} << " " << _now << std::endl;
+            std::_Exit(0);
+        }
+        {% endfor %}
+    }
     if ({{_step}}[0] == _steps)
     {
         {{_step}}[0] = 0;
-        const int64_t _left = int64_t({{get_array_name(variables['n_images'])}}[0]) - _presented[0];
-        const int64_t _valid = _left < {{lanes}} ? _left : {{lanes}};
         static std::ofstream _potential_file((brian::results_dir + "output_potential.bin").c_str(), std::ios::binary);
         static std::ofstream _spikes_file((brian::results_dir + "output_spikes.bin").c_str(), std::ios::binary);
         _potential_file.write(reinterpret_cast<const char*>(_potential.data()), _valid * _steps * {{n_classes}} * sizeof({{scalar}}));

@@ -1,0 +1,102 @@
+"""Ctrl-C ends every simulation with KeyboardInterrupt, whenever it comes."""
+
+import contextlib
+import signal
+import threading
+
+import numpy as np
+import pytest
+from brian2 import Network, ms
+
+import bionet
+from bionet.files import atomic
+from bionet.interruption import check_interrupted, interruptible, postponed
+
+MAIN = threading.main_thread().ident
+
+
+@contextlib.contextmanager
+def ctrl_c(seconds):
+    timer = threading.Timer(seconds, signal.pthread_kill, (MAIN, signal.SIGINT))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+
+
+@pytest.mark.parametrize(
+    "device", ["numpy", pytest.param("cython", marks=pytest.mark.slow),
+               pytest.param("cpp_standalone", marks=pytest.mark.slow)],
+)  # fmt: skip
+def test_ten_random_moments(tiny, device, tmp_path, monkeypatch):
+    """A run of a minute and more; once without an interruption for what it compiles."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    images = np.random.default_rng(1).uniform(size=(100, 2, 4, 3))
+    settings = {"device": device, "lanes": 5, "record": {"conv": "spikes"}, "record_images": [0]}
+    bionet.simulate(tiny, images[:5], 10 * ms, **settings)
+    handler = signal.getsignal(signal.SIGINT)
+    for moment in np.random.default_rng(2).uniform(0, 0.3, 10):
+        with pytest.raises(KeyboardInterrupt), ctrl_c(moment):
+            bionet.simulate(tiny, images, 100_000 * ms, **settings)
+        assert signal.getsignal(signal.SIGINT) is handler
+        assert not Network._globally_running
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_run_in_another_thread_gives_no_part_of_its_results(tiny, tiny_images):
+    ended = []
+
+    def work():
+        try:
+            ended.append(bionet.simulate(tiny, tiny_images, 100_000 * ms, device="numpy"))
+        except KeyboardInterrupt as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with contextlib.suppress(KeyboardInterrupt):
+        while thread.is_alive():
+            Network._globally_stopped = Network._globally_running  # as Brian2's handler does
+            thread.join(0.05)
+    assert isinstance(ended[0], KeyboardInterrupt)
+
+
+def interrupt():
+    signal.pthread_kill(MAIN, signal.SIGINT)
+
+
+def test_what_swallows_an_interruption_does_not_lose_it(tmp_path):
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        with contextlib.suppress(KeyboardInterrupt):
+            interrupt()
+        with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "result") as part:
+            part.write_text("whole")
+        assert not list(tmp_path.iterdir())
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        try:
+            with interruptible():
+                interrupt()
+        except KeyboardInterrupt:
+            raise ValueError("of a library") from None
+    check_interrupted()  # outside of a block nothing is kept in mind
+
+
+def test_a_user_s_own_handler_stays_in_charge():
+    seen = []
+    before = signal.signal(signal.SIGINT, lambda *_: seen.append(1))
+    try:
+        with interruptible():
+            interrupt()
+            check_interrupted()
+        assert seen == [1]
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_postponed_interruption_comes_afterwards():
+    done = []
+    with pytest.raises(KeyboardInterrupt), postponed():
+        interrupt()
+        done.append(1)
+    assert done == [1]
