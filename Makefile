@@ -2,7 +2,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help demo test test-devices test-all lint bench wheel-check clean
+.PHONY: help demo test test-devices test-all lint docs bench wheel-check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,10 @@ lint: .venv/.installed  ## code rules and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+docs: .venv/.docs  ## the documentation site in docs/_build/html, without a warning
+	rm -rf docs/generated
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+
 bench: .venv/.installed  ## speed and memory against PyTorch and Brian2's Synapses
 	$(BIN)/python -m benchmarks.speed
 
@@ -30,7 +34,7 @@ wheel-check: .venv/.installed  ## build the wheel; import, run and type-check it
 	.ci/wheel-check
 
 clean:  ## remove build products and caches; .venv and runs stay
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf build dist docs/_build docs/generated *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find bionet equations conversion figures tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/.installed: pyproject.toml constraints.txt
@@ -39,4 +43,8 @@ clean:  ## remove build products and caches; .venv and runs stay
 	@command -v $(CXX) >/dev/null || { echo "BioNet needs a C++ compiler, $(CXX) isn't there" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[test,lint]"
+	@touch $@
+
+.venv/.docs: .venv/.installed
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[docs]"
 	@touch $@

@@ -10,7 +10,8 @@ cifar10        photos, 3 x 32 x 32    50,000 / 10,000  ``cifar-10-batches-bin/*.
 =============  =====================  ===============  =========================================
 
 The files stand below one folder, given as ``data_dir`` or in the environment variable
-``BIONET_DATA``. A pixel is its byte divided by 255. All 5,000 ``digits`` are images of MNIST's
+``BIONET_DATA``. A pixel is its byte divided by 255. The photos are
+those of [3]_, the clothing that of [2]_. All 5,000 ``digits`` are images of MNIST's [1]_
 *training* split: a network trained on ``mnist`` has seen every one of them, so test it on
 ``mnist``, not on ``digits``.
 

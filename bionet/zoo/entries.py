@@ -374,7 +374,7 @@ def rueckauer(weights: str | os.PathLike[str] | None = None) -> nn.Module:
 
 
 def shang(weights: str | os.PathLike[str] | None = None) -> nn.Module:
-    """The three-convolution network of Shang et al. [4]_, adjusted (64c5-p2-64c5-p2-64c5-512-10).
+    """The three-convolution network of Shang et al., adjusted (64c5-p2-64c5-p2-64c5-512-10).
 
     ReLU after every layer but the last, average pooling, no bias. The paper's figure of the
     network is not legible and its text gives the kinds of layers (conv1, pool1, conv2, pool2,

@@ -1,0 +1,61 @@
+"""Settings of the documentation site: ``make docs`` builds it into docs/_build/html.
+
+Sphinx rather than MkDocs: docstrings are numpydoc with mathematics and cross-references in
+reStructuredText, as in Brian2 and NumPy, to whose own sites names are linked.
+"""
+
+import re
+from importlib import metadata
+from typing import Any
+
+project = "BioNet"
+author = "The BioNet developers"
+copyright = author
+version = release = metadata.version("bionet")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+master_doc = "index"
+
+myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
+myst_heading_anchors = 3
+myst_fence_as_directive = ["math"]  # the fence that GitHub shows as an equation
+
+autosummary_generate = True
+autosummary_ignore_module_all = False
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "show-inheritance": False}
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+napoleon_use_ivar = True
+napoleon_preprocess_types = False
+
+html_theme = "furo"
+html_title = f"BioNet {version}"
+html_copy_source = False
+html_show_sourcelink = False
+# Types such as "array (n_images, n_units)" are words, not references.
+suppress_warnings = ["ref.python"]
+
+SHAPE = re.compile(r"(?<=[(, ])\*(?=\w+[,)])")
+
+
+def _shapes(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Let ``(n, *shape)`` be a shape: reStructuredText takes the star for emphasis."""
+    lines[:] = [SHAPE.sub(r"\\*", line) for line in lines]
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", _shapes, priority=1)

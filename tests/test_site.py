@@ -1,0 +1,19 @@
+"""The documentation site holds every public name and every page."""
+
+import re
+from pathlib import Path
+
+import bionet
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_every_public_name_is_in_the_reference():
+    listed = set(re.findall(r"^   ([\w.]+)$", (DOCS / "api.rst").read_text(), re.M))
+    assert set(bionet.__all__) <= listed
+
+
+def test_every_page_is_in_the_table_of_contents():
+    listed = set(re.findall(r"^([\w-]+)$", (DOCS / "index.md").read_text(), re.M))
+    pages = {path.stem for path in DOCS.iterdir() if path.suffix in {".md", ".rst"}}
+    assert pages - {"index"} <= listed
