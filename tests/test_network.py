@@ -49,7 +49,7 @@ def everything():
             Projection("conv", "pool", AveragePool2d(2, ceil_mode=True, scale=0.5), delay=3),
             Projection("pool", "copy", OneToOne(0.5), sign=-1),
             Projection("copy", "readout", Dense(rng.normal(size=(3, 24)).astype(np.float32))),
-            Projection("copy", "pool", OneToOne(rng.normal(size=(4, 3, 2))), delay=1, variable="I"),
+            Projection("copy", "pool", OneToOne(rng.normal(size=(4, 3, 2))), delay=1, variable="v"),
         ),
         (2, 4, 3),
         Readout("copy", "readout", "MS"),

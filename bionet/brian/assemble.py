@@ -12,16 +12,18 @@ import numpy as np
 from brian2 import Hz, second
 
 from bionet.brian.channel_last import to_channel_last, torch_index
-from bionet.brian.groups import codes, inhibition_of, neuron_group, uses_step
+from bionet.brian.groups import inhibition_of, neuron_group
 from bionet.brian.idle_steps import guarded
 from bionet.brian.inhibition import LateralInhibition
+from bionet.brian.model_code import draws, uses_step
 from bionet.brian.pipelined_presentation import PipelinedEnd, PipelinedPresentation
 from bionet.brian.plan import Plan
 from bionet.brian.presentation import Presentation, PresentationEnd, Reset
 from bionet.brian.synapses import SharedSynapses
 from bionet.equations.inputs import input_model
-from bionet.equations.randomness import first_sites, uses_rand
+from bionet.equations.randomness import first_sites
 from bionet.network import Population, Projection, SpikingNetwork
+from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
 
 __all__ = ["Built", "assemble", "input_population", "recorded"]
@@ -102,7 +104,7 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
         if uses_step(population.model) or population.name in guarded(plan):
             own_step = f"step_{population.name}" if plan.period else "step"
             group.variables.add_reference("step", presentation, own_step)
-        if uses_rand(*codes(population.model)):
+        if draws(population.model):
             for word in ("seed_low", "seed_high"):
                 group.variables.add_reference(word, presentation)
     monitors = _monitors(populations, groups, plan)
@@ -117,6 +119,7 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
         {key: groups[key.population] for key in plan.kept},
         snn.population(snn.readout.spikes).model.amplitude,
         {p.name: (groups[p.name], _floats(p, groups[p.name])) for p in populations},
+        str(snn.population(snn.readout.potential).model.potential),
     )
     groups |= {"presentation": presentation, "presentation_end": end}
     network = brian2.Network(*groups.values())
@@ -145,14 +148,15 @@ def _synapses(
     models = {p.name: p.model for p in populations}
     source = models[projection.source]
     onset = "onset" in source.events
-    variable = "I" if onset else projection.variable or models[projection.target].input
+    delivered = delivery(projection, models[projection.target], drives=onset)
     return dict(
         source_shape=snn.shape(projection.source),
         target_shape=snn.shape(projection.target),
-        variable=variable,
+        variable=delivered.variable,
+        factor=delivered.factor,
         event="onset" if onset else projection.event,
         amplitude=source.amplitude if onset or projection.event == "spike" else None,
-        sign=projection.sign,
+        sign=delivered.sign,
         # Towards an earlier population (or itself) a spike waits for the next step anyway.
         delay_steps=projection.delay - runs_back(snn, projection),
         lanes=plan.lanes,
@@ -224,7 +228,7 @@ def _presentation(
         if isinstance(group, SharedSynapses) and group.delay_steps
     ]
     resets += [Reset(g, "until", 0.0) for g in groups.values() if isinstance(g, LateralInhibition)]
-    streams = [groups[p.name] for p in populations if uses_rand(*codes(p.model))]
+    streams = [groups[p.name] for p in populations if draws(p.model)]
     if plan.period:
         return PipelinedPresentation(
             groups["input"],

@@ -93,11 +93,22 @@ class Packed:
     n_target: int
 
 
-def pack(kernel: Kernel, source: tuple[int, ...], target: tuple[int, ...], dtype: str) -> Packed:
-    """Pack a kernel for given source and target shapes (PyTorch's order) and float type."""
+def pack(
+    kernel: Kernel,
+    source: tuple[int, ...],
+    target: tuple[int, ...],
+    dtype: str,
+    factor: float = 1.0,
+) -> Packed:
+    """Pack a kernel for given source and target shapes (PyTorch's order) and float type.
+
+    ``factor`` multiplies every weight: a projection's gain in SI units.
+    """
     if type(kernel) not in PACKERS:
         raise InputError(f"the kernel {type(kernel).__name__} is not known to SharedSynapses")
     cpp, weights, table = PACKERS[type(kernel)](kernel, source, target, np.dtype(dtype))
+    if factor != 1:
+        weights = np.asarray(weights, dtype=np.float64) * factor
     flat = np.ascontiguousarray(weights, dtype=dtype).reshape(-1)
     return Packed(cpp, flat, table, int(np.prod(source)), int(np.prod(target)))
 

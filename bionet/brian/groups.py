@@ -2,53 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import brian2
 import numpy as np
-from brian2.equations.equations import DIFFERENTIAL_EQUATION, Equations, SingleEquation
+from brian2.equations.codestrings import Expression
+from brian2.equations.equations import Equations, SingleEquation
 
 from bionet.brian.channel_last import to_channel_last, torch_index
 from bionet.brian.idle_steps import guard, guarded
 from bionet.brian.inhibition import LateralInhibition
+from bionet.brian.model_code import draws, expressions, is_idle, running_code
 from bionet.brian.plan import Plan
 from bionet.equations.model import NeuronModel, loops
 from bionet.equations.randomness import (
     COUNTER_NORMAL,
     COUNTER_NORMAL_IF,
     COUNTER_UNIFORM,
-    replace_rand,
-    uses_rand,
 )
 from bionet.network import Population
+from bionet.network.initial_values import initial_values
 
-__all__ = ["codes", "equations_of", "inhibition_of", "neuron_group", "uses_step"]
-
-# State updates that add nothing where these parameters are 0.
-IDLE_RATES = {"I/dt": ("I",), "(leak + I)/dt": ("I", "leak")}
+__all__ = ["equations_of", "inhibition_of", "neuron_group"]
 
 
-def uses_step(model: NeuronModel) -> bool:
-    """Whether a model refers to the step of the presentation, itself or through ``rand()``."""
-    found = codes(model)
-    return uses_rand(*found) or any(
-        re.search(r"\bstep\b", code or "") for code in (model.equations, *found)
-    )
-
-
-def codes(model: NeuronModel) -> tuple[str | None, ...]:
-    """The pieces of code of a model, its equations left out."""
-    return (model.threshold, model.reset, model.update, *model.events.values())
-
-
-def equations_of(population: Population, plan: Plan, driven: bool) -> Equations:
+def equations_of(population: Population, driven: bool, site: int) -> Equations:
     """The model's equations; a parameter with one value for all units becomes shared."""
-    lines = []
+    running, lines = expressions(population.model, site + 40), []
     for name, equation in population.model.brian().items():
         flags = list(equation.flags)
         per_unit = np.ndim(population.parameters.get(name, 0.0)) > 0
-        per_unit |= name == "x" or (name == "I" and driven)
+        per_unit |= name == "x" or (name == population.model.current and driven)
         if "constant" in flags and not per_unit and "shared" not in flags:
             flags.append("shared")
         lines.append(
@@ -57,11 +41,11 @@ def equations_of(population: Population, plan: Plan, driven: bool) -> Equations:
                 name,
                 equation.dim,
                 var_type=equation.var_type,
-                expr=equation.expr,
+                expr=Expression(running[name]) if name in running else None,
                 flags=flags,
             )
         )
-    if uses_rand(*codes(population.model)):
+    if draws(population.model):
         lines += list(Equations("stream : integer (constant)\nunit : integer (constant)").values())
     return Equations(lines)
 
@@ -75,13 +59,14 @@ def neuron_group(population: Population, plan: Plan, clock: Any, driven: bool, s
     name = population.name
     group = brian2.NeuronGroup(
         population.size * plan.lanes,
-        equations_of(population, plan, driven),
-        threshold=replace_rand(model.threshold, site),
-        reset=replace_rand(model.reset, site + 10) or ("" if model.threshold else None),
+        equations_of(population, driven, site),
+        threshold=running_code(model.threshold, site),
+        reset=running_code(model.reset, site + 10) or ("" if model.threshold else None),
         refractory=model.refractory if model.refractory is not None else False,
-        events={e: replace_rand(code, site + 30) for e, code in model.events.items()},
+        events={e: running_code(code, site + 30) for e, code in model.events.items()},
         method=model.method,
         namespace={
+            **model.namespace,
             "counter_uniform": COUNTER_UNIFORM,
             "counter_normal": COUNTER_NORMAL,
             "counter_normal_if": COUNTER_NORMAL_IF,
@@ -94,9 +79,9 @@ def neuron_group(population: Population, plan: Plan, clock: Any, driven: bool, s
         if value.ndim:
             value = np.tile(to_channel_last(value, population.shape), plan.lanes)
         group.variables[variable].set_value(value)
-    if uses_rand(*codes(model)):
+    if draws(model):
         group.variables["unit"].set_value(np.tile(torch_index(population.shape), plan.lanes))
-    for number, loop in enumerate(loops(replace_rand(model.update, site + 20))):
+    for number, loop in enumerate(loops(running_code(model.update, site + 20))):
         group.run_regularly(
             loop,
             clock=clock,
@@ -113,7 +98,7 @@ def neuron_group(population: Population, plan: Plan, clock: Any, driven: bool, s
         group._contained_objects.remove(group.resetter.pop("spike"))
     for resetter in group.resetter.values():
         resetter.when = f"reset_{name}"
-    if plan.skip_idle and _is_idle(population, driven):
+    if plan.skip_idle and is_idle(population, driven):
         group.state_updater.active = False
     if name in guarded(plan):
         guard(group, plan)
@@ -123,11 +108,13 @@ def neuron_group(population: Population, plan: Plan, clock: Any, driven: bool, s
 def inhibition_of(population: Population, group: Any, plan: Plan) -> LateralInhibition:
     """Winner-take-all within a population, between its threshold and its reset."""
     model = population.model
+    potential = str(model.potential)
     return LateralInhibition(
         group,
         population.shape,
         model.inhibition or "",
-        rest=model.initial.get("v", 0.0),
+        rest=float(np.ravel(initial_values(population)[potential])[0]),
+        potential=potential,
         lanes=plan.lanes,
         when=f"threshold_{population.name}",
         name=f"{population.name}_inhibition",
@@ -141,15 +128,3 @@ def _dtypes(model: NeuronModel, plan: Plan) -> dict[str, Any]:
         if equation.var_type == 0 or equation.var_type == "float":
             dtypes[name] = np.dtype(np.float64 if name == "phase" else plan.dtype)
     return dtypes
-
-
-def _is_idle(population: Population, driven: bool) -> bool:
-    """Whether the state update only adds a drive, and that drive is 0."""
-    rates = [
-        str(e.expr) for e in population.model.brian().values() if e.type == DIFFERENTIAL_EQUATION
-    ]
-    # Brian2 keeps count of the refractory period in the state update.
-    if population.model.refractory is not None or driven:
-        return False
-    drives = IDLE_RATES.get(" ".join(rates), ())
-    return bool(drives) and not any(population.parameters[name].any() for name in drives)

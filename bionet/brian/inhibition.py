@@ -59,6 +59,8 @@ class LateralInhibition(Group, CodeRunner):
         Parameter of the group that holds the inhibition period, one value for all units.
     rest : float
         Potential that an inhibited unit is set to.
+    potential : str
+        Variable of the group that is the membrane potential.
     lanes : int
     when, order, name
         As for every Brian2 object; it must run after the threshold and before the reset.
@@ -79,6 +81,7 @@ class LateralInhibition(Group, CodeRunner):
         shape: tuple[int, ...],
         period: str = "t_inh",
         rest: float = 0.0,
+        potential: str = "v",
         lanes: int = 1,
         when: str = "thresholds",
         order: int = 1,
@@ -86,12 +89,12 @@ class LateralInhibition(Group, CodeRunner):
     ) -> None:
         Nameable.__init__(self, name)
         self.group, self.shape, self.lanes, self.rest = group, shape, lanes, rest
-        self._check(period)
+        self._check(period, potential)
         self.variables = Variables(self)
         self.variables.add_constant("N", lanes)
         self.variables.add_array("until", size=lanes, dtype=np.int64)
         self.variables.add_reference("_spikespace", group)
-        self.variables.add_reference("_v", group, "v")
+        self.variables.add_reference("_v", group, potential)
         self.variables.add_reference("_t_inh", group, period)
         refractory = "lastspike" in group.variables
         if refractory:
@@ -112,7 +115,7 @@ class LateralInhibition(Group, CodeRunner):
             template_kwds={
                 "header": header(),
                 "eventspace_variable": self.variables["_spikespace"],
-                "scalar": SCALARS[np.dtype(group.variables["v"].dtype).name],
+                "scalar": SCALARS[np.dtype(group.variables[potential].dtype).name],
                 "dt": repr(float(group.clock.dt)),
                 "n_units": len(group),
                 "lanes": lanes,
@@ -125,10 +128,10 @@ class LateralInhibition(Group, CodeRunner):
         self.add_dependency(group)
         self._enable_group_attributes()
 
-    def _check(self, period: str) -> None:
+    def _check(self, period: str, potential: str) -> None:
         for needed, what in (
             ("_spikespace", "never fires"),
-            ("v", "has no potential v"),
+            (potential, f"has no potential {potential}"),
             (period, f"has no parameter {period!r}"),
         ):
             if needed not in self.group.variables:

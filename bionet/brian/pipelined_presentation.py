@@ -171,7 +171,9 @@ class PipelinedEnd(PresentationEnd):
                 self._events[batch % len(self._events), :, step] += fired.astype(np.int32)
         batch, step = self._place(self.potential.name)
         if batch >= 0:
-            self._trace[:, step] = self.potential.variables["v"].get_value().reshape(lanes, -1)
+            self._trace[:, step] = (
+                self.potential.variables[self.potential_name].get_value().reshape(lanes, -1)
+            )
         batch, step = self._place(self.output.name)
         if batch >= 0:
             lane, unit = np.divmod(self.output.spikes, len(self.output) // lanes)

@@ -231,7 +231,7 @@ class PresentationEnd(Group, CodeRunner):
     ----------
     presentation : Presentation
     potential, output : NeuronGroup
-        Groups whose variable ``v`` and whose spikes are the readout.
+        Groups whose potential and whose spikes are the readout.
     monitors : mapping of str to SpikeMonitor
         Spike counts by population.
     kept : mapping of Kept to NeuronGroup
@@ -240,6 +240,8 @@ class PresentationEnd(Group, CodeRunner):
         The output group's variable that holds the signed size of a spike.
     watched : mapping of str to (NeuronGroup, tuple of str)
         By population: its group and the variables that must stay finite.
+    potential_name : str
+        The variable of the group ``potential`` that is its membrane potential.
     """
 
     codeobj_class = None
@@ -254,12 +256,14 @@ class PresentationEnd(Group, CodeRunner):
         kept: Mapping[Kept, Any],
         amplitude: str | None = None,
         watched: Mapping[str, tuple[Any, tuple[str, ...]]] = MappingProxyType({}),
+        potential_name: str = "v",
         when: str = "end",
         name: str = "presentation_end",
     ) -> None:
         Nameable.__init__(self, name)
         self.presentation, self.lanes = presentation, presentation.lanes
         self.potential, self.output = potential, output
+        self.potential_name = potential_name
         self.collected = Collected({}, {}, [], [], [])
         self.amplitude, self.kept = amplitude, dict(kept)
         self.watched = [
@@ -274,7 +278,7 @@ class PresentationEnd(Group, CodeRunner):
         v.add_constant("N", self.lanes)
         for shared in ("step", "presented", "steps", "n_images", "check_every"):
             v.add_reference(shared, presentation)
-        v.add_reference("_potential", potential, "v")
+        v.add_reference("_potential", potential, potential_name)
         v.add_reference("_spikespace", output, "_spikespace")
         if amplitude is not None:
             v.add_reference("_amplitude", output, amplitude)
@@ -335,7 +339,7 @@ class PresentationEnd(Group, CodeRunner):
         steps = int(self.variables["steps"].get_value().item())
         self._trace = np.zeros(
             (self.lanes, steps, len(self.potential) // self.lanes),
-            dtype=self.potential.variables["v"].dtype,
+            dtype=self.potential.variables[self.potential_name].dtype,
         )
         n_outputs = len(self.output) // self.lanes
         self._fired = np.zeros((self.lanes, steps, n_outputs), dtype=spike_dtype(self.amplitude))
@@ -351,7 +355,9 @@ class PresentationEnd(Group, CodeRunner):
             return
         step = self.variables["step"].get_value()
         now, steps = int(step.item()), self._trace.shape[1]
-        self._trace[:, now] = self.potential.variables["v"].get_value().reshape(self.lanes, -1)
+        self._trace[:, now] = (
+            self.potential.variables[self.potential_name].get_value().reshape(self.lanes, -1)
+        )
         lane, unit = np.divmod(self.output.spikes, len(self.output) // self.lanes)
         sizes: Any = 1
         if self.amplitude is not None:

@@ -67,9 +67,12 @@ class SharedSynapses(Group, CodeRunner):
     amplitude : str, optional
         Variable of the source that a spike multiplies the weights with.
     sign : {0, 1, -1}
-        Transmit only what raises (1) or lowers (-1) the target; 0 transmits everything.
+        Transmit only what raises (1) or lowers (-1) the target, ``factor`` included; 0 transmits
+        everything.
     delay_steps : int
         Axonal delay in simulation steps; 0 delivers within the step.
+    factor : float
+        What every weight is multiplied with: the gain of a projection, in SI units.
     lanes : int
         Images side by side.
     when, order, name
@@ -102,6 +105,7 @@ class SharedSynapses(Group, CodeRunner):
         amplitude: str | None = None,
         sign: int = 0,
         delay_steps: int = 0,
+        factor: float = 1.0,
         lanes: int = 1,
         when: str = "synapses",
         order: int = 0,
@@ -116,7 +120,8 @@ class SharedSynapses(Group, CodeRunner):
         self.sign, self.delay_steps, self.lanes = sign, delay_steps, lanes
         self.graded, self.gated = amplitude is not None, isinstance(kernel, GATES)
         dtype = target.variables[variable].dtype
-        packed = pack(kernel, source_shape, target_shape, str(np.dtype(dtype)))
+        self.factor = float(factor)
+        packed = pack(kernel, source_shape, target_shape, str(np.dtype(dtype)), self.factor)
         self.packed = packed
         self._targets: Targets | None = None
         self._add_variables(variable, event, amplitude, dtype)
@@ -244,7 +249,8 @@ class SharedSynapses(Group, CodeRunner):
             spikes, amplitude = self._delayed(spikes, amplitude)
         if self._targets is None:
             dtype = self.packed.weights.dtype
-            self._targets = Targets(self.kernel, self.source_shape, self.target_shape, dtype)
+            shapes = self.source_shape, self.target_shape
+            self._targets = Targets(self.kernel, *shapes, dtype, self.factor)
         lanes = target.reshape(self.lanes, -1)
         for index in spikes:
             lane, unit = divmod(int(index), self.packed.n_source)

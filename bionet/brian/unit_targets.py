@@ -40,6 +40,8 @@ class Targets:
         Shapes in PyTorch's order.
     dtype : str or dtype
         Type of the weights.
+    factor : float
+        Multiplies every weight: a projection's gain in SI units.
     """
 
     def __init__(
@@ -48,7 +50,9 @@ class Targets:
         source: tuple[int, ...],
         target: tuple[int, ...],
         dtype: Any,
+        factor: float = 1.0,
     ) -> None:
+        self.factor = factor
         self.kernel, self.source, self.target = kernel, source, target
         self.dtype = np.dtype(dtype)
         self._rows: dict[int, Row] = {}
@@ -73,6 +77,8 @@ class Targets:
         """Channel-last targets (each once) and weights of a channel-last source unit."""
         if unit not in self._rows:
             where, weights = self._row(unit)
+            if self.factor != 1:
+                weights = np.asarray(weights, dtype=np.float64) * self.factor
             self._rows[unit] = where, np.ascontiguousarray(weights, dtype=self.dtype)
         return self._rows[unit]
 

@@ -70,6 +70,11 @@ class Kernel:
 
 def weight_array(value: Any, ndim: int, name: str) -> np.ndarray:
     """A finite float array of the given number of dimensions, read-only."""
+    if getattr(value, "dimensions", None) is not None:
+        raise InputError(
+            f"{name} are plain numbers, but got a quantity; the projection carries the unit:"
+            " Projection(source, target, Dense(W/nS), gain=1*nS)"
+        )
     array = np.array(value, dtype=np.float64 if np.asarray(value).dtype != np.float32 else None)
     if array.ndim != ndim:
         raise InputError(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from bionet.equations.model import NeuronModel
+from bionet.equations.units import same_unit
 from bionet.errors import InputError
 from bionet.network.kernel_base import Kernel
 
@@ -89,7 +90,7 @@ class Population:
     __hash__ = None  # type: ignore[assignment]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Projection:
     """Synapses from one population to another, their weights stored once.
 
@@ -108,6 +109,14 @@ class Projection:
         The target's variable that receives the weights, where it is not the model's ``input``.
     event : str
         What of the source is passed on: its spikes, or another event of its model.
+    gain : number or Quantity
+        What every weight is multiplied with: it carries the unit of the variable that receives
+        them, such as ``0.3*nA``.
+
+    Raises
+    ------
+    InputError
+        For a delay, a sign or a gain that is none.
     """
 
     source: str
@@ -117,6 +126,7 @@ class Projection:
     sign: int = 0
     variable: str | None = None
     event: str = "spike"
+    gain: Any = 1.0
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.delay) or int(self.delay) != self.delay or self.delay < 0:
@@ -127,6 +137,26 @@ class Projection:
         object.__setattr__(self, "delay", int(self.delay))
         if self.sign not in (0, 1, -1):
             raise InputError(f"projection {self.name}: sign is 0, 1 or -1, but got {self.sign}")
+        number = isinstance(self.gain, (int, float, np.number, np.ndarray))
+        if isinstance(self.gain, bool) or not number or np.ndim(self.gain):
+            raise InputError(
+                f"projection {self.name}: the gain is one number or quantity such as 0.3*nA, but"
+                f" got {self.gain!r}; a factor for each synapse belongs to the kernel's weights"
+            )
+        if not np.isfinite(float(self.gain)):
+            raise InputError(f"projection {self.name}: the gain is not finite ({self.gain})")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Projection):
+            return False
+        names = [f.name for f in fields(self) if f.name != "gain"]
+        return (
+            all(getattr(self, name) == getattr(other, name) for name in names)
+            and same_unit(self.gain, other.gain)
+            and float(self.gain) == float(other.gain)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
 
     @property
     def name(self) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 from bionet.errors import InputError
 from bionet.files import read_tensors, write_tensors
 from bionet.network.code import Code
+from bionet.network.delivery import check_unit
 from bionet.network.kernels import (
     AveragePool2d,
     Conv2d,
@@ -144,10 +145,8 @@ class SpikingNetwork:
 
     def _check_projection(self, projection: Projection, order: Mapping[str, int]) -> None:
         target = self.population(projection.target)
-        if projection.variable is not None and projection.variable not in target.model.dimensions:
-            raise InputError(
-                f"projection {projection.name}: the target has no variable {projection.variable!r}"
-            )
+        if projection.variable is not None:
+            check_unit(projection, target.model, projection.variable)
         if projection.event != "spike":
             events = self.population(projection.source).model.events
             if projection.event not in events:
@@ -237,7 +236,9 @@ class SpikingNetwork:
         """A copy with one population changed; ``parameters`` are merged."""
         old = self.population(name)
         model = changes.get("model", old.model)
-        kept = {k: v for k, v in old.parameters.items() if k in model.dimensions}
+        # A threshold of 1 is not one of 1 volt: then the new model's default counts.
+        units = old.model.dimensions
+        kept = {k: v for k, v in old.parameters.items() if model.dimensions.get(k) is units[k]}
         merged = {**kept, **changes.get("parameters", {})}
         changes["parameters"] = {
             k: v if k in changes.get("parameters", {}) else model.quantity(k, v)
@@ -297,7 +298,7 @@ class SpikingNetwork:
         """Write the network to one file: safetensors with a JSON header."""
         from bionet.network.storage import pack_network
 
-        description, arrays = pack_network(self)
+        description, arrays = pack_network(self, saving=True)
         return write_tensors(path, arrays, {"bionet": json.dumps(description)})
 
     def to_nir(self, path: str | Path, dt: Quantity | None = None) -> Path:

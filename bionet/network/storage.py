@@ -10,6 +10,7 @@ import numpy as np
 
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+from bionet.equations.units import plain_quantity, read_quantity
 from bionet.network import Population, Projection, Readout, SpikingNetwork
 from bionet.network.code import Code
 from bionet.network.format_1 import from_format_1
@@ -21,17 +22,24 @@ __all__ = ["FORMAT", "pack_network", "unpack_network"]
 
 FORMAT = 2
 
+PLAIN = [1.0, [0.0] * 7, "1"]
+"""The gain of weights without a unit."""
 PROJECTION_FIELDS = ("source", "target", "delay", "sign", "variable")
 
 
-def pack_network(snn: SpikingNetwork) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """A network's description (plain JSON) and its arrays by name."""
+def pack_network(
+    snn: SpikingNetwork, saving: bool = False
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A network's description (plain JSON) and its arrays by name.
+
+    ``saving`` refuses what a file cannot hold: a function in a model's namespace.
+    """
     arrays: dict[str, np.ndarray] = {}
     populations = []
     for p in snn.populations:
         for name, value in p.parameters.items():
             arrays[f"population.{p.name}.{name}"] = np.asarray(value)
-        populations.append({"name": p.name, "shape": p.shape, "model": p.model.to_dict()})
+        populations.append({"name": p.name, "shape": p.shape, "model": p.model.to_dict(saving)})
     projections = []
     for number, q in enumerate(snn.projections):
         for name, value in q.kernel.arrays().items():
@@ -39,6 +47,7 @@ def pack_network(snn: SpikingNetwork) -> tuple[dict[str, Any], dict[str, np.ndar
         plain = {name: getattr(q, name) for name in PROJECTION_FIELDS}
         # Only where it says something: other networks keep their hash.
         plain |= {"event": q.event} if q.event != "spike" else {}
+        plain |= {"gain": plain_quantity(q.gain)} if plain_quantity(q.gain) != PLAIN else {}
         projections.append({**plain, "kernel": q.kernel.kind, "options": q.kernel.options()})
     description = {
         "format": FORMAT,
@@ -88,6 +97,7 @@ def unpack_network(
         kernel = KERNELS[plain["kernel"]](**options, **kernel_arrays)
         fields = {name: plain[name] for name in PROJECTION_FIELDS}
         fields["event"] = plain.get("event", "spike")
+        fields["gain"] = read_quantity(*plain.get("gain", PLAIN))
         projections.append(Projection(kernel=kernel, **fields))
     return SpikingNetwork(
         tuple(populations),

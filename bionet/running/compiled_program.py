@@ -34,11 +34,13 @@ from bionet.brian.assemble import input_population, synapse_names
 from bionet.brian.channel_last import pack, to_channel_last
 from bionet.brian.finite import NotFinite, NotFiniteError
 from bionet.brian.idle_steps import BOUNDS, guarded
+from bionet.brian.model_code import draws, is_idle
 from bionet.brian.plan import Plan
-from bionet.equations.randomness import seed_words, uses_rand
+from bionet.equations.randomness import seed_words
 from bionet.errors import BioNetError
 from bionet.interruption import postponed
 from bionet.network import SpikingNetwork
+from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
 from bionet.running.compile_program import COMPILE_ARGUMENTS
 from bionet.running.program_cache import cache_folder
@@ -163,7 +165,7 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
             "shape": p.shape,
             "model": p.model.to_dict() | {"parameters": None},
             "per_unit": sorted(name for name, value in p.parameters.items() if value.ndim),
-            "driven": [bool(p.parameters[n].any()) for n in ("I", "leak") if n in p.parameters],
+            "idle": is_idle(p, driven=False),
         }
         for p in (input_population(snn, plan), *snn.populations)
     ]
@@ -174,6 +176,7 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
                 for name in ("source", "target", "delay", "sign", "variable", "event")
             },
             "kernel": q.kernel.kind,
+            "inverted": bool(float(q.gain) < 0),
             "options": {
                 k: v for k, v in q.kernel.options().items() if k not in ("scale", "weight")
             },
@@ -359,17 +362,23 @@ def program_values(
                 initial = to_channel_last(value, population.shape)
                 values[f"presentation.{population.name}_{name}_initial"] = initial
         model = population.model
-        if uses_rand(model.threshold, model.reset, model.update, *model.events.values()):
+        if draws(model):
             order = to_channel_last(
                 np.arange(population.size).reshape(population.shape), population.shape
             )
             values[f"{population.name}.unit"] = np.tile(order, plan.lanes)
+    models = {p.name: p.model for p in snn.populations}
     for name, projection in zip(synapse_names(snn), snn.projections, strict=True):
         packed = pack(
             projection.kernel,
             snn.shape(projection.source),
             snn.shape(projection.target),
             plan.dtype,
+            delivery(
+                projection,
+                models[projection.target],
+                drives=analog and projection.source == "input",
+            ).factor,
         )
         values[f"{name}.weights"] = packed.weights
         if packed.table is not None:

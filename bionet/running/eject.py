@@ -47,9 +47,9 @@ KNOWN_FIELDS = {
     "SpikingNetwork": "populations projections input_shape readout method coding metadata"
     " simulation code origin relays perturbations",
     "Population": "name shape model parameters",
-    "Projection": "source target kernel delay sign variable event",
+    "Projection": "source target kernel delay sign variable event gain",
     "NeuronModel": "name equations threshold reset refractory update method parameters initial"
-    " events input amplitude source",
+    " events input amplitude source potential current inputs resets leaks spike",
 }
 
 
@@ -162,6 +162,7 @@ def script(
         synapses=synapses,
         steps=plan.steps,
         readout={
+            "variable": snn.population(snn.readout.potential).model.potential,
             "potential": request.variables[snn.readout.potential],
             "potential_name": snn.readout.potential,
             "spikes_name": snn.readout.spikes,

@@ -14,13 +14,16 @@ from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from bionet.brian.assemble import runs_back
 from bionet.brian.channel_last import to_channel_last
-from bionet.brian.groups import codes, equations_of, uses_step
+from bionet.brian.groups import equations_of
+from bionet.brian.model_code import draws, running_code, uses_step
 from bionet.brian.plan import Plan
 from bionet.brian.unit_targets import Targets
 from bionet.equations.inputs import FOREVER
 from bionet.equations.model import NeuronModel
-from bionet.equations.randomness import first_sites, replace_rand, uses_rand
+from bionet.equations.randomness import first_sites
 from bionet.network import Population, Projection, SpikingNetwork
+from bionet.network.delivery import delivery
+from bionet.network.initial_values import initial_values
 from bionet.network.kernels import AveragePool2d, Conv2d, Kernel
 
 __all__ = [
@@ -39,7 +42,7 @@ EMBEDDED = 70
 
 def uses_random_numbers(populations: Sequence[Population]) -> bool:
     """Whether any population calls ``rand()``."""
-    return any(uses_rand(*codes(p.model)) for p in populations)
+    return any(draws(p.model) for p in populations)
 
 
 def number(value: float, unit: str) -> str:
@@ -101,7 +104,7 @@ def describe_population(
     driven = analog and any(
         q.source == "input" and q.target == name for q in request.snn.projections
     )
-    equations = equations_of(population, request.plan, driven)
+    equations = equations_of(population, driven, site)
     lines = [_line(equation) for equation in equations.values()]
     if uses_step(model):
         lines.append("step = t_in_timesteps : integer (shared)")
@@ -119,7 +122,7 @@ def describe_population(
         "equations": lines,
         "arguments": _arguments(population, request.plan.dtype, site),
         "assignments": _assignments(request, population, equations, arrays),
-        "each_step": (replace_rand(model.update, site + 20) or "").splitlines(),
+        "each_step": (running_code(model.update, site + 20) or "").splitlines(),
         "fires": model.threshold is not None,
     }
 
@@ -128,11 +131,11 @@ def _arguments(population: Population, dtype: str, site: int) -> list[str]:
     model = population.model
     arguments = []
     if model.threshold is not None:
-        arguments.append(f"threshold={replace_rand(model.threshold, site)!r}")
-        arguments.append(f"reset={replace_rand(model.reset, site + 10) or ''!r}")
+        arguments.append(f"threshold={running_code(model.threshold, site)!r}")
+        arguments.append(f"reset={running_code(model.reset, site + 10) or ''!r}")
     if model.events and population.name != "input":
         events = ", ".join(
-            f"{e!r}: {replace_rand(c, site + 30)!r}" for e, c in model.events.items()
+            f"{e!r}: {running_code(c, site + 30)!r}" for e, c in model.events.items()
         )
         arguments.append(f"events={{{events}}}")
     if model.refractory is not None:
@@ -175,13 +178,16 @@ def _assignments(
             lines.append(f"{target} = {number(float(value), unit)}")
         else:
             lines.append(f"{target}_ = {float(value)!r}  # in units of {unit}")
-    for name in population.model.state:
-        initial = population.model.initial.get(name, 0.0)
-        if initial:
-            lines.append(f"{variable}.{name}_ = {float(initial)!r}  # when an image begins")
+    for name, initial in initial_values(population).items():
+        if np.ndim(initial) and np.ptp(initial):
+            arrays[f"{population.name}_{name}"] = to_channel_last(initial, population.shape)
+            text = f'arrays["{population.name}_{name}"]'
+            lines.append(f"{variable}.{name}_ = {text}  # when an image begins")
+        elif first := float(np.ravel(initial)[0]):
+            lines.append(f"{variable}.{name}_ = {first!r}  # when an image begins")
     if population.name == "input":
         lines.append(f"{variable}.x = pixels")
-    if uses_rand(*codes(population.model)):
+    if draws(population.model):
         lines.append(f"{variable}.stream = options.image")
         lines.append(f'{variable}.unit = torch_index("{population.name}")')
     return lines
@@ -217,14 +223,17 @@ def describe_synapses(
     analog = projection.source == "input" and request.plan.coding == "analog"
     event = "spike" if "onset" in source.events else projection.event
     graded = source.amplitude is not None and event == "spike"
+    delivered = delivery(projection, target, drives=analog)
     i, j, w = synapse_arrays(
         projection.kernel,
         snn.shape(projection.source),
         snn.shape(projection.target),
         request.plan.dtype,
+        delivered.factor,
     )
-    if projection.sign and not graded:
-        kept = np.sign(w) == projection.sign
+    unit = _unit(target.brian()[delivered.variable])
+    if delivered.sign and not graded:
+        kept = np.sign(w) == delivered.sign
         i, j, w = i[kept], j[kept], w[kept]
     arrays |= {f"{name}_i": i, f"{name}_j": j, f"{name}_w": w}
     delay = projection.delay - runs_back(snn, projection)
@@ -237,9 +246,11 @@ def describe_synapses(
         "target": request.variables[projection.target],
         "target_name": projection.target,
         "comment": _comment(projection, len(w), analog, delay),
-        "effect": _signed("w * pixels[i]", projection.sign, "np.", "np.inf"),
-        "on_pre": f"{projection.variable or target.input}_post += "
-        + (_signed(f"w*{source.amplitude}_pre", projection.sign) if graded else "w"),
+        "unit": unit,
+        "receiver": delivered.variable,
+        "effect": _signed("w * pixels[i]", delivered.sign, "np.", "np.inf"),
+        "on_pre": f"{delivered.variable}_post += "
+        + (_passed(f"w*{source.amplitude}_pre", delivered.sign, unit) if graded else "w"),
         "event": event,
         "delay": delay,
         "order": order,
@@ -250,6 +261,13 @@ def _signed(effect: str, sign: int, module: str = "", infinity: str = "inf") -> 
     """The part of an effect that raises (1) or lowers (-1) its target; all of it for 0."""
     limits = {1: f"0, {infinity}", -1: f"-{infinity}, 0"}
     return f"{module}clip({effect}, {limits[sign]})" if sign else effect
+
+
+def _passed(effect: str, sign: int, unit: str) -> str:
+    """As :func:`_signed`, of an effect that may have a unit."""
+    if unit == "1" or not sign:
+        return _signed(effect, sign)
+    return f"{effect}*int({effect} {'>' if sign > 0 else '<'} 0*{unit})"
 
 
 def _comment(projection: Projection, n_synapses: int, analog: bool, delay: int) -> list[str]:
@@ -281,7 +299,11 @@ def _kernel(kernel: Kernel) -> str:
 
 
 def synapse_arrays(
-    kernel: Kernel, source: tuple[int, ...], target: tuple[int, ...], dtype: str
+    kernel: Kernel,
+    source: tuple[int, ...],
+    target: tuple[int, ...],
+    dtype: str,
+    factor: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every synapse of a kernel: source, target and weight, sorted by source, then target.
 
@@ -292,13 +314,15 @@ def synapse_arrays(
         Shapes in PyTorch's order; the indices are channel-last.
     dtype : str
         Type of the weights.
+    factor : float
+        What every weight is multiplied with.
 
     Returns
     -------
     i, j : int32 arrays (n_synapses,)
     w : array (n_synapses,)
     """
-    targets = Targets(kernel, source, target, dtype)
+    targets = Targets(kernel, source, target, dtype, factor)
     rows = [targets[unit] for unit in range(int(np.prod(source)))]
     lengths = [len(where) for where, _ in rows]
     i = np.repeat(np.arange(len(rows), dtype=np.int32), lengths)
