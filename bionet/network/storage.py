@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from bionet.equations.model import NeuronModel
-from bionet.errors import InputError
 from bionet.equations.units import plain_quantity, read_quantity
+from bionet.errors import InputError
 from bionet.network import Population, Projection, Readout, SpikingNetwork
 from bionet.network.code import Code
 from bionet.network.format_1 import from_format_1
