@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -238,6 +239,28 @@ class Recording:
             part.write_text(json.dumps(description, indent=1) + "\n")
         return folder
 
+    def to_pandas(self, what: str = "spikes", populations: Sequence[str] | None = None) -> Any:
+        """The recording as a pandas table; see :func:`bionet.exchange.tables.to_pandas`."""
+        return _exchanged("tables").to_pandas(self, what, populations)
+
+    def to_xarray(self) -> Any:
+        """The recording as an xarray Dataset; see :func:`bionet.exchange.tables.to_xarray`."""
+        return _exchanged("tables").to_xarray(self)
+
+    def to_neo(
+        self, populations: Sequence[str] | None = None, images: Sequence[int] | None = None
+    ) -> Any:
+        """The recording as a Neo Block; see :func:`bionet.exchange.neo_writing.to_neo`."""
+        return _exchanged("neo_writing").to_neo(self, populations, images)
+
+    def to_nwb(self, path: str | Path, **options: Any) -> Path:
+        """Write the recording as NWB; see :func:`bionet.exchange.nwb_writing.to_nwb`."""
+        return Path(_exchanged("nwb_writing").to_nwb(self, path, **options))
+
+    def to_sonata(self, path: str | Path, populations: Sequence[str] | None = None) -> Path:
+        """Write spikes as SONATA; see :func:`bionet.exchange.sonata_writing.to_sonata`."""
+        return Path(_exchanged("sonata_writing").to_sonata(self, path, populations))
+
     @classmethod
     def load(cls, path: str | Path) -> Recording:
         """Read a folder written by :meth:`save`.
@@ -333,6 +356,11 @@ GROUPS = (
     "spike_steps",
     "releases",
 )
+
+
+def _exchanged(module: str) -> Any:
+    """A module of the exchange, by name: it knows recordings, which need not know it."""
+    return importlib.import_module(f"bionet.exchange.{module}")
 
 
 def _ranges(images: np.ndarray) -> str:

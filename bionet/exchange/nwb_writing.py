@@ -1,0 +1,167 @@
+"""A recording as a Neurodata Without Borders file: units, trials, series of potentials.
+
+The recorded images are trials, one after another: the k-th begins at k times the presentation's
+length. A unit of the network is a row of the units table, with the times of its spikes in all of
+them. Potentials are series in the processing module ``simulation``. They are written piece by piece
+from where they lie, so that a recording mapped from disk need not fit into memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bionet.errors import InputError
+from bionet.exchange.optional import required
+from bionet.exchange.units_table import images_of, spiking_populations, unit_places
+from bionet.files import atomic
+from bionet.results.recording import Recording
+
+__all__ = ["to_nwb"]
+
+
+def to_nwb(
+    run: Recording,
+    path: str | Path,
+    populations: Sequence[str] | None = None,
+    labels: np.ndarray | None = None,
+    description: str = "Simulation of a spiking network by BioNet in Brian2",
+    start: datetime | None = None,
+) -> Path:
+    """Write a recording as an NWB file (HDF5).
+
+    Parameters
+    ----------
+    run : Recording
+    path : path
+        Such as ``run.nwb``.
+    populations : sequence of str, optional
+        Whose units; all with recorded spikes by default.
+    labels : int array (n_images,), optional
+        Classes of the images, for the trials.
+    description : str
+        Of the session.
+    start : datetime, optional
+        Start of the session with its time zone; now by default.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    InputError
+        If pynwb is not installed, a population was not recorded, or labels do not fit.
+    """
+    pynwb = required("pynwb", "nwb")
+    names, images = spiking_populations(run, populations), images_of(run, None)
+    if labels is not None and np.shape(labels) != (run.n_images,):
+        raise InputError(
+            f"labels must be {run.n_images} classes, one for each image, but have the shape"
+            f" {np.shape(labels)}"
+        )
+    network = str(run.parameters.get("network", ""))
+    file = pynwb.NWBFile(
+        session_description=description,
+        identifier=f"bionet-{network[:16]}-{run.parameters.get('seed', 0)}",
+        session_start_time=start or datetime.now(UTC),
+        keywords=["simulation", "spiking neural network", "Brian2"],
+        source_script=f"bionet {run.parameters.get('versions', {}).get('bionet', '')}",
+        source_script_file_name="bionet.simulate",
+        notes=f"network {network}, method {run.parameters.get('method')}, coding"
+        f" {run.parameters.get('coding')}",
+    )
+    length = run.n_steps * run.parameters["dt_ms"] / 1000
+    _trials(file, run, images, labels, length)
+    if names:
+        _units(file, run, images, names, length)
+    if run.recorded_potentials:
+        module = file.create_processing_module(
+            "simulation", "Membrane potentials of the recorded units"
+        )
+        for name in run.recorded_potentials:
+            module.add(_series(pynwb, run, name))
+    with atomic(path) as part, pynwb.NWBHDF5IO(str(part), "w") as io:
+        io.write(file)
+    return Path(path)
+
+
+def _trials(file: Any, run: Recording, images: np.ndarray, labels: Any, length: float) -> None:
+    file.add_trial_column("image", "Number of the image, as it was given")
+    file.add_trial_column("prediction", "Class that the network answered")
+    if labels is not None:
+        file.add_trial_column("label", "Class of the image")
+    predictions = run.predictions()
+    for number, image in enumerate(images):
+        label = {} if labels is None else {"label": int(labels[image])}
+        file.add_trial(
+            start_time=number * length,
+            stop_time=(number + 1) * length,
+            image=int(image),
+            prediction=int(predictions[image]),
+            **label,
+        )
+
+
+def _units(file: Any, run: Recording, images: np.ndarray, names: Any, length: float) -> None:
+    file.add_unit_column("population", "Population of the network")
+    for column, text in (
+        ("unit_in_population", "Number of the unit in its population, in PyTorch's order"),
+        ("channel", "Channel of the unit; -1 in a population without channels"),
+        ("row", "Row of the unit in its channel; -1 in a population without channels"),
+        ("column", "Column of the unit in its channel; -1 in a population without channels"),
+    ):
+        file.add_unit_column(column, text)
+    dt = run.parameters["dt_ms"] / 1000
+    observed = [[0.0, len(images) * length]]
+    for name in names:
+        image, step, unit = np.asarray(run.recorded_spikes[name]).T
+        steps = np.searchsorted(images, image) * run.n_steps + step
+        size = int(np.prod(run.shapes[name]))
+        order = np.argsort(unit, kind="stable")
+        trains = np.split(steps[order], np.searchsorted(unit[order], np.arange(1, size)))
+        places = unit_places(run.shapes[name])
+        for number, train in enumerate(trains):
+            file.add_unit(
+                spike_times=train * dt,
+                obs_intervals=observed,
+                population=name,
+                unit_in_population=number,
+                **{k: int(places[k][number]) if k in places else -1 for k in PLACES},
+            )
+    file.units.resolution = dt
+
+
+PLACES = ("channel", "row", "column")
+
+
+def _series(pynwb: Any, run: Recording, name: str) -> Any:
+    """Potentials of all recorded images in a row, (n_images n_steps, n_units)."""
+    from hdmf.backends.hdf5.h5_utils import H5DataIO
+    from hdmf.data_utils import DataChunkIterator
+
+    values = run.recorded_potentials[name]
+    rows = DataChunkIterator(
+        _rows(values), maxshape=(None, values.shape[2]), buffer_size=run.n_steps, dtype=values.dtype
+    )
+    dt = run.parameters["dt_ms"] / 1000
+    return pynwb.TimeSeries(
+        name=f"potential_{name}",
+        data=H5DataIO(rows, compression="gzip", chunks=(run.n_steps, min(values.shape[2], 1024))),
+        unit="n.a.",  # in units of the threshold; what NWB writes for a quantity without unit
+        rate=1 / dt,
+        starting_time=dt,
+        description=f"Membrane potential of {name} after every step, set back at every trial;"
+        " a column a unit",
+        comments="units " + " ".join(map(str, np.asarray(run.recorded_units[name]))),
+    )
+
+
+def _rows(values: Any) -> Iterator[np.ndarray]:
+    for image in range(len(values)):
+        yield from np.asarray(values[image])

@@ -1,0 +1,76 @@
+"""What every exchange needs of a recording: populations, images, and the place of a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bionet.errors import InputError
+from bionet.results.recording import Recording
+
+__all__ = ["images_of", "spikes_by_unit", "spiking_populations", "unit_places"]
+
+
+def spiking_populations(run: Recording, populations: Sequence[str] | None) -> tuple[str, ...]:
+    """Populations with recorded spikes; all of them where none are named.
+
+    Raises
+    ------
+    InputError
+        If the spikes of a named population were not recorded.
+    """
+    names = tuple(run.recorded_spikes) if populations is None else tuple(populations)
+    for name in names:
+        if name not in run.recorded_spikes:
+            known = ", ".join(run.recorded_spikes) or "none"
+            raise InputError(
+                f"spikes of {name!r} were not recorded (recorded: {known});"
+                f' simulate with record={{"{name}": ["spikes"]}}'
+            )
+    return names
+
+
+def images_of(run: Recording, images: Sequence[int] | None) -> np.ndarray:
+    """Recorded images, checked; all of them where none are named, int array."""
+    recorded = np.asarray(run.recorded_images)
+    wanted = recorded if images is None else np.asarray(list(images), dtype=np.int64)
+    if missing := [int(i) for i in wanted if i not in recorded]:
+        raise InputError(
+            f"image {missing[0]} was not recorded; {len(recorded)} images were"
+            " (record_images of bionet.simulate chooses them)"
+        )
+    if not len(wanted):
+        raise InputError(
+            "nothing was recorded that could be written; simulate with"
+            ' record={"conv1": ["spikes", "v"]}'
+        )
+    return wanted
+
+
+def spikes_by_unit(run: Recording, population: str, image: int) -> list[np.ndarray]:
+    """Steps of the spikes of every unit for one image, in PyTorch's order."""
+    table = run.recorded_spikes[population]
+    # Sorted by image: two searches instead of one comparison with every spike.
+    first, last = np.searchsorted(table[:, 0], [image, image + 1])
+    rows = table[first:last]
+    order = np.argsort(rows[:, 2], kind="stable")
+    size = int(np.prod(run.shapes[population]))
+    ends = np.searchsorted(rows[order, 2], np.arange(1, size))
+    return np.split(rows[order, 1], ends)
+
+
+def unit_places(shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Place of every unit of a population: unit, and channel, row and column of an image.
+
+    Returns
+    -------
+    dict of str to int array (n_units,)
+    """
+    size = int(np.prod(shape))
+    places = {"unit": np.arange(size)}
+    if len(shape) == 3:
+        places |= dict(
+            zip(("channel", "row", "column"), np.unravel_index(np.arange(size), shape), strict=True)
+        )
+    return places
