@@ -3,7 +3,7 @@
 =====================  ============================================================================
 metadata               meaning
 =====================  ============================================================================
-graph ``bionet``       JSON: step in seconds, input coding, method, readout, the network's metadata
+graph ``bionet``       JSON: step in seconds, readout, coding, method, simulation, origin and so on
 node ``bionet_model``  JSON: the neuron model, with reset, refractory period, thresholds, floor
 node ``bionet_drive``  what BioNet's drive per step was multiplied with to make NIR's current
 node ``bionet_NAME``   parameter NAME of the model, in SI units, where the node has no field for it
@@ -25,9 +25,24 @@ import numpy as np
 
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+from bionet.network import Simulation
+from bionet.network.code import Code
+from bionet.network.origin import Origin, Perturbed
 
-__all__ = ["NodeNote", "noted_model", "noted_network"]
+__all__ = ["NOTED", "NodeNote", "noted_fields", "noted_model", "noted_network"]
 
+# Of a network's description: what is neither a node nor an edge.
+NOTED = (
+    "readout",
+    "method",
+    "coding",
+    "metadata",
+    "simulation",
+    "code",
+    "origin",
+    "relays",
+    "perturbations",
+)
 # Parameters of BioNet's models that a node has a field for, by the field's name in its NIR model.
 FROM_NODE = {"theta": "theta", "theta_p": "theta", "tau": "tau"}
 
@@ -57,6 +72,31 @@ def noted_network(graph: Any) -> dict[str, Any]:
         noted = json.loads(text) if text else {}
         return {**noted, "dt": float(noted["dt"])} if noted else {}
     except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"the metadata 'bionet' of the NIR graph is damaged ({error})") from error
+
+
+def noted_fields(noted: Mapping[str, Any]) -> dict[str, Any]:
+    """The noted fields of a SpikingNetwork, but for its readout.
+
+    Raises
+    ------
+    InputError
+        If the note is damaged.
+    """
+    if not noted:
+        return {}
+    try:
+        return {
+            "method": noted["method"],
+            "coding": noted["coding"],
+            "metadata": noted["metadata"],
+            "simulation": Simulation.from_dict(noted["simulation"]),
+            "code": None if noted["code"] is None else Code.from_dict(noted["code"]),
+            "origin": Origin.from_dict(noted["origin"]),
+            "relays": noted["relays"],
+            "perturbations": tuple(Perturbed(**plain) for plain in noted["perturbations"]),
+        }
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"the metadata 'bionet' of the NIR graph is damaged ({error})") from error
 
 

@@ -23,9 +23,9 @@ from bionet.errors import InputError
 from bionet.exchange.nir_conventions import WRITERS, NirConvention
 from bionet.exchange.nir_graph import FlatGraph, flattened, identifier
 from bionet.exchange.nir_kernels import WEIGHTED, array, fitted, scaled, weighted
-from bionet.exchange.nir_notes import NodeNote, noted_model, noted_network
+from bionet.exchange.nir_notes import NodeNote, noted_fields, noted_model, noted_network
 from bionet.exchange.optional import required
-from bionet.network import OneToOne, Population, Projection, Readout, SpikingNetwork
+from bionet.network import OneToOne, Population, Projection, Readout, Simulation, SpikingNetwork
 
 __all__ = ["from_nir"]
 
@@ -356,15 +356,15 @@ class _Reading:
     def _finished(
         self, populations: list[Population], projections: list[Projection], readout: Readout
     ) -> SpikingNetwork:
-        simulation = {"dt_ms": self.convention.dt * 1000, "dtype": "float64"}
+        # Potentials in double precision: the closed forms take differences of exponentials.
+        simulation = Simulation(dt=self.convention.dt, dtype="float64")
+        fields = {"method": "nir", "coding": "analog", "simulation": simulation}
         return SpikingNetwork(
             tuple(populations),
             tuple(projections),
             self.input_shape,
             readout,
-            method=self.noted.get("method", "nir"),
-            coding=self.noted.get("coding", "analog"),
-            metadata=self.noted.get("metadata") or {"simulation": simulation},
+            **(fields | noted_fields(self.noted)),
         )
 
 

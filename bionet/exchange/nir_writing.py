@@ -30,10 +30,11 @@ from bionet.equations import NeuronModel, constant_leak, integrator, leaky_integ
 from bionet.equations.nir_nodes import NIR_NEURONS, nir_neuron, relay, silent
 from bionet.errors import InputError
 from bionet.exchange.nir_edges import weight_nodes
+from bionet.exchange.nir_notes import NOTED
 from bionet.exchange.optional import required
 from bionet.files import atomic
 from bionet.network import Population, SpikingNetwork
-from bionet.network.spiking_network import own_times
+from bionet.network.storage import pack_network
 
 __all__ = ["nir_graph", "to_nir"]
 
@@ -76,7 +77,7 @@ def to_nir(snn: SpikingNetwork, path: str | Path, dt: Quantity | None = None) ->
 def nir_graph(snn: SpikingNetwork, dt: Quantity | None = None) -> Any:
     """A network as a ``nir.NIRGraph``; see :func:`to_nir`."""
     nir = required("nir", "nir")
-    step = float(own_times(snn, None, dt)[1])
+    step = float(snn.times(None, dt)[1])
     populations = [p for p in snn.populations if p.model != silent()]
     nodes: dict[str, Any] = {"input": nir.Input(input_type=np.array(snn.input_shape))}
     drives, unsaid = {}, {}
@@ -108,13 +109,12 @@ def nir_graph(snn: SpikingNetwork, dt: Quantity | None = None) -> Any:
 
 
 def _note(snn: SpikingNetwork, dt: float) -> dict[str, Any]:
-    silent_spikes = snn.population(snn.readout.spikes).model == silent()
-    return {
-        "dt": dt,
-        "coding": snn.coding,
-        "method": snn.method,
-        "metadata": dict(snn.metadata),
-    } | ({} if silent_spikes else {"readout": vars(snn.readout)})
+    """What a network says of itself beside its populations and projections, as plain JSON."""
+    description, _ = pack_network(snn)
+    unsaid = set(NOTED)
+    if snn.population(snn.readout.spikes).model == silent():
+        unsaid -= {"readout"}  # the reader makes that population again
+    return {"dt": dt} | {name: description[name] for name in unsaid}
 
 
 def _node(nir: Any, population: Population, dt: float) -> tuple[Any, tuple[Any, Any]]:

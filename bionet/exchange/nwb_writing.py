@@ -8,6 +8,7 @@ from where they lie, so that a recording mapped from disk need not fit into memo
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,9 @@ from bionet.files import atomic
 from bionet.results.recording import Recording
 
 __all__ = ["to_nwb"]
+
+# NWB asks for a species; the taxonomy's entry for what has none.
+UNIDENTIFIED = "http://purl.obolibrary.org/obo/NCBITaxon_32644"
 
 
 def to_nwb(
@@ -76,6 +80,13 @@ def to_nwb(
         notes=f"network {network}, method {run.parameters.get('method')}, coding"
         f" {run.parameters.get('coding')}",
     )
+    file.subject = pynwb.file.Subject(
+        subject_id="simulated-network",
+        description="A network simulated by BioNet; no animal",
+        species=UNIDENTIFIED,
+        sex="U",
+        age="P0D",
+    )
     length = run.n_steps * run.parameters["dt_ms"] / 1000
     _trials(file, run, images, labels, length)
     if names:
@@ -86,8 +97,10 @@ def to_nwb(
         )
         for name in run.recorded_potentials:
             module.add(_series(pynwb, run, name))
-    with atomic(path) as part, pynwb.NWBHDF5IO(str(part), "w") as io:
-        io.write(file)
+    with atomic(path) as part, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The file path provided.*does not end in '.nwb'")
+        with pynwb.NWBHDF5IO(str(part), "w") as io:
+            io.write(file)
     return Path(path)
 
 

@@ -15,7 +15,6 @@ from bionet.equations.nir_nodes import nir_neuron
 from bionet.exchange.nir_conventions import NirConvention
 from bionet.exchange.nir_reading import from_nir
 from bionet.exchange.nir_writing import nir_graph, to_nir
-from bionet.network.spiking_network import own_times
 
 nir = pytest.importorskip("nir")
 pytestmark = pytest.mark.filterwarnings("ignore:to_nir")
@@ -38,7 +37,7 @@ def _lif(theta=1e9, n=1, **values):
 
 
 def _simulate(snn, images, steps=STEPS, **options):
-    dt = own_times(snn, None, None)[1]
+    dt = snn.times(None, None)[1]
     return bionet.simulate(snn, images, duration=steps * dt, device="numpy", **options)
 
 
@@ -68,7 +67,7 @@ def test_cuba_lif_answers_a_box_of_one_step_as_the_closed_form(tau_syn):
     node = nir.CubaLI(**{k: _full(v) for k, v in shape.items()})
     snn = from_nir(_graph(nir.Linear(_full(0.5)[None]), node), dt=1 * ms)
     # One spike in the first step, then silence.
-    snn = replace(snn, metadata={"simulation": snn.metadata["simulation"] | {"stop": 1}})
+    snn = replace(snn, simulation=replace(snn.simulation, stop=1))
     run = _simulate(snn, [[1.0]], coding="poisson", record={"cubali": ["v"]})
     fine = 1e-6
     i, v, reference = 0.0, 0.0, []
@@ -139,7 +138,7 @@ def test_a_loop_arrives_a_step_later_or_after_its_delay(delay):
         type_check=False,
     )
     snn = from_nir(graph, dt=1 * ms)
-    snn = replace(snn, metadata={"simulation": snn.metadata["simulation"] | {"stop": 1}})
+    snn = replace(snn, simulation=replace(snn.simulation, stop=1))
     scale = replace(snn.projections[0], kernel=bionet.OneToOne(2.0))
     snn = replace(snn, projections=(scale, *snn.projections[1:]))
     run = _simulate(snn, [[1.0]], 12, coding="poisson", record={"cell_if": ["spikes"]})

@@ -15,7 +15,6 @@ from torch import nn
 import bionet
 from bionet.exchange.nir_conventions import WRITERS, NirConvention
 from bionet.exchange.nir_reading import from_nir
-from bionet.network.spiking_network import own_times
 
 nir = pytest.importorskip("nir")
 STEPS, IMAGES = 80, 5
@@ -34,7 +33,7 @@ def _run(snn, seed=0):
     """Counts of every population for Poisson input, and the input spikes (steps, images, ...)."""
     rng = np.random.default_rng(seed)
     images = rng.random((IMAGES, *snn.input_shape)) * 0.5
-    dt = own_times(snn, None, None)[1]
+    dt = snn.times(None, None)[1]
     run = bionet.simulate(
         snn,
         images,
