@@ -115,11 +115,16 @@ def check_network(net: nn.Module, images: torch.Tensor, labels: torch.Tensor) ->
             f"net: can't take images of shape {shape} ({reason}); change one of them"
         ) from error
     low, high = int(labels.min()), int(labels.max())
-    if outputs.ndim != 2 or low < 0 or high >= outputs.shape[1]:
+    if outputs.ndim != 2 or low < 0 or high >= max(2, outputs.shape[1]):
         raise InputError(
             f"net: outputs must be (n, classes) with a class for each label ({low} to {high}), "
             f"got (n, {', '.join(map(str, outputs.shape[1:]))})"
         )
+
+
+def answers_of(outputs: torch.Tensor) -> torch.Tensor:
+    """The class of every image: the largest output, or of a single one whether it is positive."""
+    return (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(1)
 
 
 def evaluate(net: nn.Module, images: Any, labels: Any, batch_size: int = 500) -> float:
@@ -152,5 +157,5 @@ def evaluate(net: nn.Module, images: Any, labels: Any, batch_size: int = 500) ->
     device, right = device_of(net), 0
     with mode(net, training=False), torch.no_grad():
         for some, wanted in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-            right += int((net(some.to(device)).argmax(1).cpu() == wanted).sum())
+            right += int((answers_of(net(some.to(device))).cpu() == wanted).sum())
     return right / len(images)

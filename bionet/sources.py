@@ -62,6 +62,7 @@ class Images:
     def check_classes(self, n_classes: int) -> None:
         """Refuse a label that the network has no output for."""
         low, high = int(self.labels.min()), int(self.labels.max())
+        n_classes = max(2, n_classes)  # a single output tells two classes apart by its sign
         if low < 0 or high >= n_classes:
             raise InputError(
                 f"labels of {self.name}: expected 0 to {n_classes - 1}, one for each output of"

@@ -1,7 +1,7 @@
 """Accuracy against latency: several runs in one axis, and the time that each needs.
 
-The latency of a run is the first time from which on its accuracy never again lies more than
-``margin`` below the accuracy at the end; it is marked on the curve.
+The latency of a run (:mod:`bionet.results.latency`, with a loss of ``margin`` from the accuracy at
+the end) is marked on the curve.
 """
 
 from __future__ import annotations
@@ -15,24 +15,11 @@ from matplotlib.axes import Axes
 from bionet.errors import InputError
 from bionet.figures.panels import LINES, MARKERS, check_runs
 from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
+from bionet.results.latency import latency
 from bionet.results.metrics import wilson_interval
 from bionet.results.recording import Recording
 
-__all__ = ["accuracy_latency", "latency_step"]
-
-
-def latency_step(accuracy: np.ndarray, margin: float = 0.01) -> int:
-    """Steps after which the accuracy stays within a margin of its last value.
-
-    Parameters
-    ----------
-    accuracy : float array (n_steps,)
-        Accuracy after every step, in [0, 1].
-    margin : float
-        Share of images.
-    """
-    below = np.flatnonzero(accuracy < accuracy[-1] - margin - 1e-12)
-    return int(below[-1]) + 2 if below.size else 1
+__all__ = ["accuracy_latency"]
 
 
 @style()
@@ -80,7 +67,7 @@ def accuracy_latency(
         color, time = f"C{number % 7}", times(np.arange(1, run.n_steps + 1), run.dt, time_unit)
         lower, upper = wilson_interval(accuracy, run.n_images)
         ax.fill_between(time, 100 * lower, 100 * upper, color=color, alpha=0.15, linewidth=0)
-        step = latency_step(accuracy, margin)
+        step = latency(accuracy, loss=margin) or run.n_steps
         label = f"{name}: {100 * accuracy[-1]:.1f} %, {time[step - 1]:g} {name_of_unit}"
         ax.plot(time, 100 * accuracy, color=color, ls=LINES[number % 7], label=label)
         marker = MARKERS[number % 7]

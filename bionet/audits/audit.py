@@ -58,7 +58,6 @@ Activations = Callable[[Any, np.ndarray, SpikingNetwork], Values]
 MAX_SATURATED = 0.05
 MAX_SILENT = 0.5
 MAX_MISMATCH = 0.01
-TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
 
 
 def audit(
@@ -73,7 +72,7 @@ def audit(
 ) -> Audit:
     """Compare every population's decoded rate with its ANN layer's activation.
 
-    A layer is bad if its residual exceeds 1e-9 (float64) or 1e-4 (float32), if its mismatch
+    A layer is bad if its residual exceeds what the rounding of its sums explains, if its mismatch
     exceeds 1 %, its correlation is below 0.9, more than 5 % of its active pairs are saturated
     or more than half are silent. The first of them, from the input on, is the one to repair.
 
@@ -123,7 +122,8 @@ def audit(
         for name in sides.audited(ideal, shown):
             tally = tallies.setdefault(name, Tally(run.n_steps, sides.limited(name)))
             tally.add(ideal[name], shown[name], *sides.expected(name, ideal, shown), n_samples)
-            tally.add_residual(sides.residual(name, shown, part))
+            if (residual := sides.residual(name, shown, part)) is not None:
+                tally.add_residual(residual, sides.uncertainty(name, shown, part))
     if not tallies:
         raise InputError(
             "nothing to audit: the network's activations and scales name none of its"
@@ -166,11 +166,8 @@ def _row(
 ) -> LayerAudit:
     """A population's row; ``earlier`` holds the rows of the populations before it."""
     active = tally.n_active or 1
-    limit = TOLERANCE.get(str(sides.run.parameters.get("dtype")), TOLERANCE["float32"])
-    # Rounding adds up as a random walk.
-    limit *= max(1.0, np.sqrt(sides.run.n_steps / 1000))
     # Written so that NaN counts as broken.
-    broken = tally.residual is not None and not tally.residual <= limit
+    broken = tally.residual is not None and not tally.excess <= 1
     unlike = tally.mismatch is not None and tally.mismatch > MAX_MISMATCH
     bad = (
         broken
@@ -181,7 +178,7 @@ def _row(
     )
     small = tally.error / tally.n <= tally.least
     if broken:
-        cause = _broken_by(name, sides, earlier, limit)
+        cause = _broken_by(name, sides, earlier)
     elif unlike:
         cause = sides.unlike(name)
     elif small and not bad:
@@ -203,16 +200,15 @@ def _row(
         errors={part: total / tally.n for part, total in tally.parts.items()},
         cause=cause,
         bad=bad,
+        excess=None if tally.residual is None else tally.excess,
     )
 
 
-def _broken_by(
-    name: str, sides: Comparison, earlier: Mapping[str, LayerAudit], limit: float
-) -> str:
+def _broken_by(name: str, sides: Comparison, earlier: Mapping[str, LayerAudit]) -> str:
     """The cause of a residual: wrong spikes of a source break its target's closed form too."""
     for source in sides.sources(name):
         row = earlier.get(source)
-        if row is not None and row.bad and (row.residual is None or not row.residual <= limit):
+        if row is not None and row.bad and (row.excess is None or not row.excess <= 1):
             return f"propagated from {source}"
     return "simulation"
 
@@ -222,6 +218,8 @@ def _main_part(
 ) -> str:
     """The name of the largest part of the error."""
     part = max(tally.parts, key=lambda key: tally.parts[key])
+    if part == "remainder" and tally.uncertainty > 1 / sides.run.n_steps:
+        return "rounding"
     if part == "remainder" or name == "input":
         return sides.loss(name)
     if part != "propagated":

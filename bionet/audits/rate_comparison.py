@@ -9,6 +9,7 @@ batch, so that memory does not grow with the number of images. Symbols as in the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,28 @@ class Comparison:
         # In spikes per step, whatever the threshold: rounding grows with it.
         return np.asarray(shown[name] + (potential - drive) / _threshold(population))
 
+    def uncertainty(self, name: str, shown: Values, part: slice) -> np.ndarray:
+        r"""How much of a residual the rounding of the run explains, in its unit.
+
+        With precision epsilon, T steps and n = W_1 |r| + 1 terms a step, whose sizes add up to
+        :math:`S = \sum_j |w_j| r_j + |I|`, the potential is a sum of n T terms of up to S +
+        theta and what it holds at the end: as a random walk it is off by sqrt(n T) epsilon times
+        that. A weight, a drive or a threshold that is rounded once is off alike in every
+        step, by sqrt(n) epsilon S. Four times that is allowed.
+        """
+        population = self.snn.population(name)
+        steps = self.run.n_steps
+        precision = str(self.run.parameters.get("dtype", "float32"))
+        rates = {source: np.abs(values) for source, values in shown.items()}
+        size = self._drive(population, rates, absolute=True)
+        terms = 1 + self._drive(population, rates, counting=True)
+        final = self._final_potential(name, part)
+        theta = _threshold(population) if fires(population) else 1.0
+        largest = size + theta + np.abs(0.0 if final is None else final)
+        walk = np.sqrt(terms * steps) * largest / steps
+        once = np.sqrt(terms) * (size + theta)
+        return np.asarray(4 * np.finfo(precision).eps * (walk + once) / theta)
+
     def loss(self, name: str) -> str:
         """What a population loses charge by, where neither saturation nor silence explains it."""
         if name == "input":
@@ -171,10 +194,21 @@ class Comparison:
             return np.where(drive > 0, drive / _threshold(population), drive / negative)
         return np.maximum(drive, 0) / _threshold(population)
 
-    def _drive(self, population: Population, values: Values) -> np.ndarray | None:
-        """W r + I per step, array (n_images, *shape)."""
+    def _drive(
+        self,
+        population: Population,
+        values: Values,
+        absolute: bool = False,
+        counting: bool = False,
+    ) -> Any:
+        """W r + I per step, array (n_images, *shape) or None.
+
+        With ``absolute`` of sizes: abs(W) r + abs(I); ``counting`` takes every weight as 1.
+        """
         total = np.asarray(population.parameters.get("I", 0.0), dtype=np.float64)
-        if self.snn.origin.leak_compensated and fires(population):
+        if absolute or counting:
+            total = np.abs(total) if absolute else np.zeros_like(total)
+        elif self.snn.origin.leak_compensated and fires(population):
             # A part of the drive makes up for the leak: theta dt / 2 tau.
             dt = self.run.parameters["dt_ms"] / 1000
             total = total - _threshold(population) * dt / (2 * population.parameters["tau"])
@@ -184,7 +218,10 @@ class Comparison:
             if projection.source not in values or not _linear(projection, population):
                 return None
             source = values[projection.source]
-            passed = apply_kernel(projection.kernel, source)
+            kernel = projection.kernel
+            if absolute or counting:
+                kernel = of_sizes(kernel, counting)
+            passed = apply_kernel(kernel, source)
             total = total + passed.reshape(len(source), *population.shape)
         return total if total.ndim > len(population.shape) else None
 
@@ -221,6 +258,7 @@ class Tally:
         self.parts = dict.fromkeys(("propagated", "saturation", "silence", "remainder"), 0.0)
         self.alive: np.ndarray | None = None
         self.residual: float | None = None
+        self.uncertainty = self.excess = 0.0
         self.linear = False
         self.samples: list[np.ndarray] = []
         self.random = np.random.default_rng(0)
@@ -264,12 +302,12 @@ class Tally:
         self._split(ideal, shown, from_ideal, from_shown)
         self._keep(ideal, shown, n_samples)
 
-    def add_residual(self, residual: np.ndarray | None) -> None:
-        """Add a batch's violation of the closed form."""
-        if residual is not None:
-            # np.maximum, unlike max, keeps a NaN.
-            largest = np.maximum(self.residual or 0.0, np.abs(residual).max())
-            self.residual = float(largest)
+    def add_residual(self, residual: np.ndarray, uncertainty: np.ndarray) -> None:
+        """Add a batch's violation of the closed form, and what of it rounding explains."""
+        # np.maximum, unlike max, keeps a NaN.
+        self.residual = float(np.maximum(self.residual or 0.0, np.abs(residual).max()))
+        self.uncertainty = float(np.maximum(self.uncertainty, uncertainty.max()))
+        self.excess = float(np.maximum(self.excess, (np.abs(residual) / uncertainty).max()))
 
     @property
     def correlation(self) -> float:
@@ -309,6 +347,15 @@ class Tally:
         kept = self.random.choice(moving, min(n_samples, moving.size), replace=False)
         pairs = np.stack([ideal.ravel()[kept], shown.ravel()[kept]])
         self.samples.append(pairs.astype(np.float32))
+
+
+def of_sizes(kernel: Any, counting: bool) -> Any:
+    """A linear kernel with the sizes of its weights, or with 1 in their place."""
+    field = "weight" if isinstance(kernel, OneToOne) else "weights"
+    if isinstance(kernel, AveragePool2d):
+        return kernel  # its weights are positive, and its terms fewer than their sum times the pool
+    weights = np.abs(np.asarray(getattr(kernel, field)))
+    return replace(kernel, **{field: np.ones_like(weights) if counting else weights})
 
 
 def signed(population: Population) -> bool:

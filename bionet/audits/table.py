@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.results.equality import same_values
 
 __all__ = ["HEADER", "MIN_CORRELATION", "REMEDIES", "Audit", "LayerAudit", "Values"]
 
@@ -30,6 +31,8 @@ REMEDIES = {
     " coding",
     "transient": "spikes come late or unevenly: simulate longer",
     "reset": "reset to zero loses what exceeds the threshold: reset by subtraction",
+    "rounding": "its sums are so large that their rounding costs whole spikes: simulate with"
+    " dtype='float64'",
     "leak": "the leak loses charge: lengthen the time constant",
 }
 
@@ -66,6 +69,9 @@ class LayerAudit:
     cause : str
         Main cause of the error: a key of ``REMEDIES``, ``"propagated from NAME"`` or ``"none"``.
     bad : bool
+    excess : float or None
+        Largest residual over what the rounding of its sum explains; above 1 the closed form is
+        broken.
     """
 
     population: str
@@ -82,9 +88,10 @@ class LayerAudit:
     errors: Mapping[str, float]
     cause: str
     bad: bool
+    excess: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Audit:
     """The result of :func:`audit`.
 
@@ -101,7 +108,18 @@ class Audit:
     rows: tuple[LayerAudit, ...]
     n_images: int
     n_steps: int
-    samples: Values = field(default_factory=dict, compare=False, repr=False)
+    samples: Values = field(default_factory=dict, repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Audit) or type(self) is not type(other):
+            return False
+        # As plain values: a correlation may be NaN, which equals itself here.
+        return same_values(self.to_dict(), other.to_dict()) and same_values(
+            self.samples, other.samples
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.n_images, self.n_steps, len(self.rows)))
 
     @property
     def first_bad(self) -> str | None:

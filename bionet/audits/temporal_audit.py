@@ -96,7 +96,7 @@ class TemporalRow(LayerAudit):
     unlike: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TemporalAudit(Audit):
     """The result of :func:`bionet.audit` for a network with a temporal code."""
 

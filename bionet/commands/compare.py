@@ -29,7 +29,7 @@ def compare(
     data: o.Data = "digits",
     split: o.Split = "test",
     images: Annotated[int | None, typer.Option(help="The first images.  [default: all]")] = None,
-    duration: o.Duration = "100ms",
+    duration: o.Duration = "50ms",
     dt: o.Dt = "1ms",
     coding: o.Coding = None,
     max_rate: o.MaxRate = None,

@@ -48,7 +48,9 @@ InputShape = Annotated[
 ]
 Duration = Annotated[
     str | None,
-    Option(help="Length of a presentation, with its unit: 0.1s.  [default: the network's, 100ms]"),
+    Option(
+        help="Length of a presentation, with its unit: 0.1s.  [default: the network's, or 50ms]"
+    ),
 ]
 Dt = Annotated[
     str | None,

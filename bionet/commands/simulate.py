@@ -99,12 +99,10 @@ def simulate(
 def simulated(arguments: dict[str, Any], snn: SpikingNetwork) -> dict[str, Any]:
     """Keyword arguments of :func:`bionet.simulate` from those of a command.
 
-    Times that are not given are the network's own, else 100 ms in steps of 1 ms.
+    Times that are not given are the network's own, else those of :func:`bionet.simulate`.
     """
     max_rate = arguments["max_rate"]
     duration, dt = arguments["duration"], arguments["dt"]
-    if duration is None and snn.simulation.duration is None:
-        duration = "100ms"
     same = ("coding", "device", "lanes", "threads", "processes", "dtype", "seed", "progress")
     return {name: arguments[name] for name in same} | {
         "duration": None if duration is None else time(duration, "--duration"),

@@ -24,9 +24,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from bionet import figures
 from bionet.audits.table import Audit
 from bionet.errors import InputError
-from bionet.figures.accuracy_latency import latency_step
 from bionet.files import atomic
 from bionet.pages.image_browser import browser_data
+from bionet.results.latency import latency
 from bionet.results.metrics import wilson_interval
 from bionet.results.recording import Recording
 from bionet.results.run_json import result_rows
@@ -208,7 +208,7 @@ def _tiles(material: Material) -> list[tuple[str, str, str]]:
         if found.get("accuracy_ann") is not None:
             ann = float(found["accuracy_ann"])
             tiles.append(("ANN accuracy", f"{100 * ann:.1f} %", "the same images"))
-        step = latency_step(run.accuracy_over_time(material.labels))
+        step = latency(run.accuracy_over_time(material.labels)) or run.n_steps
         tiles.append(("latency", f"{step * dt:g} ms", "within 1 % of the final accuracy"))
     tiles.append(("images", f"{run.n_images:,}", f"{run.n_steps:,} steps of {dt:g} ms each"))
     spikes = sum(mean for name, mean in run.n_spikes.items() if name != "input")
@@ -236,7 +236,7 @@ def _readouts(material: Material) -> list[tuple[str, ...]]:
         return []
     rows: list[tuple[str, ...]] = []
     for name in run.readouts:
-        step = latency_step(run.accuracy_over_time(labels, name))
+        step = latency(run.accuracy_over_time(labels, name)) or run.n_steps
         rows.append(
             (
                 f"{name} ({READOUT_NAMES[name]})",

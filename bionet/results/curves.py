@@ -10,10 +10,11 @@ made afterwards. With the prediction :math:`\hat c_n(t)` after step t of image n
     E(t) = \frac{1}{N} \sum_n \sum_{s \le t} e_n(s), \qquad
     S_n(t) = \frac{r_n(t) \cdot z_n}{\lVert r_n(t) \rVert \lVert z_n \rVert}
 
-The latency at a loss of :math:`\delta` is the first step from which the accuracy stays at
-:math:`a(t) \ge A - \delta` to the end of the run (``rule="stays"``), or the first step with such
-an accuracy (``rule="reached"``). A strict bound, "less than 1 %", is one of :math:`\delta` itself
-left out (``strict=True``). Early decision is the table of latencies and events at several losses.
+The latency (:mod:`bionet.results.latency`) at a loss of :math:`\delta` is the first step from
+which the accuracy stays at :math:`a(t) \ge A - \delta` to the end of the run (``rule="stays"``),
+or the first step with such an accuracy (``rule="reached"``). A strict bound, "less than 1 %", is
+one of :math:`\delta` itself left out (``strict=True``). Early decision is the table of latencies
+and events at several losses.
 
 =========  ======  ====================================================================
 symbol     unit    meaning
@@ -40,12 +41,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from bionet.errors import InputError
 from bionet.files import read_tensors, write_tensors
+from bionet.results.equality import same_fields
+from bionet.results.latency import Rule, latency
 from bionet.results.readout import answers
 from bionet.results.recording import Recording
 
@@ -94,6 +97,12 @@ class Curves:
     labels: np.ndarray
     ann_predictions: np.ndarray
 
+    def __eq__(self, other: object) -> bool:
+        return same_fields(self, other)
+
+    def __hash__(self) -> int:
+        return hash(self.predictions.shape)
+
     @property
     def n_images(self) -> int:
         """Number of images."""
@@ -122,7 +131,7 @@ class Curves:
         loss: float = 0.0,
         *,
         strict: bool = False,
-        rule: Literal["stays", "reached"] = "stays",
+        rule: Rule = "stays",
     ) -> int | None:
         """Steps to an accuracy within ``loss`` of the ANN's; None if it is never reached.
 
@@ -140,19 +149,10 @@ class Curves:
         InputError
             If the rule is unknown.
         """
-        if rule not in ("stays", "reached"):
-            raise InputError(f"rule is 'stays' or 'reached', but got {rule!r}")
-        # In images, so that no rounding of shares decides.
-        right = (self.predictions == self.labels[:, None]).sum(axis=0)
-        lost = int((self.ann_predictions == self.labels).sum()) - right
-        allowed = loss * self.n_images
-        good = lost < allowed - 1e-9 if strict else lost <= allowed + 1e-9
-        if rule == "stays":
-            good = np.logical_and.accumulate(good[::-1])[::-1]
-        return int(good.argmax()) + 1 if good.any() else None
+        return latency(self.accuracy(), self.ann_accuracy, loss, strict=strict, rule=rule)
 
     def early_decisions(
-        self, losses: Sequence[str] = tuple(LOSSES), rule: Literal["stays", "reached"] = "stays"
+        self, losses: Sequence[str] = tuple(LOSSES), rule: Rule = "stays"
     ) -> list[EarlyDecision]:
         """Steps and events at several losses.
 

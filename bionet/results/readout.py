@@ -15,6 +15,9 @@ A tie that a readout cannot break is counted as such, and the answer is then the
 lowest index, as :func:`numpy.argmax` gives it. An image without any output spike is a tie of
 all units for MS and FS.
 
+A single output unit tells two classes apart by its sign: class 1 where its potential (MP, LS) or
+the sum of its spikes (MS) is positive, or where it has spiked at all (FS); class 0 elsewhere.
+
 References
 ----------
 Zhang et al. 2019 (DSNN), Section 3 and Fig. 8.
@@ -28,7 +31,16 @@ import numpy as np
 
 from bionet.errors import InputError
 
-__all__ = ["READOUTS", "answers", "first_spike", "latest_spike", "maximal_potential", "most_spikes"]
+__all__ = [
+    "READOUTS",
+    "answers",
+    "check_labels",
+    "first_spike",
+    "latest_spike",
+    "maximal_potential",
+    "most_spikes",
+    "ranking",
+]
 
 Scores = tuple[np.ndarray, np.ndarray]
 
@@ -118,7 +130,61 @@ def answers(
     if readout not in READOUTS:
         raise InputError(f"unknown readout {readout!r}; known are {', '.join(READOUTS)}")
     scores, breakers = READOUTS[readout](potential, spikes)
+    if scores.shape[-1] == 1:
+        return _by_sign(readout, scores[..., 0], potential[..., 0])
     best = scores == scores.max(axis=-1, keepdims=True)
     breakers = np.where(best, breakers, -np.inf)
     best &= breakers == breakers.max(axis=-1, keepdims=True)
     return best.argmax(axis=-1), best.sum(axis=-1) > 1
+
+
+def _by_sign(
+    readout: str, scores: np.ndarray, potential: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    # A first spike has a score of minus its step, no spike minus infinity.
+    decided_by = {"MS": scores, "FS": np.isfinite(scores)}.get(readout, potential)
+    classes = (decided_by > 0).astype(np.int64)
+    undecided = potential == 0 if readout in ("MP", "LS") else np.zeros(classes.shape, dtype=bool)
+    return classes, undecided
+
+
+def ranking(readout: str, potential: np.ndarray, spikes: np.ndarray) -> np.ndarray:
+    """Classes from the best answer to the worst at the end, int array (n_images, n_classes).
+
+    Parameters
+    ----------
+    readout : {"MP", "MS", "FS", "LS"}
+    potential, spikes : array (n_images, n_steps, n_classes)
+    """
+    scores, breakers = (a[:, -1] for a in READOUTS[readout](potential, spikes))
+    number = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+    return np.asarray(np.lexsort((number, -breakers, -scores)))
+
+
+def check_labels(labels: np.ndarray, n_images: int, n_classes: int) -> np.ndarray:
+    """The labels as integers.
+
+    Raises
+    ------
+    InputError
+        Unless they are one class, from 0 to ``n_classes`` - 1, for each image.
+    """
+    found = np.asarray(labels)
+    if found.shape != (n_images,):
+        raise InputError(
+            f"labels must be an array of {n_images} classes, one for each image, but has shape"
+            f" {found.shape}"
+        )
+    numbers = found.dtype.kind in "iub" or (found.dtype.kind == "f" and (found % 1 == 0).all())
+    if not numbers:
+        raise InputError(
+            f"labels must be whole numbers, the classes 0 to {n_classes - 1}, but have the type"
+            f" {found.dtype} ({found[0]!r}, ...)"
+        )
+    wrong = (found < 0) | (found >= n_classes)
+    if wrong.any():
+        raise InputError(
+            f"labels must be classes from 0 to {n_classes - 1}, but image {int(wrong.argmax())}"
+            f" has {found[wrong][0]}; classes are counted from 0"
+        )
+    return found.astype(np.int64)

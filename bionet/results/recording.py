@@ -14,7 +14,8 @@ from brian2 import Quantity, ms
 
 from bionet.errors import InputError
 from bionet.files import atomic, output_folder, read_tensors, write_tensors
-from bionet.results.readout import answers
+from bionet.results.equality import same_fields
+from bionet.results.readout import answers, check_labels, ranking
 
 __all__ = ["Recording", "Spikes"]
 
@@ -83,6 +84,9 @@ class Recording:
     releases : mapping of str to int array (n_images,)
         Of networks with a temporal code: the step of the presentation at which the integration
         window of each layer ended.
+    outputs : float64 array (n_images, *shape)
+        What the readout's potential stands for on the source network's own scale, where that is
+        known; see :meth:`values`.
     parameters : mapping
         network hash, method, coding, device, dt_ms, steps, lanes, threads, dtype, seed,
         readout, seconds, versions and so on.
@@ -103,6 +107,13 @@ class Recording:
     final_values: Mapping[tuple[str, str], np.ndarray] = field(default_factory=dict)
     spike_steps: Mapping[str, np.ndarray] = field(default_factory=dict)
     releases: Mapping[str, np.ndarray] = field(default_factory=dict)
+    outputs: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def __eq__(self, other: object) -> bool:
+        return same_fields(self, other)
+
+    def __hash__(self) -> int:
+        return hash((self.parameters.get("network"), self.output_potential.shape))
 
     @property
     def n_images(self) -> int:
@@ -145,10 +156,71 @@ class Recording:
         """Images whose answer the readout could not decide, bool array (n_images,)."""
         return self._answers(readout, step)[1]
 
-    def accuracy(self, labels: np.ndarray, readout: str | None = None) -> float:
-        """Share of images whose prediction equals the label."""
+    def accuracy(self, labels: np.ndarray, readout: str | None = None, top: int = 1) -> float:
+        """Share of images whose prediction equals the label.
+
+        Parameters
+        ----------
+        labels : int array (n_images,)
+            Classes from 0 on. With one output: 0 where it is negative, 1 where it is positive.
+        readout : {"MP", "MS", "FS", "LS"}, optional
+        top : int
+            Count an image as right if its label is among so many first answers.
+
+        Raises
+        ------
+        InputError
+            If a label is no class, or there are fewer than ``top`` classes.
+        """
         labels = self._labels(labels)
-        return float((self.predictions(readout) == labels).mean())
+        if top == 1 and top is not True:
+            return float((self.predictions(readout) == labels).mean())
+        n_outputs = self.output_potential.shape[2]
+        whole = isinstance(top, (int, np.integer)) and not isinstance(top, bool)
+        if not whole or not 1 <= top <= n_outputs:
+            raise InputError(f"top must be a whole number from 1 to {n_outputs}, but is {top!r}")
+        readout = readout or self.parameters["readout"]
+        ranked = ranking(readout, self.output_potential, self.output_spikes)
+        return float((ranked[:, :top] == labels[:, None]).any(axis=1).mean())
+
+    def values(self) -> np.ndarray:
+        """The outputs on the source network's own scale, float64 array (n_images, *shape).
+
+        What a regression or an autoencoder answers; of a classifier the scores before a softmax.
+
+        Raises
+        ------
+        InputError
+            If it is not known what the readout's potential stands for.
+        """
+        if not self.outputs.size:
+            raise InputError(
+                "it is not known what the readout's potential stands for: the network was not"
+                " converted, was converted without scales, or its readout leaks; read"
+                " output_potential itself"
+            )
+        return self.outputs
+
+    def output_error(self, outputs: np.ndarray) -> float:
+        """Root mean square difference of :meth:`values` and the source network's outputs.
+
+        Parameters
+        ----------
+        outputs : array (n_images, *shape)
+            Of the source network, for the same images.
+
+        Raises
+        ------
+        InputError
+            If they have another shape.
+        """
+        expected, values = np.asarray(outputs, dtype=np.float64), self.values()
+        if expected.shape != values.shape:
+            raise InputError(
+                f"outputs must have the shape {values.shape}, one for each output of each image,"
+                f" but have {expected.shape}"
+            )
+        return float(np.sqrt(np.mean((values - expected) ** 2)))
 
     def accuracy_over_time(self, labels: np.ndarray, readout: str | None = None) -> np.ndarray:
         """Accuracy after every step, float array (n_steps,)."""
@@ -223,10 +295,11 @@ class Recording:
             "output_spikes": self.output_spikes,
             "recorded_images": self.recorded_images,
         }
-        if self.events.size:
-            arrays["events"] = self.events
+        for name in ("events", "outputs"):
+            if getattr(self, name).size:
+                arrays[name] = getattr(self, name)
         for (population, variable), a in self.final_values.items():
-            arrays[f"final_values.{population}.{variable}"] = a
+            arrays[f"final_values.{population}.{variable}"] = a  # of a variable, without a dot
         for group in GROUPS:
             arrays |= {f"{group}.{name}": a for name, a in getattr(self, group).items()}
         write_tensors(folder / ARRAYS, arrays, {"bionet": "recording"})
@@ -234,6 +307,9 @@ class Recording:
             "format": 1,
             "shapes": {name: list(shape) for name, shape in self.shapes.items()},
             "parameters": dict(self.parameters),
+            # Arrays are stored by name; drawn figures and printed tables follow the order here.
+            "order": {group: list(getattr(self, group)) for group in GROUPS},
+            "final_values": [list(key) for key in self.final_values],
         }
         with atomic(folder / DESCRIPTION) as part:
             part.write_text(json.dumps(description, indent=1) + "\n")
@@ -287,11 +363,15 @@ class Recording:
         values: dict[tuple[str, str], np.ndarray] = {}
         for name, array in arrays.items():
             if name.startswith("final_values."):
-                _, owner, variable = name.split(".")
+                owner, _, variable = name.removeprefix("final_values.").rpartition(".")
                 values[owner, variable] = array
             group, _, population = name.partition(".")
             if group in grouped:
                 grouped[group][population] = array
+        order = description.get("order", {})  # a recording of an older version has none
+        for group, unordered in grouped.items():
+            grouped[group] = _ordered(unordered, order.get(group, list(shapes)))
+        values = _ordered(values, [tuple(key) for key in description.get("final_values", ())])
         for name in ("output_potential", "output_spikes", "recorded_images"):
             if name not in arrays:
                 raise InputError(f"{folder / ARRAYS} is damaged: it has no {name}")
@@ -302,7 +382,7 @@ class Recording:
             output_spikes=arrays["output_spikes"],
             recorded_images=arrays["recorded_images"],
             final_values=values,
-            **({"events": arrays["events"]} if "events" in arrays else {}),  # type: ignore[arg-type]
+            **{name: arrays[name] for name in ("events", "outputs") if name in arrays},  # type: ignore[arg-type]
             **grouped,  # type: ignore[arg-type]  # its keys are GROUPS
         )
 
@@ -319,14 +399,13 @@ class Recording:
         )
         return classes[:, -1], tied[:, -1]
 
+    @property
+    def n_classes(self) -> int:
+        """Classes that the readout tells apart: one output says by its sign which of two it is."""
+        return max(2, int(self.output_potential.shape[2]))
+
     def _labels(self, labels: np.ndarray) -> np.ndarray:
-        labels = np.asarray(labels)
-        if labels.shape != (self.n_images,):
-            raise InputError(
-                f"labels must be an array of {self.n_images} classes, one for each image,"
-                f" but has shape {labels.shape}"
-            )
-        return labels
+        return check_labels(labels, self.n_images, self.n_classes)
 
     def _recorded(self, group: Mapping[str, np.ndarray], population: str, what: str) -> np.ndarray:
         if population not in group:
@@ -361,6 +440,11 @@ GROUPS = (
 def _exchanged(module: str) -> Any:
     """A module of the exchange, by name: it knows recordings, which need not know it."""
     return importlib.import_module(f"bionet.exchange.{module}")
+
+
+def _ordered(values: dict[Any, Any], order: list[Any]) -> dict[Any, Any]:
+    """A mapping in an order of its keys; those that it does not name come last."""
+    return {key: values[key] for key in dict.fromkeys([*order, *values]) if key in values}
 
 
 def _ranges(images: np.ndarray) -> str:

@@ -12,7 +12,7 @@ from bionet.network import SpikingNetwork, TemporalCode
 if TYPE_CHECKING:
     from bionet.results.recording import Recording
 
-__all__ = ["decoded", "output_values"]
+__all__ = ["decoded", "network_outputs", "output_values"]
 
 
 def decoded(run: Recording, snn: SpikingNetwork, population: str) -> np.ndarray:
@@ -64,3 +64,35 @@ def output_values(run: Recording, snn: SpikingNetwork) -> np.ndarray:
     start = run.releases[layers[-2].name].astype(np.int64) if len(layers) > 1 else 0
     potential = run.output_potential[np.arange(run.n_images), end].astype(np.float64)
     return np.asarray(potential * np.exp((end - start) / snn.code.leak)[:, None])
+
+
+def network_outputs(run: Recording, snn: SpikingNetwork) -> np.ndarray | None:
+    """What the readout's potential stands for on the source network's own scale.
+
+    With a rate code the potential gains, in each step, the output over the scale of its layer:
+    lambda v(T) / T.
+
+    Parameters
+    ----------
+    run : Recording
+    snn : SpikingNetwork
+        That was simulated.
+
+    Returns
+    -------
+    float64 array (n_images, *shape), or None
+        None where there is no scale, or the potential is no plain sum of the input.
+    """
+    shape = (run.n_images, *snn.shape(snn.readout.potential))
+    if isinstance(snn.code, TemporalCode):
+        return output_values(run, snn).reshape(shape)
+    scales = [snn.scales.get(name) for name in (snn.readout.potential, snn.readout.spikes)]
+    scale = next((s for s in scales if s is not None), None)
+    model = snn.population(snn.readout.potential).model
+    plain = "dv/dt = I/dt : 1" in model.equations.splitlines() and model.threshold is None
+    if scale is None or not plain or snn.code is not None:
+        return None
+    factor = np.asarray(scale, dtype=np.float64)
+    factor = factor.reshape(-1, *[1] * (len(shape) - 2)) if factor.ndim else factor
+    final = run.output_potential[:, -1].astype(np.float64).reshape(shape)
+    return np.asarray((final - float(model.initial.get("v", 0.0))) * factor / run.n_steps)

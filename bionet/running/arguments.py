@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -33,6 +34,9 @@ __all__ = [
 def check_images(snn: SpikingNetwork, images: np.ndarray, coding: str) -> np.ndarray:
     """The images as floats, or an InputError: shape, NaN, range of the coding."""
     pixels = np.asarray(images)
+    if pixels.dtype.kind not in "fiub":
+        what = pixels.dtype if pixels.ndim else type(images).__name__
+        raise InputError(f"images must be an array of numbers, but are of the type {what}")
     if pixels.ndim != 1 + len(snn.input_shape) or pixels.shape[1:] != snn.input_shape:
         raise InputError(
             f"images must have the shape (n_images, {', '.join(map(str, snn.input_shape))}),"
@@ -40,8 +44,7 @@ def check_images(snn: SpikingNetwork, images: np.ndarray, coding: str) -> np.nda
         )
     if not len(pixels):
         raise InputError("images is empty; give at least one image")
-    if pixels.dtype.kind not in "fiub":
-        raise InputError(f"images must be numbers, but have the type {pixels.dtype}")
+    _check_bytes(pixels)
     pixels = pixels if pixels.dtype.kind == "f" else pixels.astype(np.float32)
     finite = np.isfinite(pixels).reshape(len(pixels), -1).all(axis=1)
     if not finite.all():
@@ -63,6 +66,22 @@ def check_images(snn: SpikingNetwork, images: np.ndarray, coding: str) -> np.nda
             + ("" if coding == "reverse" else " or use coding='analog'")
         )
     return pixels
+
+
+def _check_bytes(pixels: np.ndarray) -> None:
+    """Refuse integers beyond 1, and warn of floats that look like them."""
+    if pixels.dtype.kind in "iu" and pixels.max() > 1:
+        raise InputError(
+            f"images hold {pixels.dtype} values up to {pixels.max()}, but conversions and networks"
+            " take floats; divide pixels of 0 to 255 by 255, or convert the images to float32 where"
+            " the network was trained on such numbers"
+        )
+    if pixels.dtype.kind == "f" and 100 < pixels.max() <= 255 and (pixels % 1 == 0).all():
+        warnings.warn(
+            f"images hold whole numbers up to {pixels.max():g}; a network trained on pixels in"
+            " [0, 1] needs them divided by 255",
+            stacklevel=3,
+        )
 
 
 def make_plan(
@@ -236,7 +255,7 @@ def _record_request(
             elif what == "v" and units is True:
                 potentials[name] = None
             elif what == "v" and units is not False:
-                if not len(units):
+                if not np.size(units):
                     raise InputError(f"record[{name!r}]: give at least one unit, or True for all")
                 potentials[name] = _checked_units(snn, name, units)
     return tuple(spikes), potentials
@@ -248,9 +267,30 @@ def _fires(snn: SpikingNetwork, name: str) -> bool:
     raise InputError(f"population {name!r} never fires; only its potential 'v' can be recorded")
 
 
-def _checked_units(snn: SpikingNetwork, name: str, units: Sequence[int]) -> tuple[int, ...]:
+def _numbers(chosen: Any, size: int, what: str) -> np.ndarray:
+    """Numbers as integers: those given, or where a mask of ``size`` is True.
+
+    Raises
+    ------
+    InputError
+        If they are neither whole numbers nor a mask of that size.
+    """
+    found = np.asarray(chosen)
+    if found.dtype.kind == "b":
+        if found.shape != (size,):
+            raise InputError(f"{what}: a mask must have {size} elements, but has {found.shape}")
+        return np.flatnonzero(found)
+    whole = found.dtype.kind in "iu" or (found.dtype.kind == "f" and (found % 1 == 0).all())
+    if found.ndim != 1 or not whole:
+        raise InputError(f"{what} takes whole numbers or a mask, but got {chosen!r}")
+    return found.astype(np.int64)
+
+
+def _checked_units(snn: SpikingNetwork, name: str, units: Any) -> tuple[int, ...]:
     size = snn.population(name).size
-    chosen = tuple(int(u) for u in units)
+    chosen = tuple(int(u) for u in _numbers(units, size, f"record[{name!r}]"))
+    if not chosen:
+        raise InputError(f"record[{name!r}]: the mask names no unit; give True for all")
     if wrong := [u for u in chosen if not 0 <= u < size]:
         raise InputError(
             f"record[{name!r}]: there is no unit {wrong[0]}; units are 0 to {size - 1}"
@@ -262,7 +302,7 @@ def recorded_images(chosen: Sequence[int] | None, n_images: int) -> np.ndarray:
     """Numbers of the images to record, checked; all of them where none are chosen."""
     if chosen is None:
         return np.arange(n_images)
-    images = np.unique(np.asarray(chosen, dtype=np.int64))
+    images = np.unique(_numbers(chosen, n_images, "record_images"))
     if images.size == 0 or images[0] < 0 or images[-1] >= n_images:
         raise InputError(f"record_images must name images from 0 to {n_images - 1}, got {chosen}")
     return images

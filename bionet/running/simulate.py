@@ -22,6 +22,7 @@ from bionet.network import SpikingNetwork
 from bionet.progress import Progress
 from bionet.results.readout import READOUTS
 from bionet.results.recording import Recording
+from bionet.results.temporal_values import network_outputs
 from bionet.running.arguments import check_images, fit_to_images, make_plan, recorded_images
 from bionet.running.devices import DEVICES, run_here, run_program
 from bionet.running.memory import check_memory
@@ -145,13 +146,15 @@ def simulate(
     steps = {key[:2]: values for key, values in kept.items() if key.is_step}
     others = {key[:2]: values for key, values in kept.items() if not key.is_step}
     results |= temporal_results(snn, steps)
-    return Recording(
+    run = Recording(
         shapes={name: snn.shape(name) for name in snn.names},
         parameters=parameters | results.pop("timing"),
         final_potentials={name: values for (name, v), values in others.items() if v == "v"},
         final_values={key: values for key, values in others.items() if key[1] != "v"},
         **results,
     )
+    outputs = network_outputs(run, snn)
+    return run if outputs is None else replace(run, outputs=outputs)
 
 
 def _run(

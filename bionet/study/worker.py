@@ -23,6 +23,7 @@ from bionet.network import SpikingNetwork
 from bionet.perturbations import ImagePerturbation, noted, perturb, relays
 from bionet.quantities import frequency, time
 from bionet.results import metrics
+from bionet.results.latency import latency
 from bionet.results.readout import answers
 from bionet.results.recording import Recording
 from bionet.results.run_json import versions
@@ -32,7 +33,6 @@ from bionet.study.materials import disturbances, read_images, read_network
 
 __all__ = ["check_cells", "compile_cell", "plan_of", "prepared", "run_cell"]
 
-SETTLED = 0.01  # latency: from here on the accuracy is within one point of its final value
 # Brian2 keeps its device and preferences for the whole process.
 ONE_AT_A_TIME = threading.Lock()
 
@@ -229,15 +229,14 @@ def unit_of(content: Mapping[str, Any]) -> str:
 def latencies(run: Recording, labels: np.ndarray) -> tuple[int, float]:
     """Steps until the accuracy has settled, and mean steps until an image's answer has.
 
-    The accuracy has settled when it stays within ``SETTLED`` of its final value, an answer when
-    it does not change any more.
+    The first is the latency (:mod:`bionet.results.latency`); an answer has settled when it does
+    not change any more.
     """
     classes, _ = answers(run.parameters["readout"], run.output_potential, run.output_spikes)
-    accuracy = (classes == labels[:, None]).mean(axis=0)
-    away = np.flatnonzero(np.abs(accuracy - accuracy[-1]) > SETTLED + 1e-12)
+    settled = latency((classes == labels[:, None]).mean(axis=0)) or run.n_steps
     other = classes != classes[:, -1:]
     last = np.where(other.any(axis=1), run.n_steps - other[:, ::-1].argmax(axis=1), 0)
-    return int(away[-1]) + 2 if away.size else 1, float((last + 1).mean())
+    return settled, float((last + 1).mean())
 
 
 @contextlib.contextmanager
