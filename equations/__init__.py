@@ -6,7 +6,15 @@ from bionet.equations.augmented import augmented, ternary
 from bionet.equations.constant_leak import constant_leak
 from bionet.equations.exponential_if import exponential_if
 from bionet.equations.hodgkin_huxley import hodgkin_huxley
-from bionet.equations.inputs import CODINGS, analog, input_model, poisson, reverse, uniform
+from bionet.equations.inputs import (
+    CODINGS,
+    InputModel,
+    analog,
+    input_model,
+    poisson,
+    reverse,
+    uniform,
+)
 from bionet.equations.integrate_and_fire import integrate_and_fire, integrator
 from bionet.equations.izhikevich import izhikevich
 from bionet.equations.leaky_integrate_and_fire import leaky_integrate_and_fire, leaky_integrator
@@ -24,6 +32,7 @@ from bionet.equations.temporal import (
 
 __all__ = [
     "CODINGS",
+    "InputModel",
     "NeuronModel",
     "adex",
     "analog",

@@ -305,6 +305,10 @@ class NeuronModel:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> NeuronModel:
         """The inverse of :meth:`to_dict`."""
+        if cls is NeuronModel and "drives" in plain:
+            from bionet.equations.inputs import InputModel
+
+            return InputModel.from_dict(plain)
         known = {f.name for f in fields(cls)}
         if unknown := set(plain) - known:
             raise InputError(f"a neuron model has no field {sorted(unknown)[0]!r}")

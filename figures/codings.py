@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from bionet.equations import integrate_and_fire
+from bionet.equations.inputs import sends_spikes
 from bionet.errors import InputError
 from bionet.figures.panels import panels
 from bionet.figures.style import style, times, unit_name
@@ -60,14 +61,14 @@ def input_recordings(
     snn = SpikingNetwork((witness,), (), image.shape, Readout("witness", "witness"))
     runs = {}
     for coding in codings:
-        record = {"input": ["spikes"]} if coding != "analog" else {"witness": ["spikes"]}
+        record = {"input" if sends_spikes(coding) else "witness": ["spikes"]}
         runs[coding] = simulate(
             snn,
             image[None],
             duration,
             dt,
             coding=coding,
-            max_rate=None if coding == "analog" else max_rate,
+            max_rate=max_rate,
             device="numpy",
             seed=seed,
             record=record,

@@ -13,7 +13,7 @@ TOPS = {
     "figures": "bionet.figures",
 }
 # What every room may import.
-COMMON = {"errors", "files", "interruption", "quantities", "progress"}
+COMMON = {"errors", "files", "interruption", "quantities", "progress", "registry"}
 EVERYTHING_BUT = {
     "study": {"pages", "figures", "train", "commands", "cli", "reproduce", "docs"},
     "reproduce": {"study", "pages", "commands", "cli", "docs"},
@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "interruption": set(),
     "quantities": set(),
     "progress": set(),
+    "registry": {"errors"},
     "equations": set(),
     "network": {"equations"},
     "results": {"network"},

@@ -41,18 +41,18 @@ class Comparison:
     def __init__(self, snn: SpikingNetwork, run: Recording) -> None:
         self.snn = snn
         self.run = run
-        self.coding = run.parameters.get("coding", snn.coding)
+        self.spiking_input = "input" in run.counts
         self.scales = snn.scales
         rate = run.parameters.get("max_rate_hz")
         per_step = rate * run.parameters["dt_ms"] / 1000 if rate else 1.0
         self.gain = float(run.parameters.get("gain") or 1.0 / per_step)
         # What a pixel of value 1 delivers in a step: 1, unless spikes have a size of their own.
-        self.mean_input = self.gain * (per_step if self.coding != "analog" else 1.0)
+        self.mean_input = self.gain * (per_step if self.spiking_input else 1.0)
 
     def audited(self, ideal: Values, shown: Values) -> list[str]:
         """Populations that both sides know, in order; an analog input has nothing to compare."""
         names = [name for name in self.snn.names if name in ideal and name in shown]
-        return [name for name in names if name != "input" or self.coding != "analog"]
+        return [name for name in names if name != "input" or self.spiking_input]
 
     def ideal(self, activations: Values, images: np.ndarray) -> dict[str, np.ndarray]:
         """What every population should show, float64 arrays (n_images, *shape)."""
@@ -171,7 +171,7 @@ class Comparison:
 
     def _shown_input(self, images: np.ndarray, part: slice) -> np.ndarray:
         """What a step of the input delivers on average."""
-        if self.coding == "analog" or "input" not in self.run.counts:
+        if not self.spiking_input:
             return images.astype(np.float64) * self.mean_input
         rate = self.run.counts["input"][part] * (self.gain / self.run.n_steps)
         # A negative pixel's spikes have a negative amplitude; counts are not signed.

@@ -9,7 +9,7 @@ from typing import Any
 
 import brian2
 import numpy as np
-from brian2 import Hz, second
+from brian2 import second
 
 from bionet.brian.channel_last import to_channel_last, torch_index
 from bionet.brian.groups import inhibition_of, neuron_group
@@ -20,13 +20,12 @@ from bionet.brian.pipelined_presentation import PipelinedEnd, PipelinedPresentat
 from bionet.brian.plan import Plan
 from bionet.brian.presentation import Presentation, PresentationEnd, Reset
 from bionet.brian.synapses import SharedSynapses
-from bionet.equations.inputs import input_model
 from bionet.equations.randomness import first_sites
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
 
-__all__ = ["Built", "assemble", "input_population", "recorded"]
+__all__ = ["Built", "assemble", "recorded"]
 
 Connect = Callable[[Projection, Any, Any, Mapping[str, Any]], Any]
 SLOTS = ("integrate", "deliver", "update", "threshold", "reset", "record")
@@ -51,19 +50,6 @@ class Built:
     end: PresentationEnd
 
 
-def input_population(snn: SpikingNetwork, plan: Plan) -> Population:
-    """The population ``input`` that a coding gives."""
-    model = input_model(
-        plan.coding,
-        plan.max_rate * Hz if plan.max_rate else None,
-        plan.gain,
-        plan.stop,
-        plan.leak * second if plan.leak else None,
-        plan.scale,
-    )
-    return Population("input", snn.input_shape, model)
-
-
 def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) -> Built:
     """All Brian2 objects of a network, on the active device.
 
@@ -81,8 +67,8 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
     """
     connect = connect or shared_synapses
     clock = brian2.Clock(dt=plan.dt * second, name="bionet_clock")
-    populations = (input_population(snn, plan), *snn.populations)
-    driven = {q.target for q in snn.projections if q.source == "input" and plan.coding == "analog"}
+    populations = (plan.input, *snn.populations)
+    driven = plan.driven(snn)
     groups: dict[str, Any] = {}
     sites = first_sites([p.name for p in populations])
     for population in populations:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
 from bionet.brian.presentation import Kept
-from bionet.equations.inputs import FOREVER
+from bionet.equations.inputs import InputModel
+from bionet.network import Population, SpikingNetwork
+from bionet.network.input_population import input_of
 
 __all__ = ["Plan"]
 
@@ -26,22 +29,13 @@ class Plan:
     lanes, threads, processes : int
         Images side by side in a process, threads that share the lanes, and processes that share
         the images (C++ standalone).
+    input : Population
+        The population ``input``, its model an :class:`~bionet.equations.InputModel`.
     dtype : {"float32", "float64"}
-    coding : str
-    max_rate : float
-        Firing rate of an input of value 1, in Hz (spiking codings).
-    gain : float
-        Amplitude of an input spike; of an analog input, the factor on its pixels.
-    stop : float
-        Step of a presentation at which a spiking input falls silent.
     spikes : tuple of str
         Populations whose spikes are recorded.
     potentials : mapping of str to tuple of int, or None
         Populations whose potentials are recorded: units in PyTorch's order, None for all.
-    leak : float
-        Time constant of a reverse-coded network, in seconds.
-    scale : float
-        Factor on the pixels of a reverse code.
     kept : tuple of Kept
         State variables whose values are kept at the end of each presentation.
     skip_idle : bool
@@ -59,15 +53,10 @@ class Plan:
     steps: int
     dt: float
     lanes: int
+    input: Population
     threads: int = 1
     processes: int = 1
     dtype: str = "float32"
-    coding: str = "analog"
-    max_rate: float = 0.0
-    gain: float = 1.0
-    stop: float = FOREVER
-    leak: float = 0.0
-    scale: float = 1.0
     spikes: tuple[str, ...] = ()
     potentials: Mapping[str, tuple[int, ...] | None] = field(default_factory=dict)
     kept: tuple[Kept, ...] = ()
@@ -76,7 +65,42 @@ class Plan:
     period: int = 0
     check_every: int = 0
 
+    @property
+    def drives_current(self) -> bool:
+        """Whether the input is a constant current, and sends no spikes."""
+        return input_of(self.input).drives == "current"
+
+    def driven(self, snn: SpikingNetwork) -> set[str]:
+        """Populations that get the input as a constant current."""
+        return {q.target for q in snn.projections if q.source == "input" and self.drives_current}
+
     def presented(self, pixels: np.ndarray) -> np.ndarray:
-        """What the input's units get: pixels of the simulation's type, times an analog gain."""
+        """What the input's units get: pixels of the simulation's type, times the model's factor."""
         values = pixels.astype(self.dtype)
-        return values * values.dtype.type(self.gain) if self.coding == "analog" else values
+        factor = input_of(self.input).factor
+        return values if factor == 1 else values * values.dtype.type(factor)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain JSON."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        parameters = {name: value.tolist() for name, value in self.input.parameters.items()}
+        model = input_of(self.input)
+        plain["input"] = {
+            "shape": self.input.shape, "model": model.to_dict(), "parameters": parameters,
+        }  # fmt: skip
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Plan:
+        """The inverse of :meth:`to_dict`."""
+        values = dict(plain)
+        described = values.pop("input")
+        model = InputModel.from_dict(described["model"])
+        parameters = {
+            name: model.quantity(name, np.asarray(value))
+            for name, value in described["parameters"].items()
+        }
+        values["input"] = Population("input", tuple(described["shape"]), model, parameters)
+        values["spikes"] = tuple(values["spikes"])
+        values["kept"] = tuple(Kept(*key) for key in values["kept"])
+        return cls(**values)

@@ -163,7 +163,9 @@ def _recorded(record: list[str], snn: SpikingNetwork, coding: str) -> dict[str, 
 
 def _everywhere(kinds: list[str], snn: SpikingNetwork, coding: str) -> dict[str, list[str]]:
     """Of every population what it has: no spikes where it never fires, no v where it has none."""
-    found = {"input": ["spikes"]} if "spikes" in kinds and coding != "analog" else {}
+    from bionet.network.input_population import input_spikes
+
+    found = {"input": ["spikes"]} if "spikes" in kinds and input_spikes(snn, coding) else {}
     for population in snn.populations:
         has = {"spikes": population.model.threshold, "v": "v" in population.model.dimensions}
         if some := [kind for kind in kinds if has[kind]]:

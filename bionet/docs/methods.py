@@ -22,7 +22,6 @@ from torch import nn
 
 import bionet
 from bionet import equations
-from bionet.brian.assemble import input_population
 from bionet.equations import NeuronModel
 from bionet.equations.model import unit_name
 from bionet.network import Population, SpikingNetwork
@@ -162,7 +161,7 @@ def _populations(
         dtype="float64",
         record=None,
     )
-    return (input_population(snn, plan), *snn.populations)
+    return (plan.input, *snn.populations)
 
 
 def _converted(method: str, options: Mapping[str, Any], maximum: bool) -> SpikingNetwork:

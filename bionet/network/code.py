@@ -79,6 +79,10 @@ class Code:
         dtype : str
         """
 
+    def input_arguments(self) -> dict[str, Any]:
+        """Arguments of the input's coding that the network shares with it; see ``CODINGS``."""
+        return {}
+
     def circuit(self, snn: SpikingNetwork) -> frozenset[str]:
         """Populations that only make the code work and stand for no unit of the source network."""
         return frozenset()
@@ -253,6 +257,12 @@ class TemporalCode(Code):
                 f" presentation only {steps}; leave duration out, or make it"
                 f" {self.least_steps * own_dt:g} ms or longer"
             )
+
+    def input_arguments(self) -> dict[str, Any]:
+        """The leak, and the factor on the pixels; see :meth:`Code.input_arguments`."""
+        from brian2 import second
+
+        return {"tau": self.tau * second, "scale": self.input_gain}
 
     def circuit(self, snn: SpikingNetwork) -> frozenset[str]:
         """Clocks and bias neurons; see :meth:`Code.circuit`."""

@@ -33,6 +33,7 @@ from bionet.equations import NeuronModel
 from bionet.equations.randomness import uses_rand
 from bionet.errors import InputError
 from bionet.network import Population, Projection, SpikingNetwork
+from bionet.network.input_population import input_spikes
 from bionet.network.kernels import OneToOne
 from bionet.perturbations.base import NetworkPerturbation, extended, generator, joined
 
@@ -291,7 +292,7 @@ def relays(snn: SpikingNetwork) -> dict[str, str]:
 def _origins(snn: SpikingNetwork) -> list[str]:
     """Populations with targets whose spikes are their own, the input of a spiking coding first."""
     passing, sources = relays(snn), {q.source for q in snn.projections}
-    names = ["input"] if snn.coding != "analog" else []
+    names = ["input"] if input_spikes(snn) else []
     names += [
         p.name for p in snn.populations if p.model.threshold is not None and p.name not in passing
     ]

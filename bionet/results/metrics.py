@@ -123,7 +123,7 @@ def synaptic_events(snn: SpikingNetwork, run: Recording) -> dict[str, np.ndarray
 def _counts(snn: SpikingNetwork, run: Recording, source: str) -> np.ndarray | None:
     """Spike counts of a projection's source, or None where it emits no spikes."""
     if source == "input":
-        silent = run.parameters.get("coding") == "analog"
+        silent = "input" not in run.counts and run.parameters.get("input") != "spikes"
     else:
         silent = snn.population(source).model.threshold is None
     if silent:

@@ -10,13 +10,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from brian2 import Hz, Quantity, second
+from brian2 import Quantity, second
 
 from bionet.brian.plan import Plan
 from bionet.brian.presentation import Kept
-from bionet.equations.inputs import CODINGS, FOREVER
+from bionet.equations.inputs import InputModel
+from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork, TemporalCode
+from bionet.network import SpikingNetwork
+from bionet.network.input_population import input_of, input_population
 from bionet.network.simulation import DTYPES
 from bionet.running.pipeline_schedule import activities, check_pipeline, period
 from bionet.running.temporal_code import step_variables
@@ -24,6 +26,7 @@ from bionet.running.temporal_code import step_variables
 __all__ = [
     "available_cores",
     "check_images",
+    "check_pixels",
     "default_lanes",
     "fit_to_images",
     "make_plan",
@@ -31,8 +34,8 @@ __all__ = [
 ]
 
 
-def check_images(snn: SpikingNetwork, images: np.ndarray, coding: str) -> np.ndarray:
-    """The images as floats, or an InputError: shape, NaN, range of the coding."""
+def check_images(snn: SpikingNetwork, images: np.ndarray) -> np.ndarray:
+    """The images as floats, or an InputError: shape, type, NaN."""
     pixels = np.asarray(images)
     if pixels.dtype.kind not in "fiub":
         what = pixels.dtype if pixels.ndim else type(images).__name__
@@ -49,22 +52,6 @@ def check_images(snn: SpikingNetwork, images: np.ndarray, coding: str) -> np.nda
     finite = np.isfinite(pixels).reshape(len(pixels), -1).all(axis=1)
     if not finite.all():
         raise InputError(f"image {int(np.argmin(finite))} holds NaN or infinity; clean the images")
-    if coding not in CODINGS:
-        raise InputError(f"unknown input coding {coding!r}; known are {', '.join(CODINGS)}")
-    if coding == "reverse" and pixels.min() < 0:
-        raise InputError(
-            f"image {int((pixels.reshape(len(pixels), -1) < 0).any(axis=1).argmax())} holds pixels"
-            f" below 0 (the least is {pixels.min():g}), for which the reverse coding has no spike;"
-            " scale the images to lie between 0 and 1, and let the network subtract the mean (a"
-            " BatchNorm2d before its first layer)"
-        )
-    least = -1.0 if snn.simulation.signed_input else 0.0
-    if coding != "analog" and (pixels.min() < least or pixels.max() > 1.0):
-        raise InputError(
-            f"the {coding} coding needs pixels between {least:g} and 1, but they lie between"
-            f" {pixels.min():g} and {pixels.max():g}; scale the images"
-            + ("" if coding == "reverse" else " or use coding='analog'")
-        )
     return pixels
 
 
@@ -84,12 +71,40 @@ def _check_bytes(pixels: np.ndarray) -> None:
         )
 
 
+def check_pixels(snn: SpikingNetwork, pixels: np.ndarray, model: InputModel) -> None:
+    """Refuse pixels that an input cannot code.
+
+    Raises
+    ------
+    InputError
+        Naming the first image, or the range, and what to do.
+    """
+    least, most = model.pixels
+    low, high = float(pixels.min()), float(pixels.max())
+    if low < least and not model.signed:
+        raise InputError(
+            f"image {int((pixels.reshape(len(pixels), -1) < least).any(axis=1).argmax())} holds"
+            f" pixels below {least:g} (the least is {low:g}), for which the {model.name} coding has"
+            f" no spike; scale the images to lie between {least:g} and {most:g}, and let the"
+            " network subtract the mean (a BatchNorm2d before its first layer)"
+        )
+    if model.signed and snn.simulation.signed_input:
+        least = min(least, -most)
+    if low < least or high > most:
+        bound = snn.code is not None and snn.code.coding is not None
+        raise InputError(
+            f"the {model.name} coding needs pixels between {least:g} and {most:g}, but they lie"
+            f" between {low:g} and {high:g}; scale the images"
+            + ("" if bound else " or use coding='analog'")
+        )
+
+
 def make_plan(
     snn: SpikingNetwork,
     *,
     duration: Quantity,
     dt: Quantity,
-    coding: str | None,
+    coding: str | NeuronModel | None,
     max_rate: Quantity | None,
     lanes: int | None,
     threads: int,
@@ -107,43 +122,33 @@ def make_plan(
     for name, value in (("lanes", lanes), ("threads", threads)):
         if value is not None and (int(value) != value or value < 1):
             raise InputError(f"{name} must be a whole number >= 1, but is {value}")
-    coding = coding or snn.coding
+    pixels = input_population(snn, coding, max_rate, dt)
+    model = input_of(pixels)
     if snn.code is not None:
-        snn.code.check_simulation(snn, steps, float(dt), coding, dtype)
-    if max_rate is None and own.max_rate is not None and coding != "analog":
-        max_rate = own.max_rate * Hz
-    rate, gain = _rate_and_gain(coding, max_rate, dt)
+        snn.code.check_simulation(snn, steps, float(dt), model.name, dtype)
     if own.gain is not None:
-        # Thresholds made for trains of own amplitude: an analog input gives the mean of a train.
-        per_step = 1.0 if own.max_rate is None else own.max_rate * float(dt)
-        gain = own.gain * (per_step if coding == "analog" else 1.0)
-        _check_drives(snn, rate, float(dt))
+        _check_drives(snn, float(pixels.parameters.get("max_rate", 0.0)), float(dt))
     spikes, potentials = _record_request(snn, record or {})
     active = activities(snn, steps)
     if pipelined is None:
         pipelined = own.pipelined
     if pipelined:
         check_pipeline(snn, active, bool(final_potentials))
-    if "input" in spikes and coding == "analog":
-        raise InputError("record['input']: an analog input emits no spikes; leave it out")
+    if "input" in spikes and model.drives == "current":
+        raise InputError(f"record['input']: an {model.name} input emits no spikes; leave it out")
     return Plan(
         steps=steps,
         dt=float(dt),
         lanes=int(lanes) if lanes is not None else default_lanes(snn, threads),
         threads=int(threads),
         dtype=dtype,
-        coding=coding,
-        max_rate=rate,
-        gain=gain,
-        stop=FOREVER if own.stop is None else own.stop,
-        leak=snn.code.tau if isinstance(snn.code, TemporalCode) else 0.0,
-        scale=snn.code.input_gain if isinstance(snn.code, TemporalCode) else 1.0,
+        input=pixels,
         spikes=spikes,
         potentials=potentials,
         kept=(
             *(Kept(name, "v") for name in final_potentials),
             *(Kept(p.name, variable) for p in snn.populations for variable in p.model.final),
-            *(Kept(*found, is_step=True) for found in step_variables(snn, coding)),
+            *(Kept(*found, is_step=True) for found in step_variables((pixels, *snn.populations))),
         ),
         active={name: (a.first, a.last, a.emits) for name, a in active.items()},
         period=period(active) if pipelined else 0,
@@ -201,24 +206,6 @@ def _steps(duration: Quantity, dt: Quantity) -> int:
     if not math.isclose(ratio, steps, rel_tol=1e-6):
         raise InputError(f"the duration ({duration}) must be a multiple of dt ({dt})")
     return steps
-
-
-def _rate_and_gain(coding: str, max_rate: Quantity | None, dt: Quantity) -> tuple[float, float]:
-    """Rate in Hz of an input of value 1, and the spike amplitude that keeps the mean input."""
-    if coding not in CODINGS:
-        raise InputError(f"unknown input coding {coding!r}; known are {', '.join(CODINGS)}")
-    if coding in ("analog", "reverse"):
-        return 0.0, 1.0
-    rate = 1.0 / float(dt) if max_rate is None else float(max_rate)
-    if not rate > 0:
-        raise InputError(f"max_rate must be positive, but is {max_rate}")
-    per_step = rate * float(dt)
-    if per_step > 1 + 1e-9:
-        raise InputError(
-            f"max_rate ({max_rate}) gives {per_step:g} spikes a step, but a unit can emit one;"
-            f" use at most {1.0 / float(dt):g} Hz or a smaller dt"
-        )
-    return rate, 1.0 / per_step
 
 
 def _check_drives(snn: SpikingNetwork, rate: float, dt: float) -> None:

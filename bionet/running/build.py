@@ -12,8 +12,10 @@ from brian2 import Hz, Quantity, check_units, second
 
 from bionet.brian.assemble import assemble
 from bionet.brian.channel_last import to_channel_last
+from bionet.equations.model import NeuronModel
 from bionet.network import SpikingNetwork
-from bionet.running.arguments import check_images, make_plan
+from bionet.network.input_population import input_of
+from bionet.running.arguments import check_images, check_pixels, make_plan
 
 __all__ = ["build"]
 
@@ -25,7 +27,7 @@ def build(
     duration: Quantity | None = None,
     dt: Quantity | None = None,
     *,
-    coding: str | None = None,
+    coding: str | NeuronModel | None = None,
     max_rate: Quantity | None = None,
     dtype: str | None = "float64",
     seed: int = 0,
@@ -55,7 +57,7 @@ def build(
     InputError
         As :func:`bionet.simulate`.
     """
-    pixels = check_images(snn, images, coding or snn.coding)
+    pixels = check_images(snn, images)
     duration, dt = snn.times(duration, dt)
     plan = make_plan(
         snn,
@@ -68,6 +70,7 @@ def build(
         dtype=dtype,
         record=record,
     )
+    check_pixels(snn, pixels, input_of(plan.input))
     built = assemble(snn, replace(plan, skip_idle=False, check_every=1))
     built.presentation.show(
         plan.presented(to_channel_last(pixels, snn.input_shape)),

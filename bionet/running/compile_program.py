@@ -21,7 +21,6 @@ from brian2.devices.device import get_device
 
 from bionet.brian.assemble import assemble, recorded
 from bionet.brian.plan import Plan
-from bionet.brian.presentation import Kept
 from bionet.network import SpikingNetwork
 
 __all__ = ["COMPILE_ARGUMENTS", "main"]
@@ -93,10 +92,7 @@ def compile_sources(folder: Path, sources: list[str], openmp: bool) -> None:
 def main(folder: Path) -> None:
     """Compile the network described in ``folder``."""
     snn = SpikingNetwork.load(folder / "network.snn")
-    plain = json.loads((folder / "plan.json").read_text())
-    plain["spikes"] = tuple(plain["spikes"])
-    plain["kept"] = tuple(Kept(*key) for key in plain["kept"])
-    plan = Plan(**plain)
+    plan = Plan.from_dict(json.loads((folder / "plan.json").read_text()))
     prefs.core.default_float_dtype = np.dtype(plan.dtype).type
     prefs.codegen.cpp.extra_compile_args_gcc = list(COMPILE_ARGUMENTS)
     prefs.codegen.cpp.extra_compile_args = list(COMPILE_ARGUMENTS)

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from bionet.brian.assemble import input_population, synapse_names
+from bionet.brian.assemble import synapse_names
 from bionet.brian.channel_last import pack, to_channel_last
 from bionet.brian.finite import NotFinite, NotFiniteError
 from bionet.brian.idle_steps import BOUNDS, guarded
@@ -163,11 +163,11 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
         {
             "name": p.name,
             "shape": p.shape,
-            "model": p.model.to_dict() | {"parameters": None},
+            "model": p.model.to_dict() | {"parameters": None, "factor": None},
             "per_unit": sorted(name for name, value in p.parameters.items() if value.ndim),
             "idle": is_idle(p, driven=False),
         }
-        for p in (input_population(snn, plan), *snn.populations)
+        for p in (plan.input, *snn.populations)
     ]
     projections: list[dict[str, Any]] = [
         {
@@ -184,9 +184,9 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
         }
         for q in snn.projections
     ]
-    simulation = asdict(plan)
+    simulation = plan.to_dict()
     # Numbers that a running program takes as values:
-    for name in ("steps", "max_rate", "gain", "stop", "leak", "scale", "processes", "check_every"):
+    for name in ("steps", "input", "processes", "check_every"):
         del simulation[name]
     simulation["active"], simulation["period"] = sorted(plan.active), bool(plan.period)
     return {
@@ -277,7 +277,7 @@ def _compile(snn: SpikingNetwork, plan: Plan, folder: Path) -> None:
     part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
         snn.save(part / "network.snn")
-        (part / "plan.json").write_text(json.dumps(asdict(plan)))
+        (part / "plan.json").write_text(json.dumps(plan.to_dict()))
         code, output = _run_with_children(
             [sys.executable, "-m", "bionet.running.compile_program", part]
         )
@@ -344,9 +344,8 @@ def program_values(
     for name in guarded(plan):
         for bound, step in zip(BOUNDS, plan.active[name], strict=True):
             values[f"{name}.{bound}"] = np.array(step)
-    analog = plan.coding == "analog"
-    driven = {q.target for q in snn.projections if q.source == "input" and analog}
-    for population in (input_population(snn, plan), *snn.populations):
+    driven = plan.driven(snn)
+    for population in (plan.input, *snn.populations):
         for name, value in population.parameters.items():
             flat = to_channel_last(value, population.shape) if value.ndim else value
             if name == "x":
@@ -377,7 +376,7 @@ def program_values(
             delivery(
                 projection,
                 models[projection.target],
-                drives=analog and projection.source == "input",
+                drives=plan.drives_current and projection.source == "input",
             ).factor,
         )
         values[f"{name}.weights"] = packed.weights

@@ -129,7 +129,7 @@ def _read_program(
         return from_channel_last(read(f"{file}.bin", dtype, n, -1), snn.shape(population))
 
     counted = [p.name for p in snn.populations if p.model.threshold is not None]
-    counted += ["input"] if plan.coding != "analog" else []
+    counted += ["input"] if not plan.drives_current else []
     monitors = {}
     for key, files in program.manifest["monitors"].items():
         dtypes: dict[str, np.dtype[Any]] = {

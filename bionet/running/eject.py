@@ -23,12 +23,14 @@ import numpy as np
 from brian2 import Hz, Quantity, check_units, second
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bionet.brian.assemble import input_population, runs_back, synapse_names
+from bionet.brian.assemble import runs_back, synapse_names
 from bionet.brian.plan import Plan
+from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
 from bionet.files import atomic
 from bionet.network import Population, Projection, SpikingNetwork
-from bionet.running.arguments import check_images, make_plan
+from bionet.network.input_population import input_of
+from bionet.running.arguments import check_images, check_pixels, make_plan
 from bionet.running.eject_parts import (
     Request,
     describe_population,
@@ -50,6 +52,7 @@ KNOWN_FIELDS = {
     "Projection": "source target kernel delay sign variable event gain",
     "NeuronModel": "name equations threshold reset refractory update method parameters initial"
     " events input amplitude source potential current inputs resets leaks spike",
+    "InputModel": "drives pixels signed factor summary",
 }
 
 
@@ -61,7 +64,7 @@ def eject(
     duration: Quantity | None = None,
     dt: Quantity | None = None,
     *,
-    coding: str | None = None,
+    coding: str | NeuronModel | None = None,
     max_rate: Quantity | None = None,
     dtype: str = "float64",
     seed: int = 0,
@@ -108,7 +111,9 @@ def eject(
         snn, duration=duration, dt=dt, coding=coding, max_rate=max_rate, lanes=1, threads=1,
         dtype=dtype, record=None,
     )  # fmt: skip
-    pixels = None if images is None else check_images(snn, images, plan.coding)
+    pixels = None if images is None else check_images(snn, images)
+    if pixels is not None:
+        check_pixels(snn, pixels, input_of(plan.input))
     text, arrays = script(snn, plan, path, pixels, seed)
     return [_write_text(path, text), _write_arrays(path.with_suffix(".npz"), arrays)]
 
@@ -117,12 +122,12 @@ def script(
     snn: SpikingNetwork, plan: Plan, path: Path, images: np.ndarray | None, seed: int
 ) -> tuple[str, dict[str, np.ndarray]]:
     """The text of the script and the arrays that it reads."""
-    populations = (input_population(snn, plan), *snn.populations)
+    populations = (plan.input, *snn.populations)
     _check(snn, plan, populations)
     populations = tuple(script_population(p) for p in populations)
     request = Request(snn, plan, populations, variable_names(snn))
     arrays: dict[str, np.ndarray] = {} if images is None else {"images": images}
-    shown = populations[1:] if plan.coding == "analog" else populations
+    shown = populations[1:] if plan.drives_current else populations
     groups = [describe_population(request, p, arrays) for p in shown]
     names = synapse_names(snn)
     synapses = [
@@ -157,7 +162,7 @@ def script(
         stochastic=stochastic,
         seed=seed,
         dtype=plan.dtype,
-        drive_gain=plan.gain if plan.coding == "analog" else 1,
+        drive_gain=input_of(plan.input).factor,
         populations=groups,
         synapses=synapses,
         steps=plan.steps,
@@ -186,12 +191,9 @@ def import_line(names: set[str]) -> str:
 def summary(snn: SpikingNetwork, plan: Plan) -> str:
     """The network in some words, for the head of the script."""
     sizes = ", ".join(f"{name} {'x'.join(map(str, snn.shape(name)))}" for name in snn.names)
-    coding = {
-        "analog": "pixels drive the first layer as constant currents",
-        "reverse": "each pixel spikes once, the later the larger it is",
-        "uniform": f"pixels fire periodically, a pixel of value 1 at {plan.max_rate:g} Hz",
-        "poisson": f"pixels are Poisson trains, a pixel of value 1 at {plan.max_rate:g} Hz",
-    }.get(plan.coding, f"input coding {plan.coding}")
+    model = input_of(plan.input)
+    values = {name: float(v) for name, v in plan.input.parameters.items() if not v.ndim}
+    coding = model.summary.format_map(values) if model.summary else f"input coding {model.name}"
     text = (
         f"Populations: {sizes}. {snn.n_synapses:,} synapses. Input: {coding}. An image is shown"
         f" for {plan.steps:,} steps. The default readout is {snn.readout.default}."
@@ -247,8 +249,10 @@ def _check(snn: SpikingNetwork, plan: Plan, populations: tuple[Population, ...])
 def _check_fields(described: Any) -> None:
     """Refuse fields that this module does not know, unless they have their default value."""
     kind = type(described).__name__
+    bases = (base.__name__ for base in type(described).__mro__)
+    known = {name for base in bases for name in KNOWN_FIELDS.get(base, "").split()}
     for field in fields(described):
-        if field.name in KNOWN_FIELDS.get(kind, "").split():
+        if field.name in known:
             continue
         default = field.default if field.default_factory is MISSING else field.default_factory()
         if getattr(described, field.name) != default:
@@ -267,7 +271,7 @@ def _check_projection(
             f"eject: projection {projection.name} has the kernel {projection.kernel.kind!r}, which"
             " plain synapses cannot express; use bionet.build"
         )
-    if source.name == "input" and plan.coding == "analog" and projection.delay:
+    if source.name == "input" and plan.drives_current and projection.delay:
         raise InputError(
             f"eject: projection {projection.name} delays an analog input; use a spiking coding"
         )

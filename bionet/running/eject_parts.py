@@ -100,7 +100,7 @@ def describe_population(
     """A ``NeuronGroup`` of the script; larger parameter arrays go to ``arrays``."""
     model, name = population.model, population.name
     site = first_sites([p.name for p in request.populations])[name]
-    analog = request.plan.coding == "analog"
+    analog = request.plan.drives_current
     driven = analog and any(
         q.source == "input" and q.target == name for q in request.snn.projections
     )
@@ -220,7 +220,7 @@ def describe_synapses(
     snn = request.snn
     models = {p.name: p.model for p in request.populations}
     source, target = models[projection.source], models[projection.target]
-    analog = projection.source == "input" and request.plan.coding == "analog"
+    analog = projection.source == "input" and request.plan.drives_current
     event = "spike" if "onset" in source.events else projection.event
     graded = source.amplitude is not None and event == "spike"
     delivered = delivery(projection, target, drives=analog)

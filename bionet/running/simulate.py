@@ -15,15 +15,23 @@ from brian2 import Hz, Quantity, check_units, ms, second
 
 from bionet.brian.finite import NotFiniteError, not_finite_error
 from bionet.brian.plan import Plan
+from bionet.equations.model import NeuronModel
 from bionet.equations.randomness import seed_words
 from bionet.errors import InputError
 from bionet.interruption import interruptible
 from bionet.network import SpikingNetwork
+from bionet.network.input_population import input_of
 from bionet.progress import Progress
 from bionet.results.readout import READOUTS
 from bionet.results.recording import Recording
 from bionet.results.temporal_values import network_outputs
-from bionet.running.arguments import check_images, fit_to_images, make_plan, recorded_images
+from bionet.running.arguments import (
+    check_images,
+    check_pixels,
+    fit_to_images,
+    make_plan,
+    recorded_images,
+)
 from bionet.running.devices import DEVICES, run_here, run_program
 from bionet.running.memory import check_memory
 from bionet.running.temporal_code import temporal_results
@@ -38,7 +46,7 @@ def simulate(
     duration: Quantity | None = None,
     dt: Quantity | None = None,
     *,
-    coding: str | None = None,
+    coding: str | NeuronModel | None = None,
     max_rate: Quantity | None = None,
     device: str = "cpp_standalone",
     lanes: int | None = None,
@@ -65,8 +73,9 @@ def simulate(
         conversion chose, or 50 ms.
     dt : Quantity
         Simulation step, in units of time; by default what the conversion chose, or 1 ms.
-    coding : {"analog", "poisson", "uniform", "reverse"}, optional
-        Input coding; the network's own by default.
+    coding : str or NeuronModel, optional
+        Input coding: "analog", "poisson", "uniform", "reverse", that of another package,
+        ``module:function`` of your own, or the model of its units; the network's own by default.
     max_rate : Quantity, optional
         Firing rate of an input of value 1 (spiking codings); one spike a step by default. The
         spikes are scaled so that the mean input does not depend on it.
@@ -112,7 +121,7 @@ def simulate(
     BioNetError
         If compiling or running the program fails, or a state variable becomes NaN or infinite.
     """
-    pixels = check_images(snn, images, coding or snn.coding)
+    pixels = check_images(snn, images)
     if device not in DEVICES:
         raise InputError(f"unknown device {device!r}; known are {', '.join(DEVICES)}")
     seed_words(seed)
@@ -134,6 +143,7 @@ def simulate(
         ),
         pipelined=pipelined,
     )
+    check_pixels(snn, pixels, input_of(plan.input))
     plan = fit_to_images(plan, len(pixels), device, processes)
     recorded = recorded_images(record_images, len(pixels)) if record else np.zeros(0, np.int64)
     check_memory(snn, plan, len(pixels), len(recorded))
@@ -215,6 +225,8 @@ def _parameters(
         for p in snn.populations
         if "theta" in p.parameters
     }
+    factor = input_of(plan.input).factor
+    gain = factor if plan.drives_current else float(plan.input.parameters.get("gain", 1.0))
     schedule = {
         "period": plan.period or plan.steps,
         "active": {name: [first, last] for name, (first, last, _) in plan.active.items()},
@@ -222,9 +234,10 @@ def _parameters(
     return ({"pipelined": bool(plan.period), "schedule": schedule} if plan.active else {}) | {
         "network": snn.hash(),
         "method": snn.method,
-        "coding": plan.coding,
-        "max_rate_hz": plan.max_rate or None,
-        "gain": plan.gain,
+        "coding": plan.input.model.name,
+        "max_rate_hz": float(plan.input.parameters.get("max_rate", 0.0)) or None,
+        "gain": gain,
+        "input": input_of(plan.input).drives,
         "device": device,
         "dt_ms": float(plan.dt * second / ms),
         "steps": plan.steps,

@@ -21,23 +21,24 @@ Zhang et al. 2019 (TDSNN), Eqs. 3-11.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.network import CodedLayer, SpikingNetwork, TemporalCode
+from bionet.network import CodedLayer, Population, SpikingNetwork, TemporalCode
 
 __all__ = ["step_variables", "temporal_results"]
 
 
-def step_variables(snn: SpikingNetwork, coding: str) -> tuple[tuple[str, str], ...]:
+def step_variables(populations: Iterable[Population]) -> tuple[tuple[str, str], ...]:
     """Populations and their variables that a recording keeps of a temporal code."""
-    found = [("input", "spiked")] if coding == "reverse" else []
-    for population in snn.populations:
-        state = population.model.state
-        found += [(population.name, v) for v in ("spiked", "released") if v in state]
-    return tuple(found)
+    return tuple(
+        (population.name, variable)
+        for population in populations
+        for variable in ("spiked", "released")
+        if variable in population.model.state
+    )
 
 
 def temporal_results(

@@ -18,7 +18,8 @@ from typing import Any
 from brian2 import ms
 
 from bionet.brian.plan import Plan
-from bionet.network import Simulation, SpikingNetwork
+from bionet.equations.inputs import analog
+from bionet.network import Population, Simulation, SpikingNetwork
 from bionet.quantities import time
 from bionet.running.arguments import default_lanes
 from bionet.running.memory import estimate as recording_bytes
@@ -175,7 +176,7 @@ def steps_of(cell: Cell, snn: SpikingNetwork) -> int:
 
 def _bytes(snn: SpikingNetwork, steps: int, n_images: int) -> float:
     lanes = default_lanes(snn, 1)
-    plan = Plan(steps, 1e-3, lanes)
+    plan = Plan(steps, 1e-3, lanes, Population("input", snn.input_shape, analog()))
     recording = sum(recording_bytes(snn, plan, n_images, 0).values())
     weights = 3 * 8 * snn.n_weights
     return recording + weights + lanes * snn.n_units * STATE_BYTES

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from bionet.brian.assemble import input_population
 from bionet.brian.plan import Plan
 from bionet.errors import BioNetError, InputError
 from bionet.network import SpikingNetwork
@@ -104,7 +103,7 @@ def check_cells(folder: Path, cells: Sequence[Cell]) -> None:
             checked.add(key)
             try:
                 snn, _ = prepared(_network(folder, cell.network), tried)
-                input_population(snn, plan_of(snn, tried))
+                plan_of(snn, tried)
             except InputError as error:
                 raise InputError(f"{text}: {error}") from error
 
