@@ -57,8 +57,11 @@ Dt = Annotated[
     Option(help="Simulation step, with its unit: 500us.  [default: the network's, or 1ms]"),
 ]
 Coding = Annotated[
-    Literal["analog", "poisson", "uniform", "reverse"] | None,
-    Option(help="Input coding.  [default: the network's own]"),
+    str | None,
+    Option(
+        help="Input coding: analog, poisson, uniform, reverse, that of an installed package, or"
+        " module:function.  [default: the network's own]"
+    ),
 ]
 MaxRate = Annotated[
     str | None,

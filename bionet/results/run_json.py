@@ -184,8 +184,8 @@ def _accuracy(share: float | None, n: int | None) -> str:
 
 
 def _input_spikes(found: Mapping[str, Any]) -> str:
-    if found.get("coding") == "analog":
-        return "none: analog currents"
+    if found.get("input_spikes_per_image") == 0:
+        return "none: a constant current"
     return _number(found.get("input_spikes_per_image"), ",.0f")
 
 
