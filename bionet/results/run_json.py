@@ -185,7 +185,7 @@ def _accuracy(share: float | None, n: int | None) -> str:
 
 def _input_spikes(found: Mapping[str, Any]) -> str:
     if found.get("input_spikes_per_image") == 0:
-        return "none: a constant current"
+        return "none: analog currents"
     return _number(found.get("input_spikes_per_image"), ",.0f")
 
 
