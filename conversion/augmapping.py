@@ -49,16 +49,24 @@ from torch import nn
 
 from bionet.conversion.steps.assemble import assemble
 from bionet.conversion.steps.layers import population_records
+from bionet.conversion.steps.scales import normalise_weights
 from bionet.conversion.tracing.activations import as_images
-from bionet.conversion.tracing.records import AveragePool, Identity, Record, Records, Sum, Weighted
-from bionet.conversion.tracing.trace import trace
+from bionet.conversion.tracing.records import Record, Records, per_channel
+from bionet.conversion.tracing.trace import Trace, trace
 from bionet.equations import NeuronModel, augmented
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 
-__all__ = ["check_readout", "convert_augmapping", "negative_slope", "signed_records"]
+__all__ = [
+    "check_readout",
+    "convert_augmapping",
+    "negative_slope",
+    "negative_thresholds",
+    "signed_records",
+]
 
 READOUTS = ("MS", "MP", "FS")
+OUT_OF_REACH = 1e30  # a threshold that no potential falls to, in float32 too
 
 
 def convert_augmapping(
@@ -106,10 +114,11 @@ def convert_augmapping(
     check_readout(readout)
     if not (np.isfinite(gain) and gain > 0):
         raise InputError(f"gain must be a number > 0, but is {gain}")
-    traced = trace(net, input_shape)
+    traced = trace(net, input_shape, gates=False)
     images = None if calibration is None else as_images(calibration, traced.input_shape)
-    records = tuple(_amplified(r, gain) for r in signed_records(traced.records, images))
-    models = [_model(record, bound, negative_spikes) for record in records]
+    records = signed_records(traced, images)
+    scales = _scales(records, gain)
+    models = [_model(record, gain, bound, negative_spikes) for record in records]
     metadata = {
         "options": {
             "bound": bound,
@@ -117,20 +126,32 @@ def convert_augmapping(
             "negative_spikes": bool(negative_spikes),
         },
         "calibration_images": 0,
+        "notes": list(traced.notes),
     }
-    scales = {record.name: 1.0 / gain for record in records}
-    shape = traced.input_shape
-    snn = assemble(records, models, shape, readout, "augmapping", metadata, scales=scales)
+    normalised = normalise_weights(records, scales)
+    shape, shown = traced.input_shape, {r.name: float(scales[r.name]) for r in records}
+    snn = assemble(normalised, models, shape, readout, "augmapping", metadata, scales=shown)
+    for record, model in zip(records, models, strict=True):
+        if "theta_n" in model.parameters:
+            thresholds = {"theta_n": negative_thresholds(record)}
+            snn = snn.with_population(record.name, parameters=thresholds)
     return replace(snn, origin=replace(snn.origin, negative_spikes=bool(negative_spikes)))
 
 
-def signed_records(records: Records, images: torch.Tensor | None) -> Records:
+def signed_records(traced: Trace, images: torch.Tensor | None) -> Records:
     """One record for each population of units that fire above and below 0."""
     rectified_input = images is not None and bool((images >= 0).all())
-    return population_records(records, rectified_input, branches=True, signed=True)
+    return population_records(
+        traced.records,
+        rectified_input,
+        branches=True,
+        signed=True,
+        bounds=True,
+        input_shape=traced.input_shape,
+    )
 
 
-def negative_slope(record: Record) -> float:
+def negative_slope(record: Record) -> float | np.ndarray:
     """Slope of what follows a layer, below 0: 1 where nothing does."""
     return record.slope if record.rectified else 1.0
 
@@ -141,23 +162,28 @@ def check_readout(readout: str) -> None:
         raise InputError(f"readout is one of {', '.join(READOUTS)}, but got {readout!r}")
 
 
-def _model(record: Record, bound: int | None, negative_spikes: bool) -> NeuronModel:
-    slope = negative_slope(record)
-    negative = -1.0 / slope if slope and negative_spikes else None
-    return augmented(1.0, negative, bound)
+def _model(record: Record, gain: float, bound: int | None, negative_spikes: bool) -> NeuronModel:
+    negative = -1.0 if np.any(negative_slope(record)) and negative_spikes else None
+    sizes = [n for n in (bound, largest_size(record, gain)) if n is not None]
+    return augmented(1.0, negative, min(sizes, default=None))
 
 
-def _amplified(record: Record, gain: float) -> Record:
-    """The record with its bias, and its weights if they are the input's, times the gain."""
-    if gain == 1:
-        return record
-    if isinstance(record, Sum):
-        return replace(record, branches=tuple(_amplified(b, gain) for b in record.branches))
-    factor = gain if record.source == "input" else 1.0
-    if isinstance(record, Weighted):
-        return replace(record, weights=record.weights * factor, bias=record.bias * gain)
-    if isinstance(record, Identity):
-        return replace(record, weight=record.weight * factor)
-    if isinstance(record, AveragePool):
-        return replace(record, scale=record.scale * factor)
-    return record
+def largest_size(record: Record, gain: float) -> int | None:
+    """Size of the spike that stands for a layer's bound; None where it has none."""
+    return max(1, round(record.bound * gain)) if np.isfinite(record.bound) else None
+
+
+def negative_thresholds(record: Record) -> np.ndarray:
+    """-1 / slope, () or one for each channel; out of reach where the slope is 0."""
+    slopes = np.asarray(negative_slope(record), dtype=np.float64)
+    thresholds = -1 / np.where(slopes > 0, slopes, 1 / OUT_OF_REACH)
+    return per_channel(thresholds, len(record.shape))
+
+
+def _scales(records: Records, gain: float) -> dict[str, np.ndarray]:
+    """What a spike of size 1 in every step stands for: 1 / gain, or a share of a bound."""
+    sizes = {record.name: largest_size(record, gain) for record in records}
+    return {"input": np.array(1.0)} | {
+        r.name: np.array(1.0 / gain if (size := sizes[r.name]) is None else r.bound / size)
+        for r in records
+    }

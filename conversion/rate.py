@@ -49,7 +49,7 @@ from brian2 import Hz, Quantity, ms
 from torch import nn
 
 from bionet.conversion.steps.assemble import assemble
-from bionet.conversion.steps.layers import population_records, refuse_pooled_images
+from bionet.conversion.steps.layers import gates_need_trees, population_records
 from bionet.conversion.steps.scales import (
     Scales,
     activation_scales,
@@ -141,8 +141,19 @@ def convert_rate(
     traced = trace(net, input_shape)
     images = None if calibration is None else as_images(calibration, traced.input_shape)
     rectified_input = images is not None and bool((images >= 0).all())
-    records = population_records(traced.records, rectified_input, max_pooling=True, branches=True)
-    refuse_pooled_images(records)
+    nonnegative = images is None or rectified_input
+    if gates_need_trees(traced.records):
+        traced = trace(net, input_shape, gates=False)
+    records = population_records(
+        traced.records,
+        rectified_input,
+        max_pooling=True,
+        branches=True,
+        pairs=True,
+        bounds=True,
+        nonnegative_input=nonnegative,
+        input_shape=traced.input_shape,
+    )
     options = {
         "normalisation": normalisation,
         "percentile": float(percentile) if normalisation == "percentile" else None,
@@ -166,6 +177,7 @@ def convert_rate(
         {
             "options": options,
             "calibration_images": 0 if images is None else len(images),
+            "notes": list(traced.notes),
         },
         pool_tau=pool_tau,
         scales=plain(scales, records),
@@ -174,7 +186,7 @@ def convert_rate(
 
 
 def check_pooled_input(records: Records, images: torch.Tensor) -> None:
-    """Refuse images whose pooling no spiking unit can represent: outside [0, 1].
+    """Refuse images whose pooling no spiking unit can represent: above 1.
 
     Elsewhere a pooling gets rates, which are within [0, 1]; directly on the input it gets pixels.
 
@@ -186,7 +198,7 @@ def check_pooled_input(records: Records, images: torch.Tensor) -> None:
     for record in records:
         if isinstance(record, AveragePool) and record.source == "input":
             low, high = float(images.min()), float(images.max())
-            if (low < 0 and not record.rectified) or high > 1:
+            if high > 1:
                 raise InputError(
                     f"{record.place} pools the images, which reach from {low:.3g} to {high:.3g};"
                     " its units fire at rates in [0, 1]: scale the images to [0, 1], or pool them"

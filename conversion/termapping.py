@@ -43,11 +43,24 @@ import numpy as np
 import torch
 from torch import nn
 
-from bionet.conversion.augmapping import check_readout, negative_slope, signed_records
+from bionet.conversion.augmapping import (
+    check_readout,
+    negative_slope,
+    negative_thresholds,
+    signed_records,
+)
 from bionet.conversion.steps.assemble import assemble, drive
-from bionet.conversion.tracing.activations import BATCH_SIZE, as_images
-from bionet.conversion.tracing.records import AveragePool, Identity, Record, Records, Sum, Weighted
-from bionet.conversion.tracing.trace import Trace, run_nodes, trace
+from bionet.conversion.tracing.activations import as_images, see_values
+from bionet.conversion.tracing.records import (
+    AveragePool,
+    Identity,
+    Mapped,
+    Record,
+    Records,
+    Sum,
+    Weighted,
+)
+from bionet.conversion.tracing.trace import Trace, trace
 from bionet.equations import ternary
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
@@ -96,13 +109,13 @@ def convert_termapping(
             "method 'termapping' needs images to measure activations on: pass"
             " calibration=images (training images), or convert by method='augmapping'"
         )
-    traced = trace(net, input_shape)
+    traced = trace(net, input_shape, gates=False)
     images = as_images(calibration, traced.input_shape)
-    records = signed_records(traced.records, images)
+    records = signed_records(traced, images)
     scales = largest_values(traced, records, images)
     scaled = tuple(_scaled(record, scales) for record in records)
     slopes = [negative_slope(record) for record in records]
-    models = [ternary(1.0, -1.0 if slope and negative_spikes else None) for slope in slopes]
+    models = [ternary(1.0, -1.0 if np.any(slope) and negative_spikes else None) for slope in slopes]
     snn = assemble(
         scaled,
         models,
@@ -113,11 +126,12 @@ def convert_termapping(
         metadata={
             "options": {"negative_spikes": bool(negative_spikes)},
             "calibration_images": len(images),
+            "notes": list(traced.notes),
         },
     )
-    for record, slope, model in zip(scaled, slopes, models, strict=True):
+    for record, model in zip(scaled, models, strict=True):
         factor = scales[record.name] / scales[record.inputs[0]]
-        thresholds = {"theta_p": factor, "theta_n": -factor / (slope or 1.0)}
+        thresholds = {"theta_p": factor, "theta_n": factor * negative_thresholds(record)}
         known = {name: v for name, v in thresholds.items() if name in model.parameters}
         snn = snn.with_population(record.name, parameters={**known, "I": drive(record)})
     # The readout population stands for the class scores over the scale of its source.
@@ -146,10 +160,10 @@ def largest_values(traced: Trace, records: Records, images: torch.Tensor) -> dic
     def see(name: str, values: torch.Tensor) -> None:
         scales[name] = max(scales[name], float(values.abs().max()))
 
-    consume = {r.node: lambda values, name=r.name: see(name, values) for r in records}
-    for batch in torch.split(images, BATCH_SIZE):
-        run_nodes(traced.graph, batch, consume)
+    see_values(traced.graph, images, records, lambda r, values: see(r.name, values))
     for record in records:
+        if np.isfinite(record.bound):  # one spike in every step is the most that it may be
+            scales[record.name] = record.bound
         if not scales[record.name] > 0:
             raise InputError(
                 f"every weight and activation of {record.place} is 0, so that it has no scale;"
@@ -162,9 +176,10 @@ def _largest_weight(record: Record) -> float:
     if isinstance(record, Sum):
         return max(_largest_weight(branch) for branch in record.branches)
     if isinstance(record, Weighted):
-        return float(np.abs(record.weights).max())
+        weights = record.weights.data if isinstance(record, Mapped) else record.weights
+        return float(np.abs(weights).max(initial=0.0))
     if isinstance(record, Identity):
-        return 1.0
+        return float(np.abs(record.weight).max())
     if isinstance(record, AveragePool):
         rows, columns = record.pool
         return record.scale / (record.divisor_override or rows * columns)

@@ -21,13 +21,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
-from torch.nn import functional
+from scipy import sparse
 
 from bionet.conversion.steps.branches import is_nonnegative, kind_of, merge_sums, own_population
-from bionet.conversion.tracing.operations import AVERAGE_POOLING, NO_BRANCHES, RECTIFY
+from bionet.conversion.steps.signs import split_signs
+from bionet.conversion.steps.unit_maps import as_affine, convolved, fold_maps
+from bionet.conversion.tracing.operations import AVERAGE_POOLING, NO_BRANCHES
 from bionet.conversion.tracing.records import (
     Add,
+    Affine,
     AveragePool,
     BatchNorm,
     Conv,
@@ -39,7 +41,6 @@ from bionet.conversion.tracing.records import (
     Records,
     ReLU,
     Sum,
-    Weighted,
     consumers,
     find,
     per_channel,
@@ -47,10 +48,12 @@ from bionet.conversion.tracing.records import (
     replaced,
 )
 from bionet.errors import InputError
+from bionet.network.kernel_base import as_image
 
 __all__ = [
     "absorb_relu",
     "check_rectified",
+    "gates_need_trees",
     "fold_batchnorm",
     "merge_linear",
     "per_input",
@@ -61,6 +64,9 @@ __all__ = [
 ]
 
 
+OTHERS = "convert by rate, augmapping or termapping"
+
+
 def population_records(
     records: Records,
     rectified_input: bool = False,
@@ -68,6 +74,10 @@ def population_records(
     *,
     branches: bool = False,
     signed: bool = False,
+    pairs: bool = False,
+    bounds: bool = False,
+    nonnegative_input: bool = True,
+    input_shape: tuple[int, ...] = (),
 ) -> Records:
     """All the steps of this module: one record for each population to be.
 
@@ -84,6 +94,15 @@ def population_records(
     signed : bool
         Whether the method's units fire below 0 too; otherwise a LeakyReLU is refused, and a
         hidden layer without a ReLU.
+    pairs : bool
+        Whether such layers become pairs of populations instead
+        (:mod:`bionet.conversion.steps.signs`).
+    bounds : bool
+        Whether the method's units have a largest rate; otherwise a ReLU6 is refused.
+    nonnegative_input : bool
+        Whether no image holds a negative value; True where they are not known.
+    input_shape : tuple of int
+        Shape of one image.
 
     Returns
     -------
@@ -93,13 +112,22 @@ def population_records(
     """
     if not max_pooling:
         refuse_kind(records, MaxPool, "max pooling", AVERAGE_POOLING)
-    if not signed:
-        refuse_kind(records, LeakyReLU, "LeakyReLU", f"{RECTIFY}, or use augmapping")
+    if not (signed or pairs):
+        refuse_kind(records, LeakyReLU, "LeakyReLU", f"train with ReLU, or {OTHERS}")
+    if not bounds:
+        bounded = tuple(r for r in records if np.isfinite(r.bound))
+        refuse_kind(bounded, ReLU, "bounded ReLU", f"train with ReLU, or {OTHERS}")
     if not branches:
         refuse_kind(records, Add, "sum", NO_BRANCHES)
     records = fold_batchnorm(remove_flatten(records))
-    records = merge_sums(merge_linear(absorb_relu(records, rectified_input)))
-    check_rectified(records, signed)
+    records = absorb_relu(records, rectified_input)
+    records = merge_linear(fold_maps(records, input_shape))
+    records = merge_sums(records, input_shape or None)
+    if not branches:
+        refuse_kind(records, Sum, "sum", NO_BRANCHES)
+    if pairs:
+        records = split_signs(records, nonnegative_input, input_shape)
+    check_rectified(records, signed or pairs)
     return records
 
 
@@ -115,6 +143,32 @@ def refuse_kind(records: Records, kind: type[Record], what: str, remedy: str) ->
         raise InputError(
             f"the {what} at {record.place} cannot be converted by this method: {remedy}"
         )
+
+
+def gates_need_trees(records: Records) -> bool:
+    """Whether a max pooling compares images or values of both signs, not spikes of one sign.
+
+    Parameters
+    ----------
+    records : tuple of Record
+        As traced.
+    """
+
+    def fires(name: str) -> bool:
+        """Whether a record's output is that of units that fire, none of it negative."""
+        if name == "input":
+            return False
+        record = find(records, name)
+        if isinstance(record, ReLU):
+            return True
+        if isinstance(record, AveragePool | MaxPool | Flatten | Add):
+            return all(fires(i) for i in record.inputs)
+        if isinstance(record, Affine):
+            positive = all((m.data >= 0).all() for m in record.maps)
+            return positive and not (record.constant < 0).any() and all(map(fires, record.inputs))
+        return False
+
+    return any(isinstance(r, MaxPool) and not fires(r.source) for r in records)
 
 
 def refuse_pooled_images(records: Records) -> None:
@@ -172,11 +226,16 @@ def fold_batchnorm(records: Records) -> Records:
             folded = fold_forward(after[0], norm)
         elif len(after) == 1 and isinstance(after[0], BatchNorm):
             folded = both_norms(norm, after[0])
+        elif (
+            isinstance(before, Affine | Add)
+            and len(consumers(records, before.name)) == 1
+            and not before.rectified
+        ):
+            folded = replace(_times(before, norm), node=norm.node)
         else:
-            raise InputError(
-                f"the batch normalisation at {norm.place} stands beside no layer that it can be"
-                " folded into; put it directly after a Conv2d or Linear and train again"
-            )
+            # A map of its own, which later steps take into what follows.
+            records = tuple(as_affine(r, records, ()) if r is norm else r for r in records)
+            continue
         records = tuple(folded if r.name == folded.name else r for r in records)
         records = removed(records, norm.name)
     return records
@@ -185,10 +244,10 @@ def fold_batchnorm(records: Records) -> Records:
 def fold_back(layer: Conv | Linear, norm: BatchNorm) -> Conv | Linear:
     """The layer with the normalisation of its output in its weights."""
     scale = norm.scale.reshape(-1, *[1] * (layer.weights.ndim - 1))
-    scales, shifts = norm.scale, norm.shift
+    scales, shifts, n = norm.scale, norm.shift, len(layer.shape)
     if layer.bias.ndim > 1 or shifts.ndim > 1:
-        scales, shifts = per_channel(scales, 3), per_channel(shifts, 3)
-    bias = scales * (per_channel(layer.bias, 3) if shifts.ndim > 1 else layer.bias) + shifts
+        scales, shifts = per_channel(scales, n), per_channel(shifts, n)
+    bias = scales * (per_channel(layer.bias, n) if shifts.ndim > 1 else layer.bias) + shifts
     return replace(layer, weights=layer.weights * scale, bias=bias, node=norm.node)
 
 
@@ -206,12 +265,9 @@ def fold_forward(layer: Conv | Linear, norm: BatchNorm) -> Conv | Linear:
     weights = layer.weights * per_input(layer, norm.scale)
     of_units = norm.shift.ndim > 1
     if isinstance(layer, Conv) and (of_units or (any(layer.padding) and np.any(norm.shift))):
-        image = np.broadcast_to(per_channel(norm.shift, 3), norm.shape).astype(np.float64)
-        shifted = functional.conv2d(
-            torch.from_numpy(image.copy())[None], torch.from_numpy(layer.weights).double(), None,
-            layer.stride, layer.padding, layer.dilation, layer.groups,
-        )[0].numpy()  # fmt: skip
-        return replace(layer, weights=weights, bias=per_channel(layer.bias, 3) + shifted)
+        n = len(norm.shape)
+        shifted = convolved(layer, np.broadcast_to(per_channel(norm.shift, n), norm.shape))
+        return replace(layer, weights=weights, bias=per_channel(layer.bias, n) + shifted)
     shift = layer.weights * per_input(layer, norm.shift)
     return replace(layer, weights=weights, bias=layer.bias + shift.reshape(len(shift), -1).sum(1))
 
@@ -265,15 +321,36 @@ def absorb_relu(records: Records, rectified_input: bool = False) -> Records:
                     " set shows that they hold nothing negative: pass calibration=images >= 0, or"
                     " remove this ReLU"
                 )
-        elif len(consumers(records, before.name)) > 1:
+        elif len(consumers(records, before.name)) > 1 or _bends_twice(before, relu):
             records = tuple(own_population(r) if r is relu else r for r in records)
             continue
         else:
             slope = relu.slope * (before.slope if before.rectified else 1.0)
-            changes = {"rectified": True, "slope": slope, "node": relu.node}
+            bound = min(relu.bound, before.bound)
+            changes = {"rectified": True, "slope": slope, "bound": bound, "node": relu.node}
             records = replaced(records, before.name, **changes)
         records = removed(records, relu.name)
     return records
+
+
+def _bends_twice(before: Record, after: Record) -> bool:
+    """Whether the second of two rectifications does more than scale the first one's branches."""
+    return before.rectified and (
+        (np.isfinite(before.bound) and bool(np.any(after.slope)))
+        or (np.isfinite(after.bound) and bool(np.any(before.slope)))
+    )
+
+
+def _times(before: Affine | Add, norm: BatchNorm) -> Affine:
+    """The map with the normalisation of its output in its weights."""
+    n = len(before.shape)
+    affine = as_affine(before, (), ())
+    scale, shift = (
+        np.broadcast_to(per_channel(v, n), before.shape) for v in (norm.scale, norm.shift)
+    )
+    diagonal = sparse.diags_array(scale.reshape(-1))
+    maps = tuple(sparse.csr_array(diagonal @ m) for m in affine.maps)
+    return replace(affine, maps=maps, constant=scale * affine.constant + shift)
 
 
 def merge_linear(records: Records) -> Records:
@@ -285,7 +362,7 @@ def merge_linear(records: Records) -> Records:
     Raises
     ------
     InputError
-        For other pairs, and a pooling with padding or with pools that reach over the edge.
+        For other pairs.
     """
     for record in records:
         after = consumers(records, record.name)
@@ -293,7 +370,11 @@ def merge_linear(records: Records) -> Records:
             continue
         if isinstance(record, Linear) and isinstance(after[0], Linear):
             merged: Record = merged_linear(record, after[0])
-        elif isinstance(record, Conv) and isinstance(after[0], AveragePool):
+        elif (
+            isinstance(record, Conv)
+            and isinstance(after[0], AveragePool)
+            and _pools_inside(record, after[0])
+        ):
             merged = merged_pooling(record, after[0])
         else:
             continue
@@ -320,15 +401,8 @@ def merged_pooling(conv: Conv, pool: AveragePool) -> Conv:
     Pool tap p and kernel tap k read the input at stride p + dilation k, so the merged kernel is
     the sum of the kernel shifted by the convolution's stride, divided by the pool's size.
     """
-    n_out, height, width = conv.shape
     (rows, columns), (down, right) = pool.pool, pool.stride
-    whole = (n_out, (height - rows) // down + 1, (width - columns) // right + 1)
-    if any(pool.padding) or pool.shape != whole:
-        raise InputError(
-            f"{pool.place} averages {conv.place} without a ReLU between, over pools that reach"
-            " outside the image, so that they cannot be made one convolution; put a ReLU after"
-            " the convolution, or pool without padding and ceil_mode, and train again"
-        )
+    whole = as_image(pool.shape)
     taps = zip(conv.weights.shape[2:], conv.dilation, conv.stride, pool.pool, strict=True)
     size = [d * (k - 1) + 1 + s * (p - 1) for k, d, s, p in taps]
     weights = np.zeros((*conv.weights.shape[:2], *size))
@@ -342,12 +416,13 @@ def merged_pooling(conv: Conv, pool: AveragePool) -> Conv:
     share = pool.scale / (pool.divisor_override or rows * columns)
     bias = conv.bias * rows * columns
     if bias.ndim > 1:
+        image = conv.bias.reshape(as_image(conv.shape))
         taken = [
-            conv.bias[:, y : y + down * whole[1] : down, x : x + right * whole[2] : right]
+            image[:, y : y + down * whole[1] : down, x : x + right * whole[2] : right]
             for y in range(rows)
             for x in range(columns)
         ]
-        bias = np.sum(taken, axis=0)
+        bias = np.sum(taken, axis=0).reshape(pool.shape)
     return replace(
         conv,
         weights=weights * share,
@@ -358,7 +433,16 @@ def merged_pooling(conv: Conv, pool: AveragePool) -> Conv:
         node=pool.node,
         rectified=pool.rectified,
         slope=pool.slope,
+        bound=pool.bound,
     )
+
+
+def _pools_inside(conv: Conv, pool: AveragePool) -> bool:
+    """Whether no pool reaches outside the image, so that all have one size."""
+    n_out, height, width = as_image(conv.shape)
+    (rows, columns), (down, right) = pool.pool, pool.stride
+    whole = (n_out, (height - rows) // down + 1, (width - columns) // right + 1)
+    return not any(pool.padding) and as_image(pool.shape) == whole
 
 
 def check_rectified(records: Records, signed: bool = False) -> None:
@@ -369,12 +453,13 @@ def check_rectified(records: Records, signed: bool = False) -> None:
     InputError
         Naming the layer and what follows it; also if nothing but poolings is left.
     """
-    if not any(isinstance(r, Weighted | Sum) for r in records):
-        raise InputError("the network has no Conv2d or Linear, so there is nothing to convert")
+    if not records:
+        raise InputError("the network has no layers, so there is nothing to convert")
     for record in () if signed else records[:-1]:
-        if isinstance(record, Weighted | Sum) and not is_nonnegative(records, record):
+        if not is_nonnegative(records, record):
             after = ", ".join(r.place for r in consumers(records, record.name))
             raise InputError(
                 f"{record.place} is followed by {after} without a ReLU between; a spiking unit"
-                " rectifies its output: put a ReLU after it and train again"
+                " of this method rectifies its output: convert by rate, augmapping or termapping,"
+                " or put a ReLU after it and train again"
             )

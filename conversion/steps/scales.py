@@ -21,6 +21,7 @@ Rueckauer, Lungu, Hu, Pfeiffer 2016, Section 3. Diehl et al. 2015 (maximum).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,12 +29,13 @@ import numpy as np
 import torch
 
 from bionet.conversion.steps.layers import per_input
-from bionet.conversion.tracing.activations import BATCH_SIZE
+from bionet.conversion.tracing.activations import BATCH_SIZE, see_values
 from bionet.conversion.tracing.records import (
     AveragePool,
     Conv,
     Identity,
     Linear,
+    Mapped,
     MaxPool,
     Record,
     Records,
@@ -42,7 +44,7 @@ from bionet.conversion.tracing.records import (
     find,
     per_channel,
 )
-from bionet.conversion.tracing.trace import Trace, run_nodes
+from bionet.conversion.tracing.trace import Trace
 from bionet.errors import InputError
 
 __all__ = [
@@ -111,18 +113,24 @@ def activation_scales(
         r.name: Tally(r, len(calibration), percentile, channelwise and r.name not in shared)
         for r in weighted
     }
-    consume = {r.node: tallies[r.name].add for r in weighted}
-    for batch in torch.split(calibration, batch_size):
-        run_nodes(traced.graph, batch, consume)
+    see_values(traced.graph, calibration, weighted, lambda r, v: tallies[r.name].add(v), batch_size)
     scales: Scales = {"input": np.array(1.0)}
     for record in records:
         if isinstance(record, AveragePool):
             scales[record.name] = scales[record.source] * pool_gain(record)
         elif isinstance(record, MaxPool):
             scales[record.name] = scales[record.source]
-        else:
+        elif not tallies[record.name].silent or not (twin := twin_of(record, weighted)):
             scales[record.name] = tallies[record.name].scale()
+        else:  # the half of a pair that no calibration image reaches: any scale will do
+            scales[record.name] = tallies[twin].scale()
     return scales
+
+
+def twin_of(record: Record, records: Sequence[Record]) -> str | None:
+    """Name of the other half of a pair of populations, on or off."""
+    node = record.node.removeprefix("-") if record.node.startswith("-") else f"-{record.node}"
+    return next((r.name for r in records if r.node == node), None)
 
 
 def check_percentile(percentile: Any) -> None:
@@ -133,8 +141,9 @@ def check_percentile(percentile: Any) -> None:
 
 
 def unit_scales(records: Records) -> Scales:
-    """A scale of 1 for every record: no normalisation."""
-    return {"input": np.array(1.0), **{record.name: np.array(1.0) for record in records}}
+    """A scale of 1 for every record: no normalisation. A bound is one spike in every step."""
+    bounds = {r.name: np.array(r.bound if np.isfinite(r.bound) else 1.0) for r in records}
+    return {"input": np.array(1.0), **bounds}
 
 
 def normalise_weights(records: Records, scales: Scales) -> Records:
@@ -165,7 +174,9 @@ def _normalised(record: Record, scales: Scales, target: Record) -> Record:
     if isinstance(record, Identity):
         ratio = before / here
         whole = np.broadcast_to(ratio.reshape(-1, *[1] * (len(record.shape) - 1)), record.shape)
-        return replace(record, weight=whole if ratio.ndim else float(ratio))
+        return replace(record, weight=record.weight * (whole if ratio.ndim else float(ratio)))
+    if isinstance(record, Mapped):
+        return _normalised_map(record, before, here)
     if isinstance(record, AveragePool):
         # The scales of a pooling are those of its source, channel by channel, times one factor.
         return replace(record, scale=record.scale * float(np.mean(before / here)))
@@ -174,9 +185,20 @@ def _normalised(record: Record, scales: Scales, target: Record) -> Record:
     if isinstance(record, Conv | Linear):
         column = here.reshape(-1, *[1] * (record.weights.ndim - 1)) if here.ndim else here
         weights = record.weights * per_input(record, before) / column
-        scale = per_channel(here, 3) if record.bias.ndim > 1 else here
+        scale = per_channel(here, record.bias.ndim) if here.ndim else here
         return replace(record, weights=weights, bias=record.bias / scale)
     raise InputError(f"{record.place} ({record.kind}) has no weights to normalise")
+
+
+def _normalised_map(record: Mapped, before: np.ndarray, here: np.ndarray) -> Mapped:
+    n_target, n_source = record.weights.shape
+    columns = np.repeat(before, n_source // before.size) if before.ndim else before
+    rows = np.repeat(1 / here, n_target // here.size) if here.ndim else 1 / here
+    weights = record.weights.copy()
+    weights.data = weights.data * (columns[weights.indices] if columns.ndim else columns)
+    weights.data *= np.repeat(rows, np.diff(weights.indptr)) if rows.ndim else rows
+    bias = record.bias / (per_channel(here, record.bias.ndim) if here.ndim else here)
+    return replace(record, weights=weights, bias=bias)
 
 
 def output_records(records: Records) -> set[str]:
@@ -232,12 +254,17 @@ class Tally:
         flat = chosen.reshape(len(chosen), self.rows, -1).transpose(0, 1).reshape(self.rows, -1)
         if not self.record.rectified:
             self.magnitude = max(self.magnitude, float(flat.abs().max()))
-            flat = flat.clamp(min=0)
+        flat = flat.clamp(min=0)
         if self.rows == 1 and self.kept.shape[1] == self.keep:
             # Most values cannot be among the largest any more; a comparison is cheaper than topk.
             flat = flat[flat > self.kept.min()][None]
         both = torch.cat([self.kept.to(flat.dtype), flat], dim=1)
         self.kept = both.topk(min(self.keep, both.shape[1]), dim=1, sorted=False).values
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing above 0 has been seen."""
+        return not self.magnitude > 0 and not float(self.kept.max()) > 0
 
     def scale(self) -> np.ndarray:
         """The percentile, array () or (channels,), interpolated linearly as NumPy does."""

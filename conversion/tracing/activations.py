@@ -6,18 +6,20 @@ asked for only those of one batch are in memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import fx, nn
 
+from bionet.conversion.tracing.records import Record
 from bionet.conversion.tracing.trace import rewritten, run_nodes, symbolic
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 
-__all__ = ["BATCH_SIZE", "activations", "as_images"]
+__all__ = ["BATCH_SIZE", "activations", "as_images", "see_values"]
 
 BATCH_SIZE = 100
 
@@ -57,6 +59,49 @@ def as_images(images: Any, shape: Sequence[int], what: str = "calibration") -> t
     return torch.from_numpy(np.array(array, dtype=np.float64 if array.itemsize > 4 else np.float32))
 
 
+def see_values(
+    graph: fx.GraphModule,
+    images: torch.Tensor,
+    records: Sequence[Record],
+    see: Callable[[Record, torch.Tensor], None],
+    batch_size: int = BATCH_SIZE,
+) -> None:
+    """Hand on what every record stands for, batch by batch.
+
+    Parameters
+    ----------
+    graph : torch.fx.GraphModule
+    images : tensor (n, *input_shape)
+    records : sequence of Record
+        ``node`` names a node of the graph, with a minus sign for its negative.
+    see : callable
+        Takes a record and its values; it must copy what it keeps.
+    batch_size : int
+    """
+    of_node: dict[str, list[Record]] = {}
+    for record in records:
+        of_node.setdefault(record.node.removeprefix("-"), []).append(record)
+
+    def consume(node: str, values: torch.Tensor) -> None:
+        for record in of_node[node]:
+            see(record, -values if record.node.startswith("-") else values)
+
+    consumers = {node: partial(consume, node) for node in of_node}
+    for batch in torch.split(images, batch_size):
+        run_nodes(graph, batch, consumers)
+
+
+def _graph_with(net: nn.Module, network: SpikingNetwork | Mapping[str, str]) -> fx.GraphModule:
+    """The traced graph in which a conversion's nodes are: its maxima may be gates or trees."""
+    if not isinstance(network, SpikingNetwork):
+        return symbolic(net)
+    nodes = {n.removeprefix("-") for n in network.origin.layers.values()}
+    graph = rewritten(net, network.input_shape)
+    if nodes <= {node.name for node in graph.graph.nodes}:
+        return graph
+    return rewritten(net, network.input_shape, gates=False)
+
+
 def activations(
     net: nn.Module,
     images: Any,
@@ -87,7 +132,7 @@ def activations(
     InputError
         If the images do not fit, or the network is not the one that was converted.
     """
-    graph = rewritten(net) if isinstance(network, SpikingNetwork) else symbolic(net)
+    graph = _graph_with(net, network)
     if isinstance(network, SpikingNetwork):
         nodes = dict(network.origin.layers)
         checked = as_images(images, network.input_shape, "images")
@@ -97,10 +142,10 @@ def activations(
         checked = as_images(images, np.shape(images)[1:], "images")
         shapes = {}
     known = {node.name for node in graph.graph.nodes}
-    if not nodes or (unknown := [n for n in nodes.values() if n not in known]):
+    if not nodes or (unknown := [n for n in nodes.values() if n.removeprefix("-") not in known]):
         missing = f"has no node {unknown[0]!r}" if nodes else "is named in no activations"
         raise InputError(f"the network {missing}; pass the network that was converted")
-    parts: dict[str, list[np.ndarray]] = {node: [] for node in nodes.values()}
+    parts: dict[str, list[np.ndarray]] = {node.removeprefix("-"): [] for node in nodes.values()}
     consume = {
         # float32 first: astype copies, and an in-place ReLU may overwrite the tensor afterwards.
         node: lambda value, node=node: parts[node].append(value.numpy().astype(np.float32))
@@ -109,7 +154,9 @@ def activations(
     for batch in torch.split(checked, batch_size):
         run_nodes(graph, batch, consume)
     whole = {node: np.concatenate(part) for node, part in parts.items()}
-    return {
-        name: whole[node].reshape(len(checked), *shapes.get(name, whole[node].shape[1:]))
-        for name, node in nodes.items()
-    }
+    result = {}
+    for name, node in nodes.items():
+        values = whole[node.removeprefix("-")]
+        values = -values if node.startswith("-") else values
+        result[name] = values.reshape(len(checked), *shapes.get(name, values.shape[1:]))
+    return result

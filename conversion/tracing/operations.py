@@ -1,15 +1,17 @@
 """What each PyTorch operation becomes: one handler for its module, function and method forms.
 
-A handler takes an :class:`Operation` and returns the record, or None where the operation passes
-its input on unchanged (dropout in evaluation, an identity). What has no handler is refused by
-name; ``REMEDIES`` says what to use instead.
+A handler takes an :class:`Operation` and returns the record, None where the operation passes its
+input on unchanged (dropout in evaluation, an identity), or NotImplemented where it has no record
+of its own. What has none is asked whether it is an affine map of units
+(:mod:`bionet.conversion.tracing.affine`), and otherwise refused by name; ``REMEDIES`` says what to
+use instead.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -47,24 +49,37 @@ class Operation:
         Where it stands, for messages.
     inputs : tuple of str
         Names of the records that it takes.
-    source_shape, shape : tuple of int
-        Shapes of its input and output for one image.
+    source_shapes : tuple of tuple of int
+        Shape of each input for one image.
+    shape : tuple of int
+        Shape of its output.
     node : str
         Name of its node in the traced graph.
     arguments : mapping
         Its arguments or the module's attributes, by name.
     last : bool
         Whether its result is the network's output.
+    apply : callable
+        The operation itself, on float64 tensors (n, *source shape), one for each input.
+    note : callable
+        Takes a sentence that the user should read.
     """
 
     label: str
     place: str
     inputs: tuple[str, ...]
-    source_shape: tuple[int, ...]
+    source_shapes: tuple[tuple[int, ...], ...]
     shape: tuple[int, ...]
     node: str
     arguments: Mapping[str, Any]
     last: bool
+    apply: Callable[[Sequence[torch.Tensor]], Any]
+    note: Callable[[str], None]
+
+    @property
+    def source_shape(self) -> tuple[int, ...]:
+        """Shape of its one input."""
+        return self.source_shapes[0]
 
     @property
     def base(self) -> dict[str, Any]:
@@ -82,37 +97,35 @@ class Operation:
         return self.arguments.get(name, default)
 
 
-Handler = Callable[[Operation], Record | None]
+Handler = Callable[[Operation], Any]  # a Record, None or NotImplemented
 Entry = tuple[Handler, tuple[str, ...]]
 
 AVERAGE_POOLING = (
     "train with AvgPool2d instead (bionet.conversion.to_average_pooling replaces it;"
-    " then fine-tune)"
+    " then fine-tune), or use rate, augmapping or termapping"
 )
-NO_BRANCHES = "train without branches that meet, or use rate or augmapping"
-RECTIFY = "a firing rate is a rectified value: train with ReLU instead"
+NO_BRANCHES = "train without branches that meet, or use rate, augmapping or termapping"
+RECTIFY = (
+    "it is neither linear nor rectified piece by piece: replace it by ReLU and fine-tune, as"
+    " bionet train NAME --weights FILE --data DATA does"
+)
 NORMALISE = "its statistics differ for every image: train with BatchNorm2d, which can be folded"
-CHAIN = (
-    "branches may meet in a sum of two layers' outputs of one shape: train a network without"
-    " branches that meet otherwise"
+RECURRENT = (
+    "it feeds its output back, step by step, which no feed-forward population does; a Conv1d over"
+    " the sequence converts"
 )
+PRODUCT = "a product of two layers' outputs is not linear: train without gates and attention"
 SUPPORTED = (
-    "supported are Conv2d, Linear, BatchNorm1d/2d, ReLU, AvgPool2d, AdaptiveAvgPool2d, MaxPool2d,"
-    " LeakyReLU, sums of two branches, Flatten, Dropout, Identity, a mean over height and width,"
-    " arithmetic with constants, a softmax at the end, and their functional forms"
+    "it is no affine map of its input's units, and no ReLU, LeakyReLU, PReLU, clamp, maximum or max"
+    " pooling, which are what units with a threshold can compute (docs/operations.md)"
 )
 REMEDIES: dict[str, str] = {
-    "AdaptiveMaxPool2d MaxPool1d MaxPool3d": AVERAGE_POOLING,
-    "PReLU RReLU ELU CELU SELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Softplus": RECTIFY,
-    "Softsign ReLU6 Hardtanh Hardswish Hardsigmoid Threshold clamp clamp_min clip": RECTIFY,
-    "GroupNorm LayerNorm InstanceNorm1d InstanceNorm2d LocalResponseNorm": NORMALISE,
-    "add iadd sub mul imul cat concat stack": CHAIN,
-    "mean": "only a mean over height and width is converted: x.mean((2, 3))",
-    "ConvTranspose2d": "use Conv2d; upsampling layers are not converted",
-    "Conv1d": "use Conv2d with a kernel of height 1 on (channels, 1, length) images",
-    "squeeze": "write x.flatten(1)",
-    "permute transpose": "keep PyTorch's order (channels, height, width)",
-    "batch_norm": "use the module nn.BatchNorm1d or nn.BatchNorm2d",
+    "RReLU ELU CELU SELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Softplus erf exp": RECTIFY,
+    "Softsign Hardswish Threshold Softshrink Hardshrink Tanhshrink sin cos pow": RECTIFY,
+    "GroupNorm LayerNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d": NORMALISE,
+    "LocalResponseNorm std var": NORMALISE,
+    "GRU LSTM RNN GRUCell LSTMCell RNNCell": RECURRENT,
+    "mul imul matmul bmm einsum MultiheadAttention scaleddotproductattention": PRODUCT,
 }
 
 
@@ -154,11 +167,13 @@ def parameter(op: Operation, name: str, size: int | None = None) -> np.ndarray:
 
 
 def convolution(op: Operation) -> Record:
-    """Conv2d. Padding 'same' is symmetric, or becomes so by one row of zero weights."""
-    if op.get("padding_mode", "zeros") != "zeros":
-        mode = op.get("padding_mode")
-        refuse(op.label, op.place, f"padding_mode is {mode!r}; train with padding_mode='zeros'")
+    """Conv2d or Conv1d. Padding 'same' is symmetric, or becomes so by a row of zero weights."""
     weights = parameter(op, "weight")
+    if weights.ndim == 3:
+        weights = weights[:, :, np.newaxis]
+        one = {"stride": 1, "padding": 0, "dilation": 1}
+        arguments = {k: _of_images(op.get(k, v), v) for k, v in one.items()}
+        op = replace(op, arguments={**op.arguments, **arguments})
     dilation = pair(op.get("dilation", 1), "dilation", 1)
     padding = op.get("padding", 0)
     if padding == "valid":
@@ -174,6 +189,13 @@ def convolution(op: Operation) -> Record:
         dilation=dilation,
         groups=int(op.get("groups", 1)),
     )
+
+
+def _of_images(value: Any, along_height: int) -> Any:
+    """An option of a layer on sequences as that of a layer on images of height 1."""
+    if value is None or isinstance(value, str):
+        return value
+    return (along_height, *((value,) if np.isscalar(value) else value))
 
 
 def same_padding(
@@ -203,10 +225,10 @@ def same_padding(
     return weights, (paddings[0], paddings[1]), (dilations[0], dilations[1])
 
 
-def fully_connected(op: Operation) -> Record:
+def fully_connected(op: Operation) -> Any:
     """Linear, on a vector of features."""
     if len(op.source_shape) != 1:
-        refuse(op.label, op.place, f"its input has the shape {op.source_shape}; flatten it first")
+        return NotImplemented
     weights = parameter(op, "weight")
     return Linear(**op.base, weights=weights, bias=parameter(op, "bias", len(weights)))
 
@@ -216,15 +238,60 @@ def batch_normalisation(op: Operation) -> Record:
     if op.get("running_mean") is None or op.get("running_var") is None:
         why = "it has no running statistics; train it with track_running_stats=True"
         refuse(op.label, op.place, why)
+    if op.get("training"):
+        refuse(op.label, op.place, "it is left in training; pass training=self.training")
     mean, variance = parameter(op, "running_mean"), parameter(op, "running_var")
     gamma = parameter(op, "weight") if op.get("weight") is not None else np.ones_like(mean)
     scale = gamma / np.sqrt(variance + float(op.get("eps")))
     return BatchNorm(**op.base, scale=scale, shift=parameter(op, "bias", len(mean)) - mean * scale)
 
 
+def instance_normalisation(op: Operation) -> Record:
+    """InstanceNorm with running statistics, which is then a batch normalisation."""
+    return batch_normalisation(op)
+
+
 def rectification(op: Operation) -> Record:
     """ReLU."""
     return ReLU(**op.base)
+
+
+def rectification_up_to_6(op: Operation) -> Any:
+    """ReLU6."""
+    return ReLU(**op.base, bound=6.0)
+
+
+def hard_tanh(op: Operation) -> Any:
+    """Hardtanh from 0 on; other limits are shifted to there before."""
+    low, high = float(op.get("min_val", -1.0)), float(op.get("max_val", 1.0))
+    return ReLU(**op.base, bound=high) if low == 0 < high else NotImplemented
+
+
+def clamping(op: Operation) -> Any:
+    """Clamp from 0 on."""
+    low, high = op.get("min"), op.get("max")
+    if not isinstance(low, int | float) or low != 0:
+        return NotImplemented
+    if high is not None and not (isinstance(high, int | float) and high > 0):
+        return NotImplemented
+    return ReLU(**op.base, bound=np.inf if high is None else float(high))
+
+
+def threshold(op: Operation) -> Any:
+    """Threshold(0, 0), which is a ReLU."""
+    at, value = float(op.get("threshold", 0.0)), float(op.get("value", 0.0))
+    return ReLU(**op.base) if at == value == 0 else NotImplemented
+
+
+def parametric_rectification(op: Operation) -> Any:
+    """PReLU, with a slope for each channel, none of them negative."""
+    slopes = parameter(op, "weight").reshape(-1)
+    if (slopes < 0).any():
+        return NotImplemented
+    if len(set(slopes.tolist())) == 1:
+        slope = float(slopes[0])
+        return LeakyReLU(**op.base, slope=slope) if slope else ReLU(**op.base)
+    return LeakyReLU(**op.base, slope=slopes)
 
 
 def leaky_rectification(op: Operation) -> Record:
@@ -237,14 +304,17 @@ def leaky_rectification(op: Operation) -> Record:
 
 def addition(op: Operation) -> Record:
     """The sum of two layers' outputs of the same shape."""
-    if op.get("alpha", 1) != 1:
-        why = f"alpha is {op.get('alpha')}; scale the weights of that branch instead"
-        refuse(op.label, op.place, why)
     return Add(**op.base)
 
 
 def average_pooling(op: Operation) -> Record | None:
-    """AvgPool2d with all its options; a pool of one unit is no operation."""
+    """AvgPool1d/2d with all its options; a pool of one unit is no operation."""
+    if len(op.source_shape) == 2:
+        one = {"kernel_size": 1, "stride": 1, "padding": 0}
+        arguments = {k: _of_images(op.get(k) or None, v) for k, v in one.items()}
+        op = replace(
+            op, arguments={**op.arguments, **arguments, "padding": arguments["padding"] or 0}
+        )
     pool = pair(op.get("kernel_size"), "kernel_size", 1)
     # An empty tuple, or None, is how PyTorch writes "as the kernel".
     stride = pair(op.get("stride") or pool, "stride", 1)
@@ -265,7 +335,11 @@ def average_pooling(op: Operation) -> Record | None:
 
 
 def max_pooling(op: Operation) -> Record | None:
-    """MaxPool2d without dilation; a pool of one unit is no operation."""
+    """MaxPool1d/2d without dilation; a pool of one unit is no operation."""
+    if len(op.source_shape) == 2:
+        one = {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1}
+        arguments = {k: _of_images(op.get(k) or None, v) for k, v in one.items()}
+        op = replace(op, arguments={**op.arguments, **arguments})
     pool = pair(op.get("kernel_size"), "kernel_size", 1)
     stride = pair(op.get("stride") or pool, "stride", 1)
     if pair(op.get("dilation") or 1, "dilation", 1) != (1, 1):
@@ -283,28 +357,23 @@ def max_pooling(op: Operation) -> Record | None:
     )
 
 
-def adaptive_average_pooling(op: Operation) -> Record | None:
-    """AdaptiveAvgPool2d, where its pools are all alike and do not overlap."""
+def adaptive_average_pooling(op: Operation) -> Any:
+    """AdaptiveAvgPool1d/2d, where its pools are all alike and do not overlap."""
     sizes, targets = op.source_shape[1:], op.shape[1:]
-    if any(n % m for n, m in zip(sizes, targets, strict=True)):
-        why = f"{targets} does not divide its input's {sizes}; use AvgPool2d of a fixed kernel"
-        refuse(op.label, op.place, why)
-    height, width = (n // m for n, m in zip(sizes, targets, strict=True))
+    if any(n % m for n, m in zip(sizes, targets, strict=True)) or len(sizes) > 2:
+        return NotImplemented
+    height, width = (1, *(n // m for n, m in zip(sizes, targets, strict=True)))[-2:]
     if (height, width) == (1, 1):
         return None
     return AveragePool(**op.base, pool=(height, width), stride=(height, width))
 
 
-def flattening(op: Operation) -> Record | None:
+def flattening(op: Operation) -> Any:
     """Flatten, view, reshape: everything but the batch, or nothing at all."""
     if op.shape == op.source_shape:
         return None
     if op.shape != (int(np.prod(op.source_shape)),):
-        why = (
-            f"it makes {op.shape} of {op.source_shape}, but only a flatten of everything except"
-            " the batch is converted: x.flatten(1); images of another shape are presented as such"
-        )
-        refuse(op.label, op.place, why)
+        return NotImplemented
     return Flatten(**op.base)
 
 
@@ -329,6 +398,39 @@ def softmax(op: Operation) -> None:
         refuse(op.label, op.place, why)
 
 
+def squashing(op: Operation) -> Any:
+    """A sigmoid or tanh at the very end rises with its input: no output overtakes another."""
+    if not op.last:
+        return NotImplemented
+    op.note(
+        f"{op.label} at {op.place} is left out: it rises with its input; read values through it"
+    )
+    return None
+
+
+def convolution_along(axes: int, transposed: bool) -> Handler:
+    """The handler of a transposed convolution, or one along three axes."""
+
+    def handler(op: Operation) -> Any:
+        from bionet.conversion.tracing.affine import convolution_by_taps
+
+        if op.get("padding_mode", "zeros") != "zeros":
+            return NotImplemented
+        if isinstance(op.get("padding"), str):
+            return NotImplemented
+        kind = "conv_transpose" if transposed else "conv"
+        call = getattr(functional, f"{kind}{axes}d")
+        names = ("stride", "padding", "dilation", *(("output_padding",) if transposed else ()))
+        options = {k: op.get(k) for k in names if op.get(k) is not None}
+
+        def tap(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+            return call(x, weight, **options)
+
+        return convolution_by_taps(op, tap, axes, transposed)
+
+    return handler
+
+
 CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 LINEAR = ("input", "weight", "bias")
 NORM = ("weight", "bias", "running_mean", "running_var", "eps")
@@ -346,17 +448,39 @@ SOFTMAX = ("input", "dim")
 RELU = ("input", "inplace")
 LEAKY = ("input", "negative_slope", "inplace")
 ADD = ("input", "other", "alpha")
+BOUNDS = ("min_val", "max_val", "inplace")
+CLAMP = ("input", "min", "max")
+TRANSPOSED = (*CONV[:5], "output_padding", "groups", "dilation", "padding_mode")
 
 # Module type -> handler and the attributes that it reads.
 MODULES: dict[type[nn.Module], Entry] = {
+    nn.Conv1d: (convolution, (*CONV, "padding_mode")),
     nn.Conv2d: (convolution, (*CONV, "padding_mode")),
+    nn.Conv3d: (convolution_along(3, False), (*CONV, "padding_mode")),
+    nn.ConvTranspose1d: (convolution_along(1, True), TRANSPOSED),
+    nn.ConvTranspose2d: (convolution_along(2, True), TRANSPOSED),
+    nn.ConvTranspose3d: (convolution_along(3, True), TRANSPOSED),
     nn.Linear: (fully_connected, LINEAR),
     nn.BatchNorm1d: (batch_normalisation, NORM),
     nn.BatchNorm2d: (batch_normalisation, NORM),
+    nn.BatchNorm3d: (batch_normalisation, NORM),
+    nn.InstanceNorm1d: (instance_normalisation, NORM),
+    nn.InstanceNorm2d: (instance_normalisation, NORM),
+    nn.InstanceNorm3d: (instance_normalisation, NORM),
+    nn.ReLU6: (rectification_up_to_6, ("inplace",)),
+    nn.Hardtanh: (hard_tanh, BOUNDS),
+    nn.Threshold: (threshold, ("threshold", "value", "inplace")),
+    nn.PReLU: (parametric_rectification, ("weight",)),
+    nn.Sigmoid: (squashing, ()),
+    nn.LogSigmoid: (squashing, ()),
+    nn.Tanh: (squashing, ()),
     nn.ReLU: (rectification, RELU),
     nn.LeakyReLU: (leaky_rectification, LEAKY),
+    nn.AvgPool1d: (average_pooling, POOL),
     nn.AvgPool2d: (average_pooling, POOL),
+    nn.MaxPool1d: (max_pooling, MAXIMUM),
     nn.MaxPool2d: (max_pooling, MAXIMUM),
+    nn.AdaptiveAvgPool1d: (adaptive_average_pooling, ADAPTIVE),
     nn.AdaptiveAvgPool2d: (adaptive_average_pooling, ADAPTIVE),
     nn.Flatten: (flattening, ()),
     nn.Identity: (identity, ()),
@@ -369,10 +493,35 @@ MODULES: dict[type[nn.Module], Entry] = {
 
 # Function -> handler and the names of its positional arguments.
 FUNCTIONS: dict[Any, Entry] = {
+    functional.conv1d: (convolution, CONV),
     functional.conv2d: (convolution, CONV),
+    functional.conv3d: (convolution_along(3, False), CONV),
+    functional.conv_transpose1d: (convolution_along(1, True), TRANSPOSED),
+    functional.conv_transpose2d: (convolution_along(2, True), TRANSPOSED),
+    functional.conv_transpose3d: (convolution_along(3, True), TRANSPOSED),
+    functional.batch_norm: (
+        batch_normalisation,
+        ("input", *NORM[2:4], *NORM[:2], "training", *("momentum", "eps")),
+    ),
+    functional.relu6: (rectification_up_to_6, RELU),
+    functional.hardtanh: (hard_tanh, ("input", *BOUNDS)),
+    torch.clamp: (clamping, CLAMP),
+    torch.clip: (clamping, CLAMP),
+    torch.clamp_min: (clamping, CLAMP),
+    functional.threshold: (threshold, ("input", "threshold", "value", "inplace")),
+    functional.prelu: (parametric_rectification, ("input", "weight")),
+    **dict.fromkeys(
+        (functional.sigmoid, torch.sigmoid, functional.logsigmoid), (squashing, ("input",))
+    ),
+    **dict.fromkeys((functional.tanh, torch.tanh), (squashing, ("input",))),
     functional.linear: (fully_connected, LINEAR),
+    functional.avg_pool1d: (average_pooling, POOL),
     functional.avg_pool2d: (average_pooling, POOL),
-    **dict.fromkeys((functional.max_pool2d, torch.max_pool2d), (max_pooling, MAXIMUM)),
+    **dict.fromkeys(
+        (functional.max_pool1d, functional.max_pool2d, torch.max_pool1d, torch.max_pool2d),
+        (max_pooling, MAXIMUM),
+    ),
+    functional.adaptive_avg_pool1d: (adaptive_average_pooling, ADAPTIVE),
     functional.adaptive_avg_pool2d: (adaptive_average_pooling, ADAPTIVE),
     **dict.fromkeys((functional.relu, torch.relu, torch.relu_), (rectification, RELU)),
     **dict.fromkeys((functional.leaky_relu, functional.leaky_relu_), (leaky_rectification, LEAKY)),
@@ -393,6 +542,10 @@ METHODS: dict[str, Entry] = {
     **dict.fromkeys(("relu", "relu_"), (rectification, ("input",))),
     **dict.fromkeys(("flatten", "view", "reshape"), (flattening, ("input",))),
     **dict.fromkeys(("softmax", "log_softmax"), (softmax, SOFTMAX)),
-    "contiguous": (identity, ("input",)),
+    **dict.fromkeys(
+        ("contiguous", "float", "double", "to", "type", "detach", "clone"), (identity, ("input",))
+    ),
+    **dict.fromkeys(("clamp", "clamp_", "clip", "clamp_min", "clamp_min_"), (clamping, CLAMP)),
+    **dict.fromkeys(("sigmoid", "tanh", "logsigmoid"), (squashing, ("input",))),
     **dict.fromkeys(("add", "add_"), (addition, ADD)),
 }

@@ -10,9 +10,10 @@ record        y of x
 Conv          y = W * x + b, a cross-correlation with zero padding
 Linear        y = W x + b
 BatchNorm     y = scale x + shift, for each channel (evaluation statistics)
-ReLU          y = max(0, x)
-LeakyReLU     y = max(0, x) + slope min(0, x)
+ReLU          y = min(bound, max(0, x)); without a bound where it is infinite
+LeakyReLU     y = max(0, x) + slope min(0, x), with one slope or one for each channel
 Add           y = x1 + x2, where branches meet
+Affine        y = M1 x1 + M2 x2 + ... + c, any linear map of units
 Sum           y = W1 * x1 + W2 * x2 + ... + b: an Add with the layers that lead to it
 AveragePool   y = scale (sum of x over a pool) / divisor
 MaxPool       y = largest x of a pool; what is padded counts as minus infinity
@@ -28,16 +29,26 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.network.kernels import AveragePool2d, Conv2d, Dense, Kernel, MaxPool2d, OneToOne
+from bionet.network.kernels import (
+    AveragePool2d,
+    Conv2d,
+    Dense,
+    Kernel,
+    MaxPool2d,
+    OneToOne,
+    Sparse,
+)
 
 __all__ = [
     "Add",
+    "Affine",
     "AveragePool",
     "BatchNorm",
     "Conv",
     "Flatten",
     "Identity",
     "LeakyReLU",
+    "Mapped",
     "Linear",
     "MaxPool",
     "ReLU",
@@ -72,8 +83,10 @@ class Record:
         Where it stands in the source network, for messages.
     rectified : bool
         Whether a ReLU or LeakyReLU is applied to its output.
-    slope : float
+    slope : float or array (channels,)
         Of that one's negative branch: 0 for a ReLU.
+    bound : float
+        The most that its output can be, such as 6 of a ReLU6.
     """
 
     name: str
@@ -82,7 +95,8 @@ class Record:
     node: str
     place: str
     rectified: bool = False
-    slope: float = 0.0
+    slope: float | np.ndarray = 0.0
+    bound: float = np.inf
     kind: ClassVar[str] = "layer"
 
     @property
@@ -183,6 +197,41 @@ class Linear(Weighted):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Mapped(Weighted):
+    """Any linear map of one source's units.
+
+    Parameters
+    ----------
+    weights : csr_array (n_target, n_source)
+        Units numbered as in PyTorch.
+    bias : array (channels,) or of the shape
+    """
+
+    kind: ClassVar[str] = "map"
+
+    @property
+    def kernel(self) -> Kernel:
+        """A Sparse kernel."""
+        return Sparse.of_matrix(self.weights, self.shape)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Affine(Record):
+    """A linear map of the units of several sources, and a constant.
+
+    Parameters
+    ----------
+    maps : tuple of csr_array (n_target, n_source)
+        One for each of the record's inputs.
+    constant : array of the shape
+    """
+
+    maps: tuple[Any, ...]
+    constant: np.ndarray
+    kind: ClassVar[str] = "map"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class BatchNorm(Record):
     """A batch normalisation in evaluation: y = scale x + shift.
 
@@ -200,7 +249,7 @@ class BatchNorm(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ReLU(Record):
-    """A rectification."""
+    """A rectification, up to its bound."""
 
     kind: ClassVar[str] = "relu"
 
@@ -239,11 +288,11 @@ class Identity(Record):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Sum(Record):
-    """The sum of branches, each a layer with one input: a population with several projections.
+    """The sum of branches, each a record with one input: a population with several projections.
 
     Parameters
     ----------
-    branches : tuple of Conv, Linear or Identity
+    branches : tuple of Conv, Linear, Mapped, Identity or AveragePool
         Their sources are the record's inputs.
     """
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -18,9 +17,9 @@ from torch import fx, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import is_parametrized
 
-from bionet.conversion.tracing.arithmetic import IN_PLACE, arithmetic, is_arithmetic
+from bionet.conversion.tracing.affine import any_affine
+from bionet.conversion.tracing.arithmetic import IN_PLACE
 from bionet.conversion.tracing.operations import (
-    CHAIN,
     FUNCTIONS,
     METHODS,
     MODULES,
@@ -30,23 +29,28 @@ from bionet.conversion.tracing.operations import (
     addition,
     refuse,
 )
+from bionet.conversion.tracing.piecewise import in_pieces, shapes_of
 from bionet.conversion.tracing.records import Record, Records
 from bionet.conversion.tracing.rewrites import (
     normalise_after_pooling,
     pool_means,
     rectify_before_maximum,
 )
+from bionet.conversion.tracing.unit_maps import Apply, BatchMixedError
 from bionet.errors import InputError
 
 __all__ = ["Trace", "rewritten", "run_nodes", "symbolic", "trace"]
 
 Consumer = Callable[[torch.Tensor], None]
 
-BATCH = 2
+BATCH = 3
 # Names that a spiking network has of its own.
 RESERVED = ("input", "readout")
 # What asks a tensor for its shape, not its values.
-SHAPE_QUERIES = ("size", "dim", "numel", "ndimension", "shape", "ndim")
+SHAPE_QUERIES = (
+    *("size", "dim", "numel", "ndimension", "shape", "ndim", "stride"),
+    *("dtype", "device", "is_cuda", "is_floating_point", "requires_grad", "type"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +65,17 @@ class Trace:
         Its operations in the order of execution; the last is the output.
     input_shape : tuple of int
         Shape of one image.
+    notes : tuple of str
+        What the user should know of it, such as a last sigmoid that was left out.
     """
 
     graph: fx.GraphModule
     records: Records
     input_shape: tuple[int, ...]
+    notes: tuple[str, ...] = ()
 
 
-def trace(net: nn.Module, input_shape: Sequence[int]) -> Trace:
+def trace(net: nn.Module, input_shape: Sequence[int], gates: bool = True) -> Trace:
     """Trace a network, without changing it.
 
     Parameters
@@ -76,7 +83,10 @@ def trace(net: nn.Module, input_shape: Sequence[int]) -> Trace:
     net : torch.nn.Module
         Takes a batch of images, returns a batch of class scores.
     input_shape : sequence of int
-        Shape of one image: (channels, height, width) or (features,).
+        Shape of one image: (channels, height, width), (channels, length) or (features,).
+    gates : bool
+        Whether a max pooling over height and width stays one, for a gate; otherwise it becomes a
+        tree of rectified differences, as every other maximum does.
 
     Raises
     ------
@@ -85,18 +95,21 @@ def trace(net: nn.Module, input_shape: Sequence[int]) -> Trace:
         of this shape does not fit.
     """
     shape = checked_shape(input_shape)
-    graph = rewritten(net)
+    graph = rewritten(net, shape, gates)
     walk = _Walk(graph, shape)
     with torch.no_grad():
         walk.run(torch.zeros(BATCH, *shape, dtype=precision(graph)))
     if not walk.records:
         raise InputError(f"{type(net).__name__} has no layers to convert")
-    return Trace(graph, tuple(walk.records), shape)
+    return Trace(graph, tuple(walk.records), shape, tuple(dict.fromkeys(walk.notes)))
 
 
-def rewritten(net: nn.Module) -> fx.GraphModule:
+def rewritten(net: nn.Module, input_shape: tuple[int, ...], gates: bool = True) -> fx.GraphModule:
     """The traced graph, with operations in the order and form that have a conversion."""
-    return normalise_after_pooling(pool_means(rectify_before_maximum(symbolic(net))))
+    graph = rectify_before_maximum(symbolic(net))
+    if shapes_of(graph, input_shape):
+        graph = in_pieces(graph, gates)
+    return normalise_after_pooling(pool_means(graph))
 
 
 def symbolic(net: nn.Module) -> fx.GraphModule:
@@ -191,20 +204,28 @@ class _Tap(fx.Interpreter):
 
 
 class _Walk(fx.Interpreter):
-    """Runs a graph on blank images and makes a record of each operation on the way."""
+    """Runs a graph on blank images and makes a record of each operation on the way.
+
+    A node is *data* where a record holds its value; *derived* where it is made from data without a
+    record: numbers that come from shapes, and what has several tensors in it (a chunk), which is
+    data of the nodes that it was made from.
+    """
 
     def __init__(self, graph: fx.GraphModule, input_shape: tuple[int, ...]) -> None:
         super().__init__(graph, garbage_collect_values=False)
         self.extra_traceback = False
         self.input_shape = input_shape
         self.records: list[Record] = []
+        self.notes: list[str] = []
         self.names: dict[fx.Node, str] = {}  # data nodes -> record that holds their value
-        self.constants: set[fx.Node] = set()
+        self.derived: dict[fx.Node, tuple[fx.Node, ...]] = {}  # -> data whose values they hold
+        self.doubles: dict[str, nn.Module] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         try:
             value = super().run_node(n)
         except Exception as error:
+            self._refuse_recurrent(n)
             raise InputError(
                 f"input_shape {self.input_shape} does not fit at {self._place(n)}:"
                 f" {one_line(error)}"
@@ -214,15 +235,41 @@ class _Walk(fx.Interpreter):
             self.names.setdefault(n, "input")
         elif n.op == "output":
             self._output(n)
-        elif n.op == "get_attr" or (
-            n.all_input_nodes and all(m in self.constants for m in n.all_input_nodes)
-        ):
-            self.constants.add(n)
-        elif not isinstance(value, torch.Tensor):
-            self._shape_arithmetic(n)
-        else:
-            self._convert(n, value)
+        elif n.op != "get_attr":
+            self._see(n, value)
         return value
+
+    def _see(self, node: fx.Node, value: Any) -> None:
+        self._refuse_recurrent(node)
+        data = self._data(node)
+        if isinstance(value, torch.Tensor) and data:
+            self._convert(node, value, data)
+        elif isinstance(value, list | tuple) and value and isinstance(value[0], torch.Tensor):
+            self.derived[node] = data
+        elif data and not self._asks_shape(node):
+            refuse(self._label(node), self._place(node))
+        elif data or any(m in self.derived for m in node.all_input_nodes):
+            self.derived[node] = ()
+
+    def _data(self, node: fx.Node) -> tuple[fx.Node, ...]:
+        """The data that a node takes the values of, each once, in order."""
+        found: dict[fx.Node, None] = {}
+        for source in node.all_input_nodes:
+            mine = (source,) if source in self.names else self.derived.get(source, ())
+            found.update(dict.fromkeys(mine))
+        return tuple(found)
+
+    def _asks_shape(self, node: fx.Node) -> bool:
+        """Whether a node gives numbers that come from shapes and hold nothing of the image."""
+        return any(
+            isinstance(q, str) and q in SHAPE_QUERIES for q in (node.target, *node.args[1:2])
+        )
+
+    def _refuse_recurrent(self, node: fx.Node) -> None:
+        if node.op == "call_module":
+            module = self.fetch_attr(str(node.target))
+            if isinstance(module, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention):
+                refuse(type(module).__name__, self._place(node))
 
     def _output(self, node: fx.Node) -> None:
         if not isinstance(node.args[0], fx.Node):
@@ -230,34 +277,23 @@ class _Walk(fx.Interpreter):
                 "the network's forward returns more than one tensor; convert a network that"
                 " returns the class scores alone"
             )
+        if node.args[0] in self.derived:
+            self._refuse_batch(node.args[0])
 
-    def _shape_arithmetic(self, node: fx.Node) -> None:
-        """Let numbers pass that come from shapes; they hold nothing of the image."""
-        asks_shape = any(q in SHAPE_QUERIES for q in (node.target, *node.args[1:2]))
-        if not asks_shape and any(m in self.names for m in node.all_input_nodes):
-            refuse(self._label(node), self._place(node))
+    def _refuse_batch(self, node: fx.Node) -> None:
+        why = (
+            f"it makes a batch of {BATCH} images into the shape"
+            f" {tuple(self.env[node].shape)}; keep the batch dimension: x.flatten(1) or"
+            " x.view(x.size(0), -1)"
+        )
+        refuse(self._label(node), self._place(node), why)
 
-    def _convert(self, node: fx.Node, value: torch.Tensor) -> None:
+    def _convert(self, node: fx.Node, value: torch.Tensor, data: tuple[fx.Node, ...]) -> None:
         place, label = self._place(node), self._label(node)
-        data = [m for m in node.all_input_nodes if m in self.names]
-        first = node.args[0] if node.args else node.kwargs.get("input")
-        handler: Handler
-        arguments: dict[str, Any] = {}
-        if is_arithmetic(node, data):
-            handler = partial(arithmetic, apply=self._applied(node, data[0]))
-        else:
-            handler, arguments = self._handler(node)
-            if handler is addition:
-                data = self._summands(node, label, place)
-            elif len(data) != 1 or first is not data[0]:
-                why = "its input and weights must be one layer's output and parameters"
-                refuse(label, place, why)
+        handler, arguments = self._handler(node)
         if value.ndim < 2 or value.shape[0] != BATCH:
-            why = (
-                f"it makes a batch of {BATCH} images into the shape {tuple(value.shape)}; keep the"
-                " batch dimension: x.flatten(1) or x.view(x.size(0), -1)"
-            )
-            refuse(label, place, why)
+            self.derived[node] = data  # it may come back to the front, as in a stack and a sum
+            return
         if not node.users:
             why = "its result is not used (if it works in place, assign the result)"
             refuse(label, place, why)
@@ -268,44 +304,77 @@ class _Walk(fx.Interpreter):
             label=label,
             place=place,
             inputs=tuple(self.names[m] for m in data),
-            source_shape=tuple(self.env[data[0]].shape[1:]),
+            source_shapes=tuple(tuple(self.env[m].shape[1:]) for m in data),
             shape=tuple(value.shape[1:]),
             node=node.name,
             arguments=arguments,
             last=all(user.op == "output" for user in node.users),
+            apply=self._applied(node, data),
+            note=self.notes.append,
         )
-        record = handler(operation)
+        if not self._fits(node, data, handler):
+            handler = None
+        record = NotImplemented if handler is None else handler(operation)
+        if record is NotImplemented:
+            try:
+                record = any_affine(operation)
+            except BatchMixedError:
+                self.derived[node] = data
+                return
         if record is None:
             self.names[node] = self.names[data[0]]
         else:
             self.names[node] = self._name(node, record)
             self.records.append(replace(record, name=self.names[node]))
 
-    def _applied(self, node: fx.Node, data: fx.Node) -> Callable[[torch.Tensor], Any]:
-        """What a node makes of another value of its input."""
+    def _fits(self, node: fx.Node, data: tuple[fx.Node, ...], handler: Handler | None) -> bool:
+        """Whether a node has the arguments that its handler is written for."""
+        if handler is addition:
+            return self._summands(node) == data and len(data) == 2
+        first = node.args[0] if node.args else node.kwargs.get("input")
+        return len(data) == 1 and first is data[0]
 
-        def apply(x: torch.Tensor) -> Any:
+    def _summands(self, node: fx.Node) -> tuple[fx.Node, ...]:
+        """The layers' outputs of one shape that a sum adds."""
+        both = [*node.args, *(node.kwargs[k] for k in ("input", "other") if k in node.kwargs)][:2]
+        summands = tuple(m for m in both if isinstance(m, fx.Node) and m in self.names)
+        alike = len({tuple(self.env[m].shape) for m in summands}) == 1
+        return summands if alike and node.kwargs.get("alpha", 1) == 1 else ()
+
+    def _applied(self, node: fx.Node, data: tuple[fx.Node, ...]) -> Apply:
+        """What a node makes of other values of its data, in float64."""
+
+        def apply(values: Sequence[torch.Tensor]) -> Any:
+            known: dict[fx.Node, Any] = dict(zip(data, values, strict=True))
+
             def value(argument: fx.Node) -> Any:
-                return x.clone() if argument is data else self.env[argument]
+                if argument in known:
+                    return known[argument]
+                if argument in self.derived:
+                    return self._call(argument, value)
+                stored = self.env[argument]
+                if argument in self.names:  # asked for its shape
+                    return torch.zeros(len(values[0]), *stored.shape[1:], dtype=torch.float64)
+                floating = isinstance(stored, torch.Tensor) and stored.is_floating_point()
+                return stored.double() if floating else stored
 
-            args, kwargs = fx.node.map_arg((node.args, node.kwargs), value)
-            if node.op == "call_method":
-                return getattr(args[0], str(node.target))(*args[1:], **kwargs)
-            return node.target(*args, **kwargs)  # type: ignore[operator]
+            return self._call(node, value)
 
         return apply
 
-    def _summands(self, node: fx.Node, label: str, place: str) -> list[fx.Node]:
-        """The two layers' outputs that a sum adds; anything else is refused."""
-        both = [*node.args, *(node.kwargs[k] for k in ("input", "other") if k in node.kwargs)][:2]
-        summands = [m for m in both if isinstance(m, fx.Node) and m in self.names]
-        shapes = {tuple(self.env[m].shape) for m in summands}
-        if len(summands) != 2 or len(shapes) != 1:
-            refuse(label, place, CHAIN)
-        return summands
+    def _call(self, node: fx.Node, value: Callable[[fx.Node], Any]) -> Any:
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), value)
+        if node.op == "call_method":
+            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        if node.op == "call_module":
+            name = str(node.target)
+            if name not in self.doubles:
+                self.doubles[name] = copy.deepcopy(self.fetch_attr(name)).double()
+            return self.doubles[name](*args, **kwargs)
+        return node.target(*args, **kwargs)  # type: ignore[operator]
 
-    def _handler(self, node: fx.Node) -> tuple[Handler, dict[str, Any]]:
-        """The handler of a node and its arguments by name."""
+    def _handler(self, node: fx.Node) -> tuple[Handler | None, dict[str, Any]]:
+        """The handler of a node, if it has one of its own, and its arguments by name."""
         args, kwargs = self.fetch_args_kwargs_from_env(node)
         if node.op == "call_module":
             module = self.fetch_attr(str(node.target))
@@ -321,7 +390,7 @@ class _Walk(fx.Interpreter):
             if node.target in table:
                 handler, names = table[node.target]
                 return handler, {**dict(zip(names, args, strict=False)), **kwargs}
-        refuse(self._label(node), self._place(node))
+        return None, {"inplace": kwargs.get("inplace", False)}
 
     def _label(self, node: fx.Node) -> str:
         if node.op == "call_module":
@@ -366,10 +435,10 @@ def checked_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
         shape = tuple(int(n) for n in input_shape)
     except (TypeError, ValueError):
         shape = ()
-    if len(shape) not in (1, 3) or min(shape) < 1:
+    if len(shape) not in (1, 2, 3, 4) or min(shape) < 1:
         raise InputError(
-            "input_shape is the shape of one image, (channels, height, width) or (features,),"
-            f" but got {input_shape!r}"
+            "input_shape is the shape of one image, (channels, height, width), (channels, length)"
+            f" or (features,), but got {input_shape!r}"
         )
     return shape
 
