@@ -25,6 +25,10 @@ from bionet.conversion.tracing.unit_maps import MAX_CONNECTIONS, unit_maps
 
 __all__ = ["any_affine", "convolution_by_taps"]
 
+ONE_BATCH = (
+    "it takes one batch size only; keep the batch dimension: x.flatten(1) or x.view(x.size(0), -1)"
+)
+
 
 def any_affine(op: Operation) -> Record:
     """The record of an operation that is an affine map of units.
@@ -36,7 +40,7 @@ def any_affine(op: Operation) -> Record:
     """
     found = unit_maps(op.apply, op.source_shapes, op.shape)
     if found is None:
-        refuse(op.label, op.place)
+        refuse(op.label, op.place, ONE_BATCH if _takes_one_batch_only(op) else "")
     maps, constant = found
     if len(maps) == 1 and op.source_shapes[0] == op.shape and is_diagonal(maps[0]):
         scales = of_channels(maps[0].diagonal().reshape(op.shape))
@@ -44,6 +48,19 @@ def any_affine(op: Operation) -> Record:
             shifts = of_channels(constant.reshape(op.shape))
             return BatchNorm(**op.base, scale=scales, shift=shifts)
     return Affine(**op.base, maps=maps, constant=constant.reshape(op.shape))
+
+
+def _takes_one_batch_only(op: Operation) -> bool:
+    """Whether an operation fails on another number of images than the trace's."""
+
+    def fails(n: int) -> bool:
+        try:
+            op.apply([torch.zeros(n, *shape, dtype=torch.float64) for shape in op.source_shapes])
+        except Exception:  # of any kind: it is asked whether there is one
+            return True
+        return False
+
+    return fails(1) and not fails(3)
 
 
 def convolution_by_taps(op: Operation, call: Any, axes: int, transposed: bool) -> Record:

@@ -19,6 +19,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from bionet.conversion.tracing.affine import any_affine
 from bionet.conversion.tracing.arithmetic import IN_PLACE
+from bionet.conversion.tracing.exporting import exported
 from bionet.conversion.tracing.operations import (
     FUNCTIONS,
     METHODS,
@@ -106,14 +107,16 @@ def trace(net: nn.Module, input_shape: Sequence[int], gates: bool = True) -> Tra
 
 def rewritten(net: nn.Module, input_shape: tuple[int, ...], gates: bool = True) -> fx.GraphModule:
     """The traced graph, with operations in the order and form that have a conversion."""
-    graph = rectify_before_maximum(symbolic(net))
+    graph = rectify_before_maximum(symbolic(net, input_shape))
     if shapes_of(graph, input_shape):
         graph = in_pieces(graph, gates)
     return normalise_after_pooling(pool_means(graph))
 
 
-def symbolic(net: nn.Module) -> fx.GraphModule:
+def symbolic(net: nn.Module, input_shape: tuple[int, ...] | None = None) -> fx.GraphModule:
     """The traced graph of a copy of the network, in evaluation mode on the CPU.
+
+    What torch.fx cannot trace, torch.export may, if the shape of an image is known.
 
     Raises
     ------
@@ -144,10 +147,16 @@ def symbolic(net: nn.Module) -> fx.GraphModule:
     try:
         graph = fx.symbolic_trace(copied)
     except Exception as error:
-        raise InputError(
-            f"torch.fx cannot trace {kind}: {one_line(error)}; write its forward without"
-            " conditions and loops that depend on the data"
-        ) from error
+        try:
+            if input_shape is None:
+                raise
+            graph = exported(copied, input_shape)
+        except Exception as last:
+            also = "" if last is error else " (torch.export neither)"
+            raise InputError(
+                f"torch.fx cannot trace {kind}{also}: {one_line(error)}; write its forward without"
+                " conditions and loops that depend on the data"
+            ) from error
     inputs = [node for node in graph.graph.nodes if node.op == "placeholder"]
     if len(inputs) != 1 and (not inputs or any(n.users or not n.args for n in inputs[1:])):
         raise InputError(
