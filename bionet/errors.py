@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-__all__ = ["BioNetError", "InputError"]
+__all__ = ["BioNetError", "ExchangeWarning", "InputError"]
 
 
 class BioNetError(Exception):
@@ -24,6 +24,10 @@ class BioNetError(Exception):
 
 class InputError(BioNetError, ValueError):
     """What was given to BioNet can't be used; the command line ends with exit code 2."""
+
+
+class ExchangeWarning(UserWarning):
+    """Something of a network that the format it is written to or read from does not say."""
 
 
 def _without_report(hook: Callable[..., Any]) -> Callable[..., Any]:

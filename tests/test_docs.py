@@ -16,7 +16,11 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCED = re.compile(r"```(python|sh)\n(.*?)```", re.S)
 CONTINUED = ("tutorial",)  # its blocks belong together
 BLOCKS = [
-    pytest.param(block, id=f"{page.stem}-{number}")
+    pytest.param(
+        block,
+        id=f"{page.stem}-{number}",
+        marks=[pytest.mark.slow] if "elephant" in block else [],  # seconds to import
+    )
     for page in PAGES
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.S))
     if page.stem not in CONTINUED and not block.startswith("# continues")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,7 +13,8 @@ import typer
 
 from bionet.commands.options import Data, DataDir, InputShape, Seed, Weights
 from bionet.commands.outputs import check_writable
-from bionet.quantities import method_option
+from bionet.errors import ExchangeWarning, InputError
+from bionet.quantities import method_option, shape
 from bionet.quantities import time as time_of
 from bionet.results.run_json import describe, write_run
 from bionet.sources import Images, Source, load_images, source_network, with_source
@@ -18,7 +22,7 @@ from bionet.sources import Images, Source, load_images, source_network, with_sou
 if TYPE_CHECKING:
     from bionet.network import SpikingNetwork
 
-__all__ = ["CALIBRATION_IMAGES", "convert", "converted"]
+__all__ = ["CALIBRATION_IMAGES", "convert", "converted", "exchanged"]
 
 CALIBRATION_IMAGES = 500
 
@@ -26,7 +30,10 @@ CALIBRATION_IMAGES = 500
 def convert(
     context: typer.Context,
     network: Annotated[
-        str, typer.Argument(help="A network of the zoo (lenet5), or module:function of your own.")
+        str,
+        typer.Argument(
+            help="A network of the zoo (lenet5), module:function, or a .nir or .snn file."
+        ),
     ],
     weights: Weights = None,
     data: Data = "digits",
@@ -85,7 +92,8 @@ def convert(
     data_dir: DataDir = None,
     seed: Seed = 0,
     out: Annotated[
-        Path | None, typer.Option(help="File for the spiking network.  [default: NETWORK.snn]")
+        Path | None,
+        typer.Option(help="File for the network, .snn or .nir.  [default: NETWORK.snn]"),
     ] = None,
 ) -> None:
     """Convert a trained PyTorch network to a spiking network."""
@@ -107,11 +115,18 @@ def convert(
     options = {name: value for name, value in given.items() if value is not None}
     options |= dict(method_option(text) for text in option or [])
     started = time.perf_counter()
-    source = source_network(network, weights, input_shape)
-    images = load_images(data, "train", data_dir)
-    calibration = images.drawn(calibration_images, seed, "--calibration-images")
-    snn = converted(source, calibration, method, options)
-    snn.save(out)
+    n_images = 0
+    if Path(network).suffix in (".nir", ".snn"):
+        snn = exchanged(network, options, input_shape)
+        method = snn.method
+    else:
+        source = source_network(network, weights, input_shape)
+        images = load_images(data, "train", data_dir)
+        calibration = images.drawn(calibration_images, seed, "--calibration-images")
+        snn = converted(source, calibration, method, options)
+        n_images = len(calibration.images)
+    with warnings_as_lines():
+        snn.to_nir(out) if out.suffix == ".nir" else snn.save(out)
     found = describe(
         "convert",
         context.params,
@@ -119,12 +134,45 @@ def convert(
         network_hash=snn.hash(),
         method=method,
         coding=snn.coding,
-        images=len(calibration.images),
+        images=n_images,
         seconds=time.perf_counter() - started,
     )
     write_run(out.with_suffix(".run.json"), found)
     typer.echo(str(snn))
     typer.echo(f"written to {out}")
+
+
+def exchanged(
+    path: str, options: dict[str, Any] | None = None, input_shape: str | None = None
+) -> SpikingNetwork:
+    """A spiking network from a ``.nir`` or ``.snn`` file; only the former takes options."""
+    from bionet.exchange.nir_reading import from_nir
+    from bionet.network import SpikingNetwork
+
+    options = dict(options or {})
+    allowed = ("writer", "dt", "integration", "reset") if path.endswith(".nir") else ()
+    if unknown := sorted(set(options) - set(allowed)):
+        raise InputError(
+            f"{path}: {unknown[0]} is no option for a network that is a spiking one already;"
+            f" a .nir file takes writer, dt, integration and reset (-O writer=snntorch)"
+        )
+    if not path.endswith(".nir"):
+        return SpikingNetwork.load(path)
+    if input_shape is not None:
+        options["input_shape"] = shape(input_shape, "--input-shape")
+    with warnings_as_lines():
+        return from_nir(path, **options)
+
+
+@contextlib.contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Say each warning of the block in one line on standard error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", ExchangeWarning)
+        yield
+    for warning in caught:
+        typer.echo(f"bionet: {warning.message}", err=True)
 
 
 def converted(

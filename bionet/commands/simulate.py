@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from bionet.commands import options as o
-from bionet.commands.convert import CALIBRATION_IMAGES, converted
+from bionet.commands.convert import CALIBRATION_IMAGES, converted, exchanged
 from bionet.commands.outputs import check_writable, save_labels, staged
 from bionet.errors import InputError
 from bionet.quantities import frequency, numbers, time
@@ -28,7 +28,7 @@ def simulate(
     context: typer.Context,
     network: Annotated[
         str,
-        typer.Argument(help="An .snn file, or a network with --weights to convert by defaults."),
+        typer.Argument(help="An .snn or .nir file, or a network with --weights to convert."),
     ],
     weights: o.Weights = None,
     data: o.Data = "digits",
@@ -138,7 +138,7 @@ def _network(
     if network not in zoo.names() and ":" not in network:
         if weights is not None:
             raise InputError(f"--weights is for a network to convert, but {network} is a file")
-        snn = SpikingNetwork.load(network)
+        snn = exchanged(network) if network.endswith(".nir") else SpikingNetwork.load(network)
         return snn, converted_source(snn)
     source = source_network(network, weights)
     calibration = load_images(data, "train", data_dir)

@@ -179,11 +179,25 @@ def _converted(method: str, options: Mapping[str, Any], maximum: bool) -> Spikin
     return bionet.convert(net, method, input_shape=(1, 6, 6), **given, **options)
 
 
+# Modules whose models no method on these pages makes, and whose symbols mean something else there.
+ELSEWHERE = (
+    "adex",
+    "exponential_if",
+    "hodgkin_huxley",
+    "izhikevich",
+    "lif",
+    "nir_nodes",
+    "quadratic_if",
+)
+
+
 @functools.cache
 def _tables() -> tuple[Mapping[str, str], ...]:
     """Symbol -> meaning, for each module of equations."""
     tables = []
     for module in pkgutil.iter_modules(equations.__path__):
+        if module.name in ELSEWHERE:
+            continue
         text = importlib.import_module(f"bionet.equations.{module.name}").__doc__ or ""
         rows = re.findall(r"^``(\w+)`` +\S+ {2,}(.+)$", text, re.M)
         tables.append({name: re.sub(r":math:`(.+)`", r"$\1$", told) for name, told in rows})

@@ -6,6 +6,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import numpy as np
+from brian2.units.fundamentalunits import have_same_dimensions
 
 from bionet.errors import InputError
 from bionet.exchange.nir_kernels import scaled
@@ -49,7 +50,7 @@ def weight_nodes(
     _check(projection)
     source, target = snn.shape(projection.source), snn.shape(projection.target)
     bias, factor = drives[projection.target]
-    kernel = projection.kernel
+    kernel = scaled(projection.kernel, _plain_gain(projection))
     if projection.source == "input" and snn.coding == "analog":
         kernel = scaled(kernel, factor)
     chain: list[tuple[str, Any]] = []
@@ -93,6 +94,16 @@ def _check(projection: Projection) -> None:
                 f"projection {projection.name}: {what}, which NIR cannot say; save the network"
                 " with snn.save"
             )
+
+
+def _plain_gain(projection: Projection) -> float:
+    """A gain that is a number; one with a unit goes to a variable that NIR has no word for."""
+    if have_same_dimensions(projection.gain, 1):
+        return float(projection.gain)
+    raise InputError(
+        f"projection {projection.name}: its gain {projection.gain} has a unit, but NIR has none;"
+        " save the network with snn.save"
+    )
 
 
 def _dense(

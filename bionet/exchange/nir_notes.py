@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from bionet.equations.model import NeuronModel
-from bionet.errors import InputError
+from bionet.errors import ExchangeWarning, InputError
 from bionet.network import Simulation
 from bionet.network.code import Code
 from bionet.network.origin import Origin, Perturbed
@@ -134,6 +134,7 @@ def noted_model(name: str, node: Any, values: Mapping[str, Any], dt: float) -> N
             f"from_nir: node {name!r} was changed, or the step of {dt:g} s is not the one it was"
             " written for; its own equation is used, without what BioNet had noted (its reset,"
             " threshold and refractory period)",
+            ExchangeWarning,
             stacklevel=2,
         )
         return None

@@ -19,7 +19,7 @@ import numpy as np
 from brian2 import Hz, Quantity, check_units, second
 
 from bionet.equations.nir_nodes import NIR_NEURONS, nir_neuron, relay, silent
-from bionet.errors import InputError
+from bionet.errors import ExchangeWarning, InputError
 from bionet.exchange.nir_conventions import WRITERS, NirConvention
 from bionet.exchange.nir_graph import FlatGraph, flattened, identifier
 from bionet.exchange.nir_kernels import WEIGHTED, array, fitted, scaled, weighted
@@ -261,6 +261,7 @@ class _Reading:
             warnings.warn(
                 f"from_nir: the delay of {delay:g} s to {target!r} becomes {steps} steps of"
                 f" {self.convention.dt:g} s",
+                ExchangeWarning,
                 stacklevel=2,
             )
         note = self.notes[target]

@@ -28,7 +28,7 @@ from brian2 import Quantity, check_units, second
 
 from bionet.equations import NeuronModel, constant_leak, integrator, leaky_integrator
 from bionet.equations.nir_nodes import NIR_NEURONS, nir_neuron, relay, silent
-from bionet.errors import InputError
+from bionet.errors import ExchangeWarning, InputError
 from bionet.exchange.nir_edges import weight_nodes
 from bionet.exchange.nir_notes import NOTED
 from bionet.exchange.optional import required
@@ -103,6 +103,7 @@ def nir_graph(snn: SpikingNetwork, dt: Quantity | None = None) -> Any:
         warnings.warn(
             f"to_nir: NIR cannot say: {parts}. It travels in the metadata, which BioNet reads;"
             " other tools will run the nodes' own equations",
+            ExchangeWarning,
             stacklevel=3,
         )
     return nir.NIRGraph(nodes, edges, {"bionet": json.dumps(_note(snn, step))}, type_check=False)

@@ -11,6 +11,7 @@ from torch import nn
 
 import bionet
 from bionet import equations
+from bionet.cli import main
 from bionet.equations.nir_nodes import nir_neuron
 from bionet.exchange.nir_conventions import NirConvention
 from bionet.exchange.nir_reading import from_nir
@@ -268,6 +269,30 @@ def test_refusals_name_the_node(tmp_path):
         nir_neuron("Izhikevich")
     with pytest.raises(bionet.InputError, match="Euler's method only"):
         nir_neuron("CubaLIF", synapse="jump")
+
+
+def test_the_command_line_takes_and_gives_nir(tmp_path, capsys):
+    snn, _ = _converted(method="rate")
+    snn.save(tmp_path / "x.snn")
+    assert main(["convert", str(tmp_path / "x.snn"), "--out", str(tmp_path / "x.nir")]) == 0
+    assert "bionet: to_nir: NIR cannot say: a reset by subtraction" in capsys.readouterr().err
+    options = ["-O", "writer=nir", "--out", str(tmp_path / "y.snn")]
+    assert main(["convert", str(tmp_path / "x.nir"), *options]) == 0
+    assert bionet.SpikingNetwork.load(tmp_path / "y.snn").simulation == snn.simulation
+    assert main(["convert", str(tmp_path / "x.nir"), "-O", "sigma=3"]) == 2
+    assert "takes writer, dt, integration and reset" in capsys.readouterr().err
+
+
+def test_a_gain_is_part_of_the_weights():
+    snn, x = _converted(method="rate")
+    first, *others = snn.projections
+    doubled = replace(
+        first, kernel=replace(first.kernel, weights=first.kernel.weights / 2), gain=2.0
+    )
+    twice = nir_graph(replace(snn, projections=(doubled, *others)))
+    for name, node in nir_graph(snn).nodes.items():
+        if hasattr(node, "weight"):
+            np.testing.assert_allclose(node.weight, twice.nodes[name].weight, rtol=1e-7)
 
 
 def test_what_nir_has_no_node_for_is_refused_by_name():
