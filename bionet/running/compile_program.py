@@ -1,17 +1,21 @@
 """Generate and compile one program; run as ``python -m bionet.running.compile_program FOLDER``.
 
-The folder holds ``network.snn`` and ``plan.json``; it receives the sources, ``main`` and
+The folder holds ``network.snn``, ``plan.json`` and ``structure.json``; it receives the sources and
+the key of their program, and where no folder beside it bears that key, ``main`` and
 ``manifest.json``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import brian2
 import numpy as np
@@ -23,7 +27,9 @@ from bionet.brian.assemble import assemble, recorded
 from bionet.brian.plan import Plan
 from bionet.network import SpikingNetwork
 
-__all__ = ["COMPILE_ARGUMENTS", "main"]
+__all__ = ["COMPILE_ARGUMENTS", "MANIFEST", "PROGRAM_KEY", "main", "program_key"]
+
+MANIFEST, PROGRAM_KEY = "manifest.json", "program_key.txt"
 
 COMPILE_ARGUMENTS = (
     "-O3",
@@ -102,7 +108,6 @@ def main(folder: Path) -> None:
     built.network.run(ENDLESS * plan.dt * second, namespace={})
     device = get_device()
     device.build(directory=str(folder), compile=False, run=False, with_output=False)
-    compile_sources(folder, sorted(device.writer.source_files), plan.threads > 1)
     variables = {}
     for variable in device.arrays:
         if isinstance(variable, ArrayVariable) and not isinstance(variable, DynamicArrayVariable):
@@ -120,7 +125,23 @@ def main(folder: Path) -> None:
         monitors[f"{name}.v"] = {"v": device.get_array_filename(monitor.variables["v"])}
     watched = [[population, variable] for population, _, variable in built.end.watched]
     manifest = {"variables": variables, "monitors": monitors, "watched": watched}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    key = program_key(folder, manifest)
+    (folder / PROGRAM_KEY).write_text(key)
+    if (folder.parent / key / MANIFEST).exists():
+        return  # the same code, compiled before
+    compile_sources(folder, sorted(device.writer.source_files), plan.threads > 1)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def program_key(folder: Path, manifest: Mapping[str, Any]) -> str:
+    """Name of a program: a hash of its structure, of its code and of what can be set in it."""
+    digest = hashlib.sha256((folder / "structure.json").read_bytes())
+    digest.update(json.dumps(manifest, sort_keys=True).encode())
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in {".cpp", ".h", ".hpp"}:
+            text = path.read_text().replace(str(folder), "")
+            digest.update(str(path.relative_to(folder)).encode() + text.encode())
+    return digest.hexdigest()[:24]
 
 
 if __name__ == "__main__":
