@@ -272,7 +272,6 @@ BAD = {
     "dt": (f"{SIMULATE} --duration 1ms --dt 2ms", r"dt \(2. ms\) must not be larger"),
     "rate": (f"{SIMULATE} --coding poisson --max-rate 10", "--max-rate: .* '10' has no unit"),
     "lanes": (f"{SIMULATE} --lanes 0", "lanes must be a whole number >= 1, but is 0"),
-    "threads": (f"{SIMULATE} --threads 0", "threads must be a whole number >= 1, but is 0"),
     "record": (f"{SIMULATE} --record conv1", "--record: expected NAME:spikes"),
     "recorded population": (f"{SIMULATE} --record conv9:v", "no population is called 'conv9'"),
     "recorded images": (f"{SIMULATE} --record all:v --record-images x", "--record-images: "),

@@ -1,4 +1,4 @@
-"""The same spikes on every device, for any number of lanes, threads and processes.
+"""The same spikes on every device, for any number of lanes and processes.
 
 Sums are formed in the same order everywhere, so integrate-and-fire networks agree bit for bit. A
 leaky unit multiplies by exp(-dt/tau), which NumPy and the C library may round differently in the
@@ -36,12 +36,10 @@ def test_lanes_do_not_matter(four_layers, four_layer_images, analog_run, assert_
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
-def test_cpp_standalone_with_threads(
+def test_cpp_standalone_with_processes(
     four_layers, four_layer_images, analog_run, assert_same, processes
 ):
-    run = simulate(
-        four_layers, four_layer_images, 60 * ms, lanes=3, threads=2, processes=processes, **ANALOG
-    )
+    run = simulate(four_layers, four_layer_images, 60 * ms, lanes=3, processes=processes, **ANALOG)
     assert run.parameters["device"] == "cpp_standalone"
     assert_same(run, analog_run)
 
@@ -136,8 +134,8 @@ def test_every_device_for_every_coding(four_layers, four_layer_images, assert_sa
 
     slow = run(device="numpy", lanes=1)
     assert_same(run(device="cython", lanes=4), slow)
-    for lanes, threads in ((1, 1), (4, 1), (4, 2), (50, 2)):
-        assert_same(run(device="cpp_standalone", lanes=lanes, threads=threads), slow)
+    for lanes in (1, 4, 50):
+        assert_same(run(device="cpp_standalone", lanes=lanes), slow)
 
 
 @pytest.mark.devices

@@ -33,7 +33,7 @@ from bionet.running.simulate import simulate
 def plan_for(snn, **changes):
     arguments = {
         "duration": 20 * ms, "dt": 1 * ms, "coding": None, "max_rate": None, "lanes": 4,
-        "threads": 1, "dtype": "float32", "record": None, "final_potentials": (),
+        "dtype": "float32", "record": None, "final_potentials": (),
     }  # fmt: skip
     return make_plan(snn, **arguments | changes)
 
@@ -65,6 +65,9 @@ POISSON = {"coding": "poisson", "max_rate": 500 * Hz}
         lambda snn: (snn, {"duration": 300 * ms}),
         lambda snn: (snn, {"duration": 300 * ms, **POISSON}),
         lambda snn: (snn, {**POISSON, "max_rate": 100 * Hz}),
+        lambda snn: (snn, {"record": {"conv": "v"}}),
+        lambda snn: (snn, {"record": {"conv": "spikes"}}),
+        lambda snn: (snn, {"final_potentials": ("conv",)}),
     ],
 )
 def test_values_do_not_change_the_program(tiny, change):
@@ -90,13 +93,9 @@ def test_values_do_not_change_the_program(tiny, change):
         lambda snn: (snn.with_population("output", parameters={"I": 0.5}), {}),
         lambda snn: (snn.with_population("conv", parameters={"I": np.ones((2, 1, 1))}), {}),
         lambda snn: (snn, {"lanes": 3}),
-        lambda snn: (snn, {"threads": 2}),
         lambda snn: (snn, {"dtype": "float64"}),
         lambda snn: (snn, {"dt": 2 * ms}),
         lambda snn: (snn, {"coding": "uniform"}),
-        lambda snn: (snn, {"record": {"conv": "v"}}),
-        lambda snn: (snn, {"record": {"conv": "spikes"}}),
-        lambda snn: (snn, {"final_potentials": ("conv",)}),
     ],
 )
 def test_structure_changes_the_program(tiny, change):

@@ -132,7 +132,7 @@ def test_saving_again_replaces(saved, hand_made, assert_same):
 
 
 def test_provenance_is_complete(run, tiny):
-    known = {"network", "method", "coding", "device", "dt_ms", "steps", "lanes", "threads", "dtype"}
+    known = {"network", "method", "coding", "device", "dt_ms", "steps", "lanes", "dtype"}
     known |= {"seed", "images", "readout", "seconds", "versions", "thresholds"}
     assert known <= run.parameters.keys()
     assert run.parameters["network"] == tiny.hash()

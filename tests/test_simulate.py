@@ -206,7 +206,7 @@ NAN = np.full((1, 2, 4, 3), np.nan)
         ({"dtype": "float16"}, "dtype is 'float32' or 'float64', but got 'float16'"),
         ({"lanes": 0}, "lanes must be a whole number >= 1, but is 0"),
         ({"lanes": 2.5}, "lanes must be a whole number >= 1, but is 2.5"),
-        ({"threads": 0}, "threads must be a whole number >= 1, but is 0"),
+        ({"threads": 2}, "expected no threads, .* give processes=N"),
         ({"processes": 0, "device": "cpp_standalone"}, "processes must be a whole number >= 1"),
         ({"seed": -1}, "seed must be a whole number from 0 to"),
         ({"coding": "poisson", "max_rate": 2000 * Hz}, "gives 2 spikes a step, .* at most 1000 Hz"),
@@ -256,7 +256,7 @@ def test_the_estimate_of_memory_covers_the_recording(tiny, tiny_images):
     record = {"conv": ["spikes", "v"], "readout": "v"}
     run = simulate(tiny, tiny_images, 40 * ms, record=record, final_potentials=True, **HERE)
     plan = make_plan(
-        tiny, duration=40 * ms, dt=1 * ms, coding=None, max_rate=None, lanes=5, threads=1,
+        tiny, duration=40 * ms, dt=1 * ms, coding=None, max_rate=None, lanes=5,
         dtype="float64", record=record, final_potentials=("conv", "output", "readout"),
     )  # fmt: skip
     parts = bionet.running.memory.estimate(tiny, plan, 5, 5)

@@ -27,7 +27,7 @@ from bionet.network.kernels import (
     OneToOne,
     Sparse,
 )
-from bionet.running.compile_program import COMPILE_ARGUMENTS
+from bionet.running.compiler import COMPILE_ARGUMENTS
 from bionet.running.simulate import simulate
 
 DTYPES = {"float32": np.float32, "float64": np.float64}

@@ -10,6 +10,7 @@ from typing import Any
 import brian2
 import numpy as np
 from brian2 import second
+from brian2.devices.device import RuntimeDevice, get_device
 
 from bionet.brian.channel_last import to_channel_last, torch_index
 from bionet.brian.groups import inhibition_of, neuron_group
@@ -18,14 +19,14 @@ from bionet.brian.inhibition import LateralInhibition
 from bionet.brian.model_code import draws, uses_step
 from bionet.brian.pipelined_presentation import PipelinedEnd, PipelinedPresentation
 from bionet.brian.plan import Plan
-from bionet.brian.presentation import Presentation, PresentationEnd, Reset
+from bionet.brian.presentation import Firing, Presentation, PresentationEnd, Reset
 from bionet.brian.synapses import SharedSynapses
 from bionet.equations.randomness import first_sites
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
 
-__all__ = ["Built", "assemble", "recorded"]
+__all__ = ["Built", "assemble", "recordable", "recorded"]
 
 Connect = Callable[[Projection, Any, Any, Mapping[str, Any]], Any]
 SLOTS = ("integrate", "deliver", "update", "threshold", "reset", "record")
@@ -50,7 +51,9 @@ class Built:
     end: PresentationEnd
 
 
-def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) -> Built:
+def assemble(
+    snn: SpikingNetwork, plan: Plan, connect: Connect | None = None, monitors: bool = False
+) -> Built:
     """All Brian2 objects of a network, on the active device.
 
     Layers are synchronous: within a step each population integrates, receives the spikes that
@@ -64,6 +67,9 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
     connect : callable, optional
         Makes the synapses of a projection from (projection, source, target, arguments of
         :class:`~bionet.brian.synapses.SharedSynapses`); by default it is that class.
+    monitors : bool
+        A SpikeMonitor for every population that fires. Without it there is one where the plan
+        records spikes; in a compiled program none, which records by itself what it is asked for.
     """
     connect = connect or shared_synapses
     clock = brian2.Clock(dt=plan.dt * second, name="bionet_clock")
@@ -93,16 +99,22 @@ def assemble(snn: SpikingNetwork, plan: Plan, connect: Connect | None = None) ->
         if draws(population.model):
             for word in ("seed_low", "seed_high"):
                 group.variables.add_reference(word, presentation)
-    monitors = _monitors(populations, groups, plan)
-    groups.update({f"{name}_spikes": monitor for name, monitor in monitors.items()})
-    for name, units in plan.potentials.items():
-        groups[f"{name}_potentials"] = _state_monitor(name, units, snn, groups[name], plan)
+    here = isinstance(get_device(), RuntimeDevice)
+    if monitors or here:
+        groups.update(_monitors(populations, groups, plan, monitors))
+        for name, units in plan.potentials.items():
+            groups[f"{name}_potentials"] = _state_monitor(name, units, snn, groups[name], plan)
     end = (PipelinedEnd if plan.period else PresentationEnd)(
         presentation,
         groups[snn.readout.potential],
         groups[snn.readout.spikes],
-        monitors,
+        {
+            p.name: Firing(groups[p.name], p.model.amplitude)
+            for p in populations
+            if p.model.threshold is not None
+        },
         {key: groups[key.population] for key in plan.kept},
+        {} if here else {key: groups[key[0]] for key in recordable(snn)},
         snn.population(snn.readout.spikes).model.amplitude,
         {p.name: (groups[p.name], _floats(p, groups[p.name])) for p in populations},
         str(snn.population(snn.readout.potential).model.potential),
@@ -229,11 +241,17 @@ def _presentation(
     return Presentation(groups["input"], streams, resets, plan.lanes, plan.steps, plan.check_every)
 
 
+def recordable(snn: SpikingNetwork) -> tuple[tuple[str, str], ...]:
+    """Populations and the variables of them that a compiled program can record."""
+    return tuple((p.name, str(p.model.potential)) for p in snn.populations if p.model.potential)
+
+
 def _monitors(
-    populations: tuple[Population, ...], groups: Mapping[str, Any], plan: Plan
+    populations: tuple[Population, ...], groups: Mapping[str, Any], plan: Plan, every: bool
 ) -> dict[str, Any]:
+    """SpikeMonitors of the populations whose spikes are recorded, or of every one that fires."""
     return {
-        p.name: brian2.SpikeMonitor(
+        f"{p.name}_spikes": brian2.SpikeMonitor(
             groups[p.name],
             variables=p.model.amplitude if p.name in plan.spikes else None,
             record=p.name in plan.spikes,
@@ -242,7 +260,7 @@ def _monitors(
             name=f"{p.name}_spikes",
         )
         for p in populations
-        if p.model.threshold is not None
+        if p.model.threshold is not None and (every or p.name in plan.spikes)
     }
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from brian2.devices.device import RuntimeDevice, get_device
 from brian2.groups.group import CodeRunner
 
-from bionet.brian.presentation import Presentation, PresentationEnd, Reset, count_dtype
+from bionet.brian.presentation import Presentation, PresentationEnd, Reset
 
 __all__ = ["PipelinedEnd", "PipelinedPresentation"]
 
@@ -141,12 +141,10 @@ class PipelinedEnd(PresentationEnd):
                 v.add_reference(f"{key}_{name}", start)
             steps[name] = tuple(v[f"{key}_{name}"] for key in ("step", "first", "last"))
         keywords = super()._add_references()
-        names = [name for name in self.monitors if name != "input"]
         return keywords | {
             "steps_of": steps,
             "potential_steps": steps[self.potential.name],
             "output_steps": steps[self.output.name],
-            "fired_steps": [steps[name] for name in names],
         }
 
     def before_run(self, run_namespace: Any) -> None:
@@ -163,12 +161,11 @@ class PipelinedEnd(PresentationEnd):
             CodeRunner.run(self)
             return
         start, lanes = self.presentation, self.lanes
-        for name, monitor in self.monitors.items():
+        for name in self.firing:
             batch, step = self._place(name)
+            per_lane = self._count(name)
             if name != "input" and batch >= 0:
-                size = len(monitor.source) // lanes
-                fired = np.bincount(monitor.source.spikes // size, minlength=lanes)
-                self._events[batch % len(self._events), :, step] += fired.astype(np.int32)
+                self._events[batch % len(self._events), :, step] += per_lane
         batch, step = self._place(self.potential.name)
         if batch >= 0:
             self._trace[:, step] = (
@@ -188,9 +185,8 @@ class PipelinedEnd(PresentationEnd):
             batch, step = self._place(name)
             if batch >= 0 and step == start.activity[name][1]:
                 self._write(name, self._valid(batch))
-            if name in self.monitors and start.phase(name)[1] == start.spacing - 1:
-                count = self.monitors[name].variables["count"].get_value()
-                self._counted[name] = count.copy()
+            if name in self.firing and start.phase(name)[1] == start.spacing - 1:
+                self.variables[f"count_{name}"].get_value()[:] = 0
         self._finish()
         start.variables["now"].get_value()[:] += 1
 
@@ -209,10 +205,8 @@ class PipelinedEnd(PresentationEnd):
         if not valid:
             return
         steps = self._trace.shape[1]
-        if name in self.monitors:
-            count = self.monitors[name].variables["count"].get_value()
-            lanes = (count - self._counted.get(name, 0)).reshape(self.lanes, -1)
-            self.collected.counts[name].append(lanes[:valid].astype(count_dtype(steps)))
+        if name in self.firing:
+            self._collect_count(name, valid, steps)
         for key in self.kept:
             if key.population == name:
                 self._keep(key, valid, steps)

@@ -26,9 +26,8 @@ class Plan:
         Simulation steps of a presentation.
     dt : float
         Simulation step in seconds.
-    lanes, threads, processes : int
-        Images side by side in a process, threads that share the lanes, and processes that share
-        the images (C++ standalone).
+    lanes, processes : int
+        Images side by side in a process, and processes that share the images (C++ standalone).
     input : Population
         The population ``input``, its model an :class:`~bionet.equations.InputModel`.
     dtype : {"float32", "float64"}
@@ -54,7 +53,6 @@ class Plan:
     dt: float
     lanes: int
     input: Population
-    threads: int = 1
     processes: int = 1
     dtype: str = "float32"
     spikes: tuple[str, ...] = ()

@@ -26,6 +26,7 @@ from bionet.equations.randomness import seed_words
 
 __all__ = [
     "Collected",
+    "Firing",
     "Kept",
     "Presentation",
     "PresentationEnd",
@@ -59,6 +60,18 @@ class Kept(NamedTuple):
     population: str
     variable: str
     is_step: bool = False
+
+
+class Firing(NamedTuple):
+    """A population that fires, and its variable with the signed size of a spike."""
+
+    group: Any
+    amplitude: str | None = None
+
+
+def header() -> str:
+    """C++ that start and end of a presentation share."""
+    return resources.files("bionet.brian").joinpath("templates/presentation.hpp").read_text()
 
 
 @dataclass(frozen=True)
@@ -168,6 +181,7 @@ class Presentation(Group, CodeRunner):
                 constant_resets.append((variable, repr(float(reset.initial))))
         scalar = "float" if v["_x"].dtype == np.float32 else "double"
         return {
+            "header": header(),
             "lanes": self.lanes,
             "n_pixels": len(self.images) // self.lanes,
             "scalar": scalar,
@@ -225,17 +239,20 @@ class Presentation(Group, CodeRunner):
 
 
 class PresentationEnd(Group, CodeRunner):
-    """Keeps the readout after every step and writes out counts after the last.
+    """Keeps the readout after every step, counts spikes and writes all out after the last.
 
     Parameters
     ----------
     presentation : Presentation
     potential, output : NeuronGroup
         Groups whose potential and whose spikes are the readout.
-    monitors : mapping of str to SpikeMonitor
-        Spike counts by population.
+    firing : mapping of str to Firing
+        Populations whose spikes are counted.
     kept : mapping of Kept to NeuronGroup
         State variables that are kept at the end of every presentation, and their groups.
+    recordable : mapping of (str, str) to NeuronGroup
+        Populations and variables that a compiled program can record in every step, or keep at
+        the end, if it is told to when it starts; so recording compiles nothing anew.
     amplitude : str, optional
         The output group's variable that holds the signed size of a spike.
     watched : mapping of str to (NeuronGroup, tuple of str)
@@ -252,8 +269,9 @@ class PresentationEnd(Group, CodeRunner):
         presentation: Presentation,
         potential: Any,
         output: Any,
-        monitors: Mapping[str, Any],
+        firing: Mapping[str, Firing],
         kept: Mapping[Kept, Any],
+        recordable: Mapping[tuple[str, str], Any],
         amplitude: str | None = None,
         watched: Mapping[str, tuple[Any, tuple[str, ...]]] = MappingProxyType({}),
         potential_name: str = "v",
@@ -272,8 +290,7 @@ class PresentationEnd(Group, CodeRunner):
             for variable in variables
         ]
         self._trace = self._fired = self._events = np.zeros((self.lanes, 0, 0))
-        self._counted: dict[str, np.ndarray] = {}
-        self.monitors = dict(monitors)
+        self.firing, self.recordable = dict(firing), dict(recordable)
         self.variables = v = Variables(self)
         v.add_constant("N", self.lanes)
         for shared in ("step", "presented", "steps", "n_images", "check_every"):
@@ -296,37 +313,63 @@ class PresentationEnd(Group, CodeRunner):
 
     def _add_references(self) -> dict[str, Any]:
         v = self.variables
-        counted, fired, kept = [], [], []
-        for name, monitor in self.monitors.items():
-            v.add_reference(f"_count_{name}", monitor, "count")
-            v.add_reference(f"_total_{name}", monitor, "N")
-            # A monitor that keeps every spike needs its total; one that counts must not overflow.
-            total = None if monitor.record else v[f"_total_{name}"]
-            size = len(monitor.source) // self.lanes
-            counted.append((name, v[f"_count_{name}"], total, size))
-            if name != "input":
-                v.add_reference(f"_fired_{name}", monitor.source, "_spikespace")
-                fired.append((v[f"_fired_{name}"], size))
+        spiking, kept, recordable = [], [], []
+        for name, (group, amplitude) in self.firing.items():
+            v.add_array(f"count_{name}", size=len(group), dtype=np.int32)
+            v.add_reference(f"_fired_{name}", group, "_spikespace")
+            v.add_array(f"record_{name}", size=1, dtype=np.int32, scalar=True)
+            if amplitude is not None:
+                v.add_reference(f"_amplitude_{name}", group, amplitude)
+            spiking.append(
+                {
+                    "name": name,
+                    "fired": v[f"_fired_{name}"],
+                    "count": v[f"count_{name}"],
+                    "size": len(group) // self.lanes,
+                    "switch": v[f"record_{name}"],
+                    "amplitude": v[f"_amplitude_{name}"] if amplitude is not None else None,
+                }
+            )
         for number, (key, group) in enumerate(self.kept.items()):
             v.add_reference(f"_kept_{number}", group, key.variable)
-            kept.append((key, v[f"_kept_{number}"], len(group) // self.lanes))
+            kept.append((key, v[f"_kept_{number}"], len(group) // self.lanes, None))
+        for (name, variable), group in self.recordable.items():
+            size, label = len(group) // self.lanes, f"{name}_{variable}"
+            v.add_reference(f"_recordable_{label}", group, variable)
+            v.add_array(f"units_{label}", size=size, dtype=np.int32)
+            for switch in (f"n_units_{label}", f"keep_{label}"):
+                v.add_array(switch, size=1, dtype=np.int32, scalar=True)
+            recordable.append(
+                {
+                    "name": name,
+                    "variable": variable,
+                    "array": v[f"_recordable_{label}"],
+                    "size": size,
+                    "units": v[f"units_{label}"],
+                    "n_units": v[f"n_units_{label}"],
+                }
+            )
+            if Kept(name, variable) not in self.kept:
+                key = Kept(name, variable)
+                kept.append((key, v[f"_recordable_{label}"], size, v[f"keep_{label}"]))
         watched = []
         for number, (population, group, variable) in enumerate(self.watched):
             v.add_reference(f"_watched_{number}", group, variable)
             watched.append((v[f"_watched_{number}"], len(group) // self.lanes, population))
-        header = resources.files("bionet.brian") / "templates" / "finite.hpp"
+        finite = resources.files("bionet.brian") / "templates" / "finite.hpp"
         return {
             "watched": watched,
-            "finite": header.read_text(),
+            "finite": finite.read_text(),
+            "header": header(),
             "lanes": self.lanes,
             "scalar": "float" if v["_potential"].dtype == np.float32 else "double",
             "potential_variable": v["_potential"],
             "fired_variable": v["_spikespace"],
             "n_classes": len(self.potential) // self.lanes,
             "n_outputs": len(self.output) // self.lanes,
-            "counted": counted,
+            "spiking": spiking,
             "kept": kept,
-            "fired": fired,
+            "recordable": recordable,
             "amplitude_variable": None if self.amplitude is None else v["_amplitude"],
             "spike_type": "signed char" if self.amplitude is None else "int32_t",
         }
@@ -345,7 +388,7 @@ class PresentationEnd(Group, CodeRunner):
         self._fired = np.zeros((self.lanes, steps, n_outputs), dtype=spike_dtype(self.amplitude))
         self._events = np.zeros((self.lanes, steps), dtype=np.int32)
         self.collected = Collected(
-            {name: [] for name in self.monitors}, {key: [] for key in self.kept}, [], [], []
+            {name: [] for name in self.firing}, {key: [] for key in self.kept}, [], [], []
         )
 
     def run(self) -> None:
@@ -363,11 +406,10 @@ class PresentationEnd(Group, CodeRunner):
         if self.amplitude is not None:
             sizes = self.output.variables[self.amplitude].get_value()[self.output.spikes]
         self._fired[lane, now, unit] = sizes
-        for name, monitor in self.monitors.items():
+        for name in self.firing:
+            per_lane = self._count(name)
             if name != "input":
-                size = len(monitor.source) // self.lanes
-                fired = np.bincount(monitor.source.spikes // size, minlength=self.lanes)
-                self._events[:, now] += fired.astype(np.int32)
+                self._events[:, now] += per_lane
         every = int(self.variables["check_every"].get_value().item())
         if now + 1 == steps or (every and (now + 1) % every == 0):
             first = int(self.variables["presented"].get_value().item())
@@ -395,12 +437,8 @@ class PresentationEnd(Group, CodeRunner):
         self._fired[:] = 0
         self.collected.events.append(self._events[:valid].copy())
         self._events[:] = 0
-        for name, monitor in self.monitors.items():
-            # The monitor itself goes on counting: its user may look at it afterwards.
-            count = monitor.variables["count"].get_value()
-            lanes = (count - self._counted.get(name, 0)).reshape(self.lanes, -1)
-            self.collected.counts[name].append(lanes[:valid].astype(count_dtype(steps)))
-            self._counted[name] = count.copy()
+        for name in self.firing:
+            self._collect_count(name, valid, steps)
         for key in self.kept:
             self._keep(key, valid, steps)
         presented += valid
@@ -411,3 +449,18 @@ class PresentationEnd(Group, CodeRunner):
         self.collected.kept[key].append(
             values.astype(step_dtype(steps)) if key.is_step else values.copy()
         )
+
+    def _count(self, name: str) -> np.ndarray:
+        """Count the spikes of this step; their numbers by lane."""
+        group = self.firing[name].group
+        space = group.variables["_spikespace"].get_value()
+        fired = space[: space[-1]]
+        self.variables[f"count_{name}"].get_value()[fired] += 1
+        return np.bincount(fired // (len(group) // self.lanes), minlength=self.lanes)
+
+    def _collect_count(self, name: str, valid: int, steps: int) -> None:
+        """Collect the counts of the first ``valid`` lanes, and begin anew."""
+        count = self.variables[f"count_{name}"].get_value()
+        lanes = count.reshape(self.lanes, -1)[:valid]
+        self.collected.counts[name].append(lanes.astype(count_dtype(steps)))
+        count[:] = 0

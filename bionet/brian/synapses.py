@@ -86,7 +86,7 @@ class SharedSynapses(Group, CodeRunner):
     Notes
     -----
     The weights of a target are added in the order of the source's index, so sums agree to the
-    last bit between devices, lanes and threads. An amplitude of exactly 1 changes no bit.
+    last bit between devices, lanes and vector widths. An amplitude of exactly 1 changes no bit.
     """
 
     add_to_magic_network = True

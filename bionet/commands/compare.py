@@ -35,7 +35,6 @@ def compare(
     max_rate: o.MaxRate = None,
     device: o.Device = "cpp_standalone",
     lanes: o.Lanes = None,
-    threads: o.Threads = 1,
     processes: o.Processes = None,
     dtype: o.Dtype = "float32",
     data_dir: o.DataDir = None,

@@ -73,7 +73,6 @@ Device = Annotated[
 Lanes = Annotated[
     int | None, Option(help="Images simulated side by side.  [default: by the network's size]")
 ]
-Threads = Annotated[int, Option(help="OpenMP threads of a process.")]
 Processes = Annotated[
     int | None, Option(help="Processes that share the images.  [default: by the cores]")
 ]

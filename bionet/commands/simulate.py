@@ -40,7 +40,6 @@ def simulate(
     max_rate: o.MaxRate = None,
     device: o.Device = "cpp_standalone",
     lanes: o.Lanes = None,
-    threads: o.Threads = 1,
     processes: o.Processes = None,
     dtype: o.Dtype = None,
     readout: o.Readout = None,
@@ -103,7 +102,7 @@ def simulated(arguments: dict[str, Any], snn: SpikingNetwork) -> dict[str, Any]:
     """
     max_rate = arguments["max_rate"]
     duration, dt = arguments["duration"], arguments["dt"]
-    same = ("coding", "device", "lanes", "threads", "processes", "dtype", "seed", "progress")
+    same = ("coding", "device", "lanes", "processes", "dtype", "seed", "progress")
     return {name: arguments[name] for name in same} | {
         "duration": None if duration is None else time(duration, "--duration"),
         "dt": None if dt is None else time(dt, "--dt"),

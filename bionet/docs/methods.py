@@ -157,7 +157,6 @@ def _populations(
         coding=coding or snn.coding,
         max_rate=None,
         lanes=1,
-        threads=1,
         dtype="float64",
         record=None,
     )

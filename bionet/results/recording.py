@@ -88,7 +88,7 @@ class Recording:
         What the readout's potential stands for on the source network's own scale, where that is
         known; see :meth:`values`.
     parameters : mapping
-        network hash, method, coding, device, dt_ms, steps, lanes, threads, dtype, seed,
+        network hash, method, coding, device, dt_ms, steps, lanes, dtype, seed,
         readout, seconds, versions and so on.
     """
 

@@ -107,7 +107,6 @@ def make_plan(
     coding: str | NeuronModel | None,
     max_rate: Quantity | None,
     lanes: int | None,
-    threads: int,
     dtype: str | None,
     record: Mapping[str, Any] | None,
     final_potentials: tuple[str, ...] = (),
@@ -119,9 +118,8 @@ def make_plan(
     dtype = dtype or own.dtype or "float32"
     if dtype not in DTYPES:
         raise InputError(f"dtype is 'float32' or 'float64', but got {dtype!r}")
-    for name, value in (("lanes", lanes), ("threads", threads)):
-        if value is not None and (int(value) != value or value < 1):
-            raise InputError(f"{name} must be a whole number >= 1, but is {value}")
+    if lanes is not None and (int(lanes) != lanes or lanes < 1):
+        raise InputError(f"lanes must be a whole number >= 1, but is {lanes}")
     pixels = input_population(snn, coding, max_rate, dt)
     model = input_of(pixels)
     if snn.code is not None:
@@ -139,8 +137,7 @@ def make_plan(
     return Plan(
         steps=steps,
         dt=float(dt),
-        lanes=int(lanes) if lanes is not None else default_lanes(snn, threads),
-        threads=int(threads),
+        lanes=int(lanes) if lanes is not None else default_lanes(snn),
         dtype=dtype,
         input=pixels,
         spikes=spikes,
@@ -155,14 +152,13 @@ def make_plan(
     )
 
 
-def default_lanes(snn: SpikingNetwork, threads: int) -> int:
-    """Lanes whose potentials take a quarter of a megabyte for each thread, at most 64 in all.
+def default_lanes(snn: SpikingNetwork) -> int:
+    """Lanes whose potentials take a quarter of a megabyte, at most 32.
 
     They then stay in the second-level cache from one Brian2 object to the next; on LeNet-5 three
     lanes were half as fast again as six or twelve.
     """
-    per_thread = max(1, 2**18 // (4 * max(snn.n_units, 1)))
-    return int(min(64, threads * min(per_thread, 32)))
+    return int(min(32, max(1, 2**18 // (4 * max(snn.n_units, 1)))))
 
 
 def fit_to_images(plan: Plan, n_images: int, device: str, processes: int | None) -> Plan:
@@ -178,7 +174,7 @@ def fit_to_images(plan: Plan, n_images: int, device: str, processes: int | None)
     if processes is None:
         # Every process should have at least two batches of lanes to do.
         useful = max(1, n_images // (2 * plan.lanes))
-        processes = 1 if plan.threads > 1 else min(available_cores(), useful)
+        processes = min(available_cores(), useful)
     elif int(processes) != processes or processes < 1:
         raise InputError(f"processes must be a whole number >= 1, but is {processes}")
     return replace(plan, processes=min(int(processes), n_images))

@@ -66,12 +66,11 @@ def build(
         coding=coding,
         max_rate=max_rate,
         lanes=len(pixels),
-        threads=1,
         dtype=dtype,
         record=record,
     )
     check_pixels(snn, pixels, input_of(plan.input))
-    built = assemble(snn, replace(plan, skip_idle=False, check_every=1))
+    built = assemble(snn, replace(plan, skip_idle=False, check_every=1), monitors=True)
     built.presentation.show(
         plan.presented(to_channel_last(pixels, snn.input_shape)),
         np.arange(len(pixels)),

@@ -24,8 +24,8 @@ from bionet.brian.presentation import count_dtype, spike_dtype, step_dtype
 from bionet.errors import BioNetError, InputError
 from bionet.network import SpikingNetwork
 from bionet.progress import Progress
-from bionet.running.compile_program import COMPILE_ARGUMENTS
 from bionet.running.compiled_program import Program, program_values, ready_program
+from bionet.running.compiler import compile_arguments
 
 __all__ = ["DEVICES", "run_here", "run_program"]
 
@@ -89,7 +89,7 @@ def _run_part(
         numbers.astype(np.int32).tofile(folder / "streams.bin")
         program.run(folder, program_values(snn, plan, len(pixels), seed), report)
         try:
-            return _read_program(snn, plan, program, folder, numbers)
+            return _read_program(snn, plan, folder, numbers)
         except (OSError, ValueError) as error:
             raise BioNetError(f"the simulation program left incomplete results: {error}") from error
     finally:
@@ -118,7 +118,7 @@ def _timing(n_images: int, run_seconds: float, compile_seconds: float) -> dict[s
 
 
 def _read_program(
-    snn: SpikingNetwork, plan: Plan, program: Program, folder: Path, numbers: np.ndarray
+    snn: SpikingNetwork, plan: Plan, folder: Path, numbers: np.ndarray
 ) -> dict[str, Any]:
     n, steps = len(numbers), plan.steps
 
@@ -131,15 +131,15 @@ def _read_program(
     counted = [p.name for p in snn.populations if p.model.threshold is not None]
     counted += ["input"] if not plan.drives_current else []
     monitors = {}
-    for key, files in program.manifest["monitors"].items():
-        dtypes: dict[str, np.dtype[Any]] = {
-            "i": np.dtype("int32"),
-            "t": np.dtype("float64"),
-            "v": np.dtype(plan.dtype),
-        }
-        others = {v: np.dtype(plan.dtype) for v in files if v not in dtypes}
-        dtypes |= others
-        monitors[key] = {v: np.fromfile(folder / f, dtype=dtypes[v]) for v, f in files.items()}
+    for name in plan.spikes:
+        pairs = read(f"spikes_{name}.bin", np.int32, -1, 2)
+        monitors[f"{name}.spikes"] = {"i": pairs[:, 1], "t": pairs[:, 0] * plan.dt}
+        source = plan.input if name == "input" else snn.population(name)
+        if (amplitude := source.model.amplitude) is not None:
+            sizes = read(f"sizes_{name}.bin", plan.dtype, -1)
+            monitors[f"{name}.spikes"][amplitude] = sizes
+    for name in plan.potentials:
+        monitors[f"{name}.v"] = {"v": read(f"values_{name}.{snn.population(name).model.potential}.bin", plan.dtype, -1)}
     return {
         "counts": {name: flat(f"counts_{name}", name, count_dtype(steps)) for name in counted},
         "kept": {
@@ -239,7 +239,7 @@ def _runtime(target: str, dtype: str) -> Iterator[None]:
         prefs["core.stop_on_keyboard_interrupt"] = False
         prefs["codegen.target"] = target
         prefs["core.default_float_dtype"] = np.dtype(dtype).type
-        prefs["codegen.cpp.extra_compile_args_gcc"] = list(COMPILE_ARGUMENTS)
+        prefs["codegen.cpp.extra_compile_args_gcc"] = list(compile_arguments())
         with warnings.catch_warnings():
             # Brian2 compares potentials with 1e50 after a run, which float32 cannot hold.
             warnings.filterwarnings("ignore", "overflow encountered in cast", RuntimeWarning)

@@ -108,7 +108,7 @@ def eject(
         )
     duration, dt = snn.times(duration, dt)
     plan = make_plan(
-        snn, duration=duration, dt=dt, coding=coding, max_rate=max_rate, lanes=1, threads=1,
+        snn, duration=duration, dt=dt, coding=coding, max_rate=max_rate, lanes=1,
         dtype=dtype, record=None,
     )  # fmt: skip
     pixels = None if images is None else check_images(snn, images)

@@ -50,7 +50,6 @@ def simulate(
     max_rate: Quantity | None = None,
     device: str = "cpp_standalone",
     lanes: int | None = None,
-    threads: int = 1,
     processes: int | None = None,
     dtype: str | None = None,
     seed: int = 0,
@@ -60,6 +59,7 @@ def simulate(
     readout: str | None = None,
     pipelined: bool | None = None,
     progress: bool = False,
+    **removed: Any,
 ) -> Recording:
     """Present every image for a time and record what the network does.
 
@@ -83,12 +83,9 @@ def simulate(
         Code generation; the spikes are the same on all of them.
     lanes : int, optional
         Images simulated side by side; chosen by the size of the network by default.
-    threads : int
-        OpenMP threads within a process (C++ standalone); they share the lanes.
     processes : int, optional
         Processes that share the images (C++ standalone). By default all cores are used where
-        there are images enough and ``threads`` is 1; unlike threads, which meet some forty times
-        in a step, processes never wait for each other.
+        there are images enough.
     dtype : {"float32", "float64"}, optional
         By default what the conversion chose, or float32.
     seed : int
@@ -121,6 +118,7 @@ def simulate(
     BioNetError
         If compiling or running the program fails, or a state variable becomes NaN or infinite.
     """
+    _refuse(removed)
     pixels = check_images(snn, images)
     if device not in DEVICES:
         raise InputError(f"unknown device {device!r}; known are {', '.join(DEVICES)}")
@@ -135,7 +133,6 @@ def simulate(
         coding=coding,
         max_rate=max_rate,
         lanes=lanes,
-        threads=threads,
         dtype=dtype,
         record=record,
         final_potentials=tuple(
@@ -165,6 +162,17 @@ def simulate(
     )
     outputs = network_outputs(run, snn)
     return run if outputs is None else replace(run, outputs=outputs)
+
+
+def _refuse(arguments: Mapping[str, Any]) -> None:
+    """Say what became of arguments that there were."""
+    if "threads" in arguments:
+        raise InputError(
+            "simulate: expected no threads, which slowed programs down; leave them out, and give"
+            " processes=N for the number of cores to use"
+        )
+    if arguments:
+        raise TypeError(f"simulate() got an unexpected keyword argument {next(iter(arguments))!r}")
 
 
 def _run(
@@ -242,7 +250,6 @@ def _parameters(
         "dt_ms": float(plan.dt * second / ms),
         "steps": plan.steps,
         "lanes": plan.lanes,
-        "threads": plan.threads if device == "cpp_standalone" else 1,
         "processes": plan.processes,
         "dtype": plan.dtype,
         "seed": seed,

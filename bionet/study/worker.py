@@ -135,7 +135,6 @@ def plan_of(snn: SpikingNetwork, content: Mapping[str, Any]) -> Plan:
         coding=content["coding"],
         max_rate=_max_rate(content),
         lanes=None,
-        threads=1,
         dtype=content["settings"]["dtype"],
         record=None,
     )

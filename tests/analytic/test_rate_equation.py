@@ -14,10 +14,10 @@ STEPS = 60
 
 @pytest.fixture(scope="module", params=["numpy", "cpp_standalone"])
 def run(request, four_layers, four_layer_images):
-    # Lanes, threads and recording are those of tests/test_devices.py: one program serves both.
+    # Lanes are those of tests/test_devices.py: one program serves both.
     return simulate(
         four_layers, four_layer_images, STEPS * ms, device=request.param, dtype="float64",
-        lanes=3, threads=2, processes=1, record={"conv2": ["spikes", "v"]}, final_potentials=True,
+        lanes=3, processes=1, record={"conv2": ["spikes", "v"]}, final_potentials=True,
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def test_normal_numbers_are_the_same_in_cython():
     """Bit for bit; the whole network would compile fifty modules."""
     from brian2 import Network, NeuronGroup, prefs
 
-    from bionet.running.compile_program import COMPILE_ARGUMENTS
+    from bionet.running.compiler import COMPILE_ARGUMENTS
 
     names = ("codegen.target", "codegen.cpp.extra_compile_args_gcc")
     values, before = {}, {name: prefs[name] for name in names}

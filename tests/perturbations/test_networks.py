@@ -380,7 +380,7 @@ def test_levels_and_seeds_are_values_of_one_program(four_layers, perturbation, c
     from bionet.running.compiled_program import structure
 
     plan = make_plan(
-        four_layers, duration=20 * ms, dt=1 * ms, coding=coding, max_rate=None, lanes=2, threads=1,
+        four_layers, duration=20 * ms, dt=1 * ms, coding=coding, max_rate=None, lanes=2,
         dtype="float32", record=None, final_potentials=(),
     )  # fmt: skip
     found = []

@@ -1,16 +1,10 @@
 {% extends 'common_group.cpp' %}
 {# End of a step: keep the readout; write out what a population has done with its image. #}
+{% import 'records.cpp' as record %}
 {% block extra_headers %}
-#include <algorithm>
-#include <cstdlib>
-#include <cstring>
-#include <vector>
+{{ header }}
 {{ finite }}
 namespace {
-template <typename Narrow, typename Value> void _write_as(std::ofstream& file, const Value* values, int64_t n) {
-    std::vector<Narrow> narrow(values, values + n);
-    file.write(reinterpret_cast<const char*>(narrow.data()), n * sizeof(Narrow));
-}
 // Where a population is: its batch of images, and its step; batch -1 where it has none.
 struct _Place {
     int64_t batch, step, phase;
@@ -27,12 +21,13 @@ struct _Place {
     const int32_t _steps = {{get_array_name(variables['steps'])}}[0];
     const int64_t _flight = (_steps + _period - 1) / _period + 1;
     const int64_t _n_images = {{get_array_name(variables['n_images'])}}[0];
-    auto _valid = [&](int64_t batch) {
-        return std::min<int64_t>(std::max<int64_t>(_n_images - batch * {{lanes}}, 0), {{lanes}});
+    auto _valid = [&](int64_t batch) -> int64_t {
+        const int64_t left = _n_images - batch * {{lanes}};
+        return left < 0 ? 0 : left < {{lanes}} ? left : {{lanes}};
     };
-    static std::vector<{{scalar}}> _potential(int64_t({{lanes * n_classes}}) * _steps);
-    static std::vector<{{spike_type}}> _spikes(int64_t({{lanes * n_outputs}}) * _steps);
-    static std::vector<int32_t> _events(_flight * {{lanes}} * _steps);
+    static {{scalar}}* _potential = new {{scalar}}[int64_t({{lanes * n_classes}}) * _steps]();
+    static {{spike_type}}* _spikes = new {{spike_type}}[int64_t({{lanes * n_outputs}}) * _steps]();
+    static int32_t* _events = new int32_t[_flight * {{lanes}} * _steps]();
     {
         const auto _at = {{place(potential_steps)}};
         if (_at.batch >= 0)
@@ -48,20 +43,6 @@ struct _Place {
                 _spikes[(_lane * _steps + _at.step) * {{n_outputs}} + {{_fired}}[_k] % {{n_outputs}}] = 1;
             }
     }
-    {% for spikes, size in fired %}
-    {
-        const auto _at = {{place(fired_steps[loop.index0])}};
-        const int32_t* _begin = {{get_array_name(spikes)}};
-        const int32_t* _stop = _begin + _begin[{{lanes}} * {{size}}];
-        if (_at.batch >= 0)
-            for (int64_t _lane = 0; _lane < {{lanes}}; _lane++)
-            {
-                const int32_t* _next = std::lower_bound(_begin, _stop, int32_t((_lane + 1) * {{size}}));
-                _events[(_at.batch % _flight * {{lanes}} + _lane) * _steps + _at.step] += int32_t(_next - _begin);
-                _begin = _next;
-            }
-    }
-    {% endfor %}
     const int32_t _every = {{get_array_name(variables['check_every'])}}[0];
     {% for variable, size, population in watched %}
     {
@@ -71,47 +52,49 @@ struct _Place {
         {
             const int64_t _where = bionet::first_not_finite({{get_array_name(variable)}}, _valid(_at.batch) * {{size}});
             if (_where >= 0)
-            {
-                std::cout << "not finite {{loop.index0}} " << _at.batch * {{lanes}} + _where / {{size}} << " " << _where % {{size}} << " " << _at.step << std::endl;
-                std::_Exit(0);
-            }
+                bionet::not_finite({{loop.index0}}, _at.batch * {{lanes}} + _where / {{size}}, _where % {{size}}, _at.step);
         }
     }
     {% endfor %}
-    {% for name, count, total, size in counted %}
+    {% for p in spiking %}
     {
-        static std::ofstream _file((brian::results_dir + "counts_{{name}}.bin").c_str(), std::ios::binary);
-        const auto _at = {{place(steps_of[name])}};
-        int32_t* _counts = {{get_array_name(count)}};
-        if (_at.batch >= 0 && _at.step == {{get_array_name(steps_of[name][2])}}[0])
-        {
-            const int64_t _n = _valid(_at.batch) * {{size}};
-            if (_steps < 256) _write_as<uint8_t>(_file, _counts, _n);
-            else if (_steps < 65536) _write_as<uint16_t>(_file, _counts, _n);
-            else _write_as<int32_t>(_file, _counts, _n);
-        }
+        static FILE* _file = bionet::opened(brian::results_dir.c_str(), "counts_{{p.name}}.bin", "wb");
+        const auto _at = {{place(steps_of[p.name])}};
+        const int32_t* _list = {{get_array_name(p.fired)}};
+        int32_t* _counts = {{get_array_name(p.count)}};
+        bionet::count(_list, _list[{{lanes * p.size}}], _counts);
+        {% if p.name != "input" %}
+        if (_at.batch >= 0)
+            bionet::count_by_lane(_list, _list[{{lanes * p.size}}], {{p.size}}, {{lanes}},
+                                  _events + _at.batch % _flight * {{lanes}} * _steps + _at.step, _steps);
+        {% endif %}
+        if (_at.batch >= 0 && _at.step == {{get_array_name(steps_of[p.name][2])}}[0])
+            bionet::write_counts(_file, _counts, _valid(_at.batch) * {{p.size}}, _steps);
         if (_at.phase == _period - 1)
-        {
-            std::fill_n(_counts, {{lanes}} * {{size}}, 0);
-            {% if total %}
-            {{get_array_name(total)}}[0] = 0;
-            {% endif %}
-        }
+            std::memset(_counts, 0, {{lanes * p.size}} * sizeof(int32_t));
+        {{ record.spikes(p.name, get_array_name(p.fired), lanes * p.size, "_now", get_array_name(p.switch), get_array_name(p.amplitude) if p.amplitude else "", scalar) }}
     }
     {% endfor %}
-    {% for key, variable, size in kept %}
-    {% set values = get_array_name(variable) %}
+    {% for r in recordable %}
     {
-        static std::ofstream _file((brian::results_dir + "kept_{{key.population}}.{{key.variable}}.bin").c_str(), std::ios::binary);
+        {{ record.values(r.name, r.variable, get_array_name(r.array), r.size, lanes, get_array_name(r.units), get_array_name(r.n_units)) }}
+    }
+    {% endfor %}
+    {% for key, variable, size, switch in kept %}
+    {% set values = get_array_name(variable) %}
+    {% if switch %}
+    if ({{get_array_name(switch)}}[0])
+    {% endif %}
+    {
+        static FILE* _file = bionet::opened(brian::results_dir.c_str(), "kept_{{key.population}}.{{key.variable}}.bin", "wb");
         const auto _at = {{place(steps_of[key.population])}};
         if (_at.batch >= 0 && _at.step == {{get_array_name(steps_of[key.population][2])}}[0])
         {
             const int64_t _n = _valid(_at.batch) * {{size}};
             {% if key.is_step %}
-            if (_steps < 32768) _write_as<int16_t>(_file, {{values}}, _n);
-            else _write_as<int32_t>(_file, {{values}}, _n);
+            bionet::write_steps(_file, {{values}}, _n, _steps);
             {% else %}
-            _file.write(reinterpret_cast<const char*>({{values}}), _n * sizeof({{values}}[0]));
+            bionet::write(_file, {{values}}, _n);
             {% endif %}
         }
     }
@@ -121,17 +104,18 @@ struct _Place {
     {
         const int64_t _done = _valid(_out / _period);
         int32_t* const _slot = &_events[_out / _period % _flight * {{lanes}} * _steps];
-        static std::ofstream _potential_file((brian::results_dir + "output_potential.bin").c_str(), std::ios::binary);
-        static std::ofstream _spikes_file((brian::results_dir + "output_spikes.bin").c_str(), std::ios::binary);
-        static std::ofstream _events_file((brian::results_dir + "events.bin").c_str(), std::ios::binary);
-        _potential_file.write(reinterpret_cast<const char*>(_potential.data()), _done * _steps * {{n_classes}} * sizeof({{scalar}}));
-        _spikes_file.write(reinterpret_cast<const char*>(_spikes.data()), _done * _steps * {{n_outputs}} * sizeof({{spike_type}}));
-        _events_file.write(reinterpret_cast<const char*>(_slot), _done * _steps * sizeof(int32_t));
-        std::fill(_spikes.begin(), _spikes.end(), 0);
-        std::fill_n(_slot, {{lanes}} * _steps, 0);
+        static FILE* _potential_file = bionet::opened(brian::results_dir.c_str(), "output_potential.bin", "wb");
+        static FILE* _spikes_file = bionet::opened(brian::results_dir.c_str(), "output_spikes.bin", "wb");
+        static FILE* _events_file = bionet::opened(brian::results_dir.c_str(), "events.bin", "wb");
+        bionet::write(_potential_file, _potential, _done * _steps * {{n_classes}});
+        bionet::write(_spikes_file, _spikes, _done * _steps * {{n_outputs}});
+        bionet::write(_events_file, _slot, _done * _steps);
+        std::memset(_spikes, 0, int64_t({{lanes * n_outputs}}) * _steps * sizeof({{spike_type}}));
+        std::memset(_slot, 0, int64_t({{lanes}}) * _steps * sizeof(int32_t));
         int32_t* _presented = {{get_array_name(variables['presented'])}};
         _presented[0] += _done;
-        std::cout << "presented " << _presented[0] << std::endl;
+        std::printf("presented %d\n", int(_presented[0]));
+        std::fflush(stdout);
         if (_presented[0] >= _n_images)
             Network::_globally_stopped = true;
     }

@@ -1,7 +1,8 @@
 {% extends 'common_group.cpp' %}
 {# Start of a step: every population whose image changes is set back and given the next one. #}
+{% from 'resets.cpp' import set_back, next_images, next_streams %}
 {% block extra_headers %}
-#include <cstring>
+{{ header }}
 {% endblock %}
 {% block maincode %}
     const int64_t _now = {{get_array_name(variables['now'])}}[0];
@@ -14,7 +15,7 @@
         if (_now == 0 || (_since >= 0 && _phase == 0))
         {
             {% for variable, value in constants %}
-            std::fill_n({{get_array_name(variable)}}, {{variable.size}}, {{value}});
+            {{ set_back(get_array_name(variable), variable.size, value) }}
             {% endfor %}
             {% for variable, initial in arrays %}
             for (int _lane = 0; _lane < {{lanes}}; _lane++)
@@ -25,17 +26,13 @@
         if (_since >= 0 && _phase == 0)
         {
             {% if name == "input" %}
-            {% set _x = get_array_name(image_variable) %}
-            static std::ifstream _images((brian::results_dir + "images.bin").c_str(), std::ios::binary);
-            std::memset({{_x}}, 0, {{lanes * n_pixels}} * sizeof({{scalar}}));
-            _images.read(reinterpret_cast<char*>({{_x}}), {{lanes * n_pixels}} * sizeof({{scalar}}));
+            {{ next_images(get_array_name(image_variable), lanes * n_pixels, scalar) }}
             {% endif %}
             {% if stream %}
-            static std::ifstream _streams((brian::results_dir + "streams.bin").c_str(), std::ios::binary);
-            int32_t _stream[{{lanes}}] = {0};
-            _streams.read(reinterpret_cast<char*>(_stream), sizeof(_stream));
+            {{ next_streams(lanes) }}
             for (int _lane = 0; _lane < {{lanes}}; _lane++)
-                std::fill_n({{get_array_name(stream[0])}} + int64_t(_lane) * {{stream[1]}}, {{stream[1]}}, _stream[_lane]);
+                for (int64_t _k = 0; _k < {{stream[1]}}; _k++)
+                    {{get_array_name(stream[0])}}[int64_t(_lane) * {{stream[1]}} + _k] = _stream[_lane];
             {% endif %}
         }
         {% endif %}

@@ -1,17 +1,9 @@
 {% extends 'common_group.cpp' %}
-{# End of a step: keep the readout; at the end of a presentation write everything out. #}
+{# End of a step: keep the readout, count; at the end of a presentation write everything out. #}
+{% import 'records.cpp' as record %}
 {% block extra_headers %}
-#include <algorithm>
-#include <cstdlib>
-#include <cstring>
-#include <vector>
+{{ header }}
 {{ finite }}
-namespace {
-template <typename Narrow, typename Value> void _write_as(std::ofstream& file, const Value* values, int64_t n) {
-    std::vector<Narrow> narrow(values, values + n);
-    file.write(reinterpret_cast<const char*>(narrow.data()), n * sizeof(Narrow));
-}
-}
 {% endblock %}
 {% block maincode %}
     {% set _step = get_array_name(variables['step']) %}
@@ -19,8 +11,10 @@ template <typename Narrow, typename Value> void _write_as(std::ofstream& file, c
     {% set _fired = get_array_name(fired_variable) %}
     const int32_t _steps = {{get_array_name(variables['steps'])}}[0];
     int32_t* _presented = {{get_array_name(variables['presented'])}};
-    static std::vector<{{scalar}}> _potential(int64_t({{lanes * n_classes}}) * _steps);
-    static std::vector<{{spike_type}}> _spikes(int64_t({{lanes * n_outputs}}) * _steps);
+    static int64_t _total_steps = 0;
+    static {{scalar}}* _potential = new {{scalar}}[int64_t({{lanes * n_classes}}) * _steps]();
+    static {{spike_type}}* _spikes = new {{spike_type}}[int64_t({{lanes * n_outputs}}) * _steps]();
+    static int32_t* _events = new int32_t[int64_t({{lanes}}) * _steps]();
     const int64_t _now = {{_step}}[0];
     for (int64_t _lane = 0; _lane < {{lanes}}; _lane++)
         std::memcpy(&_potential[(_lane * _steps + _now) * {{n_classes}}], {{_v}} + _lane * {{n_classes}}, {{n_classes}} * sizeof({{scalar}}));
@@ -29,20 +23,23 @@ template <typename Narrow, typename Value> void _write_as(std::ofstream& file, c
         const int64_t _lane = {{_fired}}[_k] / {{n_outputs}};
         _spikes[(_lane * _steps + _now) * {{n_outputs}} + {{_fired}}[_k] % {{n_outputs}}] = {% if amplitude_variable %}{{spike_type}}({{get_array_name(amplitude_variable)}}[{{_fired}}[_k]]){% else %}1{% endif %};
     }
-    static std::vector<int32_t> _events(int64_t({{lanes}}) * _steps);
-    {% for spikes, size in fired %}
+    {% for p in spiking %}
     {
-        {# The list is sorted by lane: a search instead of a look at every spike. #}
-        const int32_t* _begin = {{get_array_name(spikes)}};
-        const int32_t* _stop = _begin + _begin[{{lanes}} * {{size}}];
-        for (int64_t _lane = 0; _lane < {{lanes}}; _lane++)
-        {
-            const int32_t* _next = std::lower_bound(_begin, _stop, int32_t((_lane + 1) * {{size}}));
-            _events[_lane * _steps + _now] += int32_t(_next - _begin);
-            _begin = _next;
-        }
+        const int32_t* _list = {{get_array_name(p.fired)}};
+        const int32_t _n = _list[{{lanes * p.size}}];
+        bionet::count(_list, _n, {{get_array_name(p.count)}});
+        {% if p.name != "input" %}
+        bionet::count_by_lane(_list, _n, {{p.size}}, {{lanes}}, _events + _now, _steps);
+        {% endif %}
+        {{ record.spikes(p.name, get_array_name(p.fired), lanes * p.size, "_total_steps", get_array_name(p.switch), get_array_name(p.amplitude) if p.amplitude else "", scalar) }}
     }
     {% endfor %}
+    {% for r in recordable %}
+    {
+        {{ record.values(r.name, r.variable, get_array_name(r.array), r.size, lanes, get_array_name(r.units), get_array_name(r.n_units)) }}
+    }
+    {% endfor %}
+    _total_steps++;
     {{_step}}[0] += 1;
     const int64_t _left = int64_t({{get_array_name(variables['n_images'])}}[0]) - _presented[0];
     const int64_t _valid = _left < {{lanes}} ? _left : {{lanes}};
@@ -52,50 +49,44 @@ template <typename Narrow, typename Value> void _write_as(std::ofstream& file, c
         int64_t _where;
         {% for variable, size, population in watched %}
         if ((_where = bionet::first_not_finite({{get_array_name(variable)}}, _valid * {{size}})) >= 0)
-        {
-            std::cout << "not finite {{loop.index0}} " << _presented[0] + _where / {{size}} << " " << _where % {{size}} << " " << _now << std::endl;
-            std::_Exit(0);
-        }
+            bionet::not_finite({{loop.index0}}, _presented[0] + _where / {{size}}, _where % {{size}}, _now);
         {% endfor %}
     }
     if ({{_step}}[0] == _steps)
     {
         {{_step}}[0] = 0;
-        static std::ofstream _potential_file((brian::results_dir + "output_potential.bin").c_str(), std::ios::binary);
-        static std::ofstream _spikes_file((brian::results_dir + "output_spikes.bin").c_str(), std::ios::binary);
-        _potential_file.write(reinterpret_cast<const char*>(_potential.data()), _valid * _steps * {{n_classes}} * sizeof({{scalar}}));
-        _spikes_file.write(reinterpret_cast<const char*>(_spikes.data()), _valid * _steps * {{n_outputs}} * sizeof({{spike_type}}));
-        static std::ofstream _events_file((brian::results_dir + "events.bin").c_str(), std::ios::binary);
-        _events_file.write(reinterpret_cast<const char*>(_events.data()), _valid * _steps * sizeof(int32_t));
-        std::fill(_events.begin(), _events.end(), 0);
-        std::fill(_spikes.begin(), _spikes.end(), 0);
-        {% for name, count, total, size in counted %}
+        static FILE* _potential_file = bionet::opened(brian::results_dir.c_str(), "output_potential.bin", "wb");
+        static FILE* _spikes_file = bionet::opened(brian::results_dir.c_str(), "output_spikes.bin", "wb");
+        static FILE* _events_file = bionet::opened(brian::results_dir.c_str(), "events.bin", "wb");
+        bionet::write(_potential_file, _potential, _valid * _steps * {{n_classes}});
+        bionet::write(_spikes_file, _spikes, _valid * _steps * {{n_outputs}});
+        bionet::write(_events_file, _events, _valid * _steps);
+        std::memset(_events, 0, int64_t({{lanes}}) * _steps * sizeof(int32_t));
+        std::memset(_spikes, 0, int64_t({{lanes * n_outputs}}) * _steps * sizeof({{spike_type}}));
+        {% for p in spiking %}
         {
-            static std::ofstream _file((brian::results_dir + "counts_{{name}}.bin").c_str(), std::ios::binary);
-            int32_t* _counts = {{get_array_name(count)}};
-            if (_steps < 256) _write_as<uint8_t>(_file, _counts, _valid * {{size}});
-            else if (_steps < 65536) _write_as<uint16_t>(_file, _counts, _valid * {{size}});
-            else _write_as<int32_t>(_file, _counts, _valid * {{size}});
-            std::fill_n(_counts, {{lanes}} * {{size}}, 0);
-            {% if total %}
-            {{get_array_name(total)}}[0] = 0;
-            {% endif %}
+            static FILE* _file = bionet::opened(brian::results_dir.c_str(), "counts_{{p.name}}.bin", "wb");
+            bionet::write_counts(_file, {{get_array_name(p.count)}}, _valid * {{p.size}}, _steps);
+            std::memset({{get_array_name(p.count)}}, 0, {{lanes * p.size}} * sizeof(int32_t));
         }
         {% endfor %}
-        {% for key, variable, size in kept %}
+        {% for key, variable, size, switch in kept %}
         {% set values = get_array_name(variable) %}
+        {% if switch %}
+        if ({{get_array_name(switch)}}[0])
+        {% endif %}
         {
-            static std::ofstream _file((brian::results_dir + "kept_{{key.population}}.{{key.variable}}.bin").c_str(), std::ios::binary);
+            static FILE* _file = bionet::opened(brian::results_dir.c_str(), "kept_{{key.population}}.{{key.variable}}.bin", "wb");
             {% if key.is_step %}
-            if (_steps < 32768) _write_as<int16_t>(_file, {{values}}, _valid * {{size}});
-            else _write_as<int32_t>(_file, {{values}}, _valid * {{size}});
+            bionet::write_steps(_file, {{values}}, _valid * {{size}}, _steps);
             {% else %}
-            _file.write(reinterpret_cast<const char*>({{values}}), _valid * {{size}} * sizeof({{values}}[0]));
+            bionet::write(_file, {{values}}, _valid * {{size}});
             {% endif %}
         }
         {% endfor %}
         _presented[0] += _valid;
-        std::cout << "presented " << _presented[0] << std::endl;
+        std::printf("presented %d\n", int(_presented[0]));
+        std::fflush(stdout);
         if (_presented[0] >= {{get_array_name(variables['n_images'])}}[0])
             Network::_globally_stopped = true;
     }

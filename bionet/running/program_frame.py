@@ -1,0 +1,179 @@
+"""What stands around the code objects of a program: arrays, values for them, the loop over steps.
+
+Brian2 writes this frame with ``<random>``, ``<map>`` and ``<iostream>``, which take longer to
+compile than all loops of LeNet-5, and its end writes out every array, the weights too. A program
+of BioNet has one clock and stops by itself, so a frame of one small file is enough. Each code
+object then names the arrays that it uses in place of a header that names all of them: its text
+alone decides what is compiled.
+
+Arrays begin at multiples of 64 bytes, so that no row of weights lies across two cache lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from brian2.codegen.generators.cpp_generator import c_data_type
+from brian2.core.variables import ArrayVariable
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from bionet.errors import BioNetError
+
+__all__ = ["frame", "light_source", "write_light_sources"]
+
+PRELUDE = """\
+#include <climits>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include "brianlib/common_math.h"
+#include "brianlib/stdint_compat.h"
+namespace brian {
+struct Folder {
+    const char* path;
+    const char* c_str() const { return path; }
+};
+extern Folder results_dir;
+%s
+}
+class Network {
+public:
+    static bool _globally_stopped;
+};
+"""
+# Functions of a user's own may need more of the standard library.
+MORE = "#include <algorithm>\n#include <fstream>\n#include <iostream>\n#include <vector>\n"
+INCLUDES = re.compile(
+    r'^#include\s*[<"](?:objects\.h|brianlib/\w+\.h|code_objects/\w+\.h|cmath|ctime|iostream'
+    r'|fstream|climits)[>"]\s*\n',
+    re.MULTILINE,
+)
+OURS = re.compile(r"\bstd::(?!mem|f?printf|fflush|fread|fwrite|fopen|snprintf|exit)|\bcout\b")
+UNKNOWN = re.compile(r"\b_dynamic_array_\w+|\b_random_generators\b|\b_timedarray\w*")
+
+
+def light_source(source: str, types: Mapping[str, str]) -> str:
+    """The source of a code object with light headers and the arrays that it uses.
+
+    Parameters
+    ----------
+    source : str
+        As Brian2 writes it.
+    types : mapping of str to str
+        Name of an array -> C type of its elements.
+
+    Raises
+    ------
+    BioNetError
+        If the code uses what the frame does not have: Brian2's own random numbers or timed arrays.
+    """
+    body = INCLUDES.sub("", source)
+    if unknown := UNKNOWN.search(body):
+        raise BioNetError(
+            f"a compiled program has no {unknown[0]}; use rand() or randn() in the threshold,"
+            " reset or update of a model, or simulate with device='cython'"
+        )
+    used = sorted({name for name in re.findall(r"\b_array_\w+", body) if name in types})
+    declared = "\n".join(f"extern {types[name]}* {name};" for name in used)
+    return (MORE if OURS.search(body) else "") + PRELUDE % declared + body
+
+
+@dataclass(frozen=True)
+class FrameArray:
+    """An array of a program: where its values come from before anything is set from outside."""
+
+    name: str
+    label: str
+    type: str
+    size: int
+    start: int | None
+    file: str
+
+
+def frame(device: Any) -> str:
+    """The C++ file with arrays, values and the loop over steps, for Brian2's standalone device.
+
+    Raises
+    ------
+    BioNetError
+        If the network needs what only Brian2's own frame has.
+    """
+    if len(device.clocks) != 1 or device.dynamic_arrays or device.timed_arrays or device.synapses:
+        raise BioNetError(
+            "a compiled program has one clock, and neither dynamic arrays nor Brian2's Synapses;"
+            " use bionet.build for such a network"
+        )
+    (clock,) = device.clocks
+    starts = {name: start for _, name, start in device.arange_arrays}
+    settings, order = _settings(device)
+    arrays = [
+        FrameArray(
+            name,
+            f"{getattr(variable.owner, 'name', '')}.{variable.name}",
+            c_data_type(variable.dtype),
+            int(variable.size),
+            starts.get(name),
+            settings[name] if settings.get(name, "").startswith("static_arrays/") else "",
+        )
+        for variable, name in device.arrays.items()
+        if isinstance(variable, ArrayVariable)
+    ]
+    constants = [line for line in settings.values() if not line.startswith("static_arrays/")]
+    environment = Environment(
+        loader=PackageLoader("bionet.running", "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701  C++, not HTML
+    )
+    return environment.get_template("frame.cpp.jinja").render(
+        arrays=sorted(arrays, key=lambda a: a.name),
+        constants=constants,
+        order=order,
+        clock={key: device.arrays[clock.variables[key]] for key in ("timestep", "t", "dt")},
+        kinds={"float": "f", "double": "d", "int32_t": "i", "int64_t": "l", "char": "c"},
+    )
+
+
+def _settings(device: Any) -> tuple[dict[str, str], list[str]]:
+    """By array the last thing that sets it, a line or a file; and the code objects in order."""
+    settings: dict[str, str] = {}
+    order: list[str] = []
+    for what, arguments in device.main_queue:
+        if what == "set_by_constant":
+            name, value, _ = arguments
+            number = f'std::strtod("{value!r}", NULL)' if isinstance(value, float) else int(value)
+            settings[name] = f"for (int64_t i = 0; i < n_{name}; i++) {name}[i] = {number};"
+        elif what == "set_by_single_value":
+            name, item, value = arguments
+            settings[name] = f"{name}[{item}] = {value};"
+        elif what == "set_by_array":
+            name, static, _ = arguments
+            settings[name] = f"static_arrays/{static}"
+        elif what == "run_network":
+            order = re.findall(r"\.add\(&\w+, _run_(\w+)\);", "\n".join(arguments[1]))
+        else:
+            raise BioNetError(f"a compiled program cannot {what.replace('_', ' ')} before it runs")
+    return settings, order
+
+
+def write_light_sources(device: Any, folder: Path) -> list[str]:
+    """Replace the code objects in ``folder`` by light ones, and add the frame; their names."""
+    types = {name: c_data_type(variable.dtype) for variable, name in device.arrays.items()}
+    names = []
+    for code_object in device.code_objects.values():
+        if code_object.before_after_blocks:
+            raise BioNetError(
+                f"a compiled program has no place for {code_object.name} before a run"
+            )
+        path = folder / "code_objects" / f"{code_object.name}.cpp"
+        path.write_text(light_source(path.read_text(), types))
+        names.append(f"code_objects/{path.name}")
+    (folder / "frame.cpp").write_text(frame(device))
+    return sorted(names)
