@@ -27,6 +27,8 @@ from bionet.running.compiled_program import (
     ready_program,
     structure,
 )
+from bionet.running.compiler import COMPILE_ARGUMENTS, compile_arguments
+from bionet.running.program_frame import light_source
 from bionet.running.simulate import simulate
 
 
@@ -173,7 +175,8 @@ def test_a_compiler_error_is_reported_and_leaves_nothing(tiny, tmp_path, monkeyp
     with pytest.raises(BioNetError, match="compiling the simulation failed: .*no such luck"):
         ready_program(tiny, plan_for(tiny))
     left = {p.name for p in (tmp_path / "cache").iterdir() if p.suffix != ".lock"}
-    assert left == {"last_failure.txt", "index"}
+    assert left == {"last_failure.txt", "index", "objects"}
+    assert not list((tmp_path / "cache" / "objects").iterdir())
     assert [p.suffix for p in (tmp_path / "cache" / "index").iterdir()] == [".lock"]
 
 
@@ -225,7 +228,8 @@ def test_rewording_recompiles_nothing_and_a_changed_template_does(tiny, tmp_path
     monkeypatch.setattr(programs, "COMPILER", ("-c", GENERATED_WITH))
     changed = ready_program(tiny, plan)
     assert changed.compiled and changed.folder != first.folder
-    assert len((tmp_path / "any-g++.log").read_text().splitlines()) == 2 * calls
+    # What does not propagate spikes is taken from the objects compiled before.
+    assert calls < len((tmp_path / "any-g++.log").read_text().splitlines()) < 2 * calls
 
 
 def test_what_generates_code_is_looked_at():
@@ -342,3 +346,63 @@ def test_pooling_factors_are_values(tiny):
     assert key(pooled(1.0)) == key(pooled(0.5))
     one, half = (program_values(s, plan_for(s), 1, 0) for s in (pooled(1.0), pooled(0.5)))
     np.testing.assert_array_equal(one["conv_synapses.weights"], 2 * half["conv_synapses.weights"])
+
+
+def test_recording_compiles_nothing_anew(tiny, tiny_images):
+    """Spikes, single potentials and final potentials, from the program of a bare simulation."""
+    simulate(tiny, tiny_images, 20 * ms, lanes=4)
+    options = {"lanes": 4, "final_potentials": True, "record_images": [1, 4]}
+    options["record"] = {"conv": {"v": [5, 0, 7]}, "output": ["spikes", "v"]}
+    run = simulate(tiny, tiny_images, 20 * ms, **options)
+    assert run.parameters["compile_seconds"] == 0.0
+    slow = simulate(tiny, tiny_images, 20 * ms, device="numpy", **options)
+    for name in ("recorded_spikes", "recorded_potentials", "recorded_units", "final_potentials"):
+        mine, theirs = getattr(run, name), getattr(slow, name)
+        assert mine and mine.keys() == theirs.keys()
+        for key in mine:
+            np.testing.assert_array_equal(mine[key], theirs[key], err_msg=f"{name} of {key}")
+
+
+@pytest.mark.slow
+def test_networks_with_a_layer_in_common_compile_it_once(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("BIONET_CACHE", str(tmp_path))
+    ready_program(tiny, plan_for(tiny))
+    first = set((tmp_path / "objects").iterdir())
+    other = tiny.with_population("output", model=leaky_integrate_and_fire(9 * ms))
+    assert (
+        ready_program(other, plan_for(other)).folder != ready_program(tiny, plan_for(tiny)).folder
+    )
+    new = set((tmp_path / "objects").iterdir()) - first
+    assert 0 < len(new) < len(first) / 2
+
+
+@pytest.fixture
+def choosy_compiler(tmp_path, monkeypatch):
+    """A compiler that knows neither -march=native nor -fno-math-errno."""
+    compiler = tmp_path / "choosy-g++"
+    real = os.environ.get("CXX", "g++")
+    compiler.write_text(
+        f'#!/bin/sh\ncase "$*" in *=native*|*-fno-math-errno*) exit 1;; esac\nexec {real} "$@"\n'
+    )
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    monkeypatch.setenv("BIONET_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.slow
+def test_a_compiler_without_a_flag_builds_without_it_and_says_so(
+    tiny, tiny_images, choosy_compiler
+):
+    assert set(COMPILE_ARGUMENTS) - set(compile_arguments()) == {
+        "-march=native",
+        "-fno-math-errno",
+    }
+    with pytest.warns(UserWarning, match="does not know -march=native -fno-math-errno"):
+        run = simulate(tiny, tiny_images, 20 * ms, lanes=4)
+    slow = simulate(tiny, tiny_images, 20 * ms, device="numpy")
+    np.testing.assert_array_equal(run.counts["output"], slow.counts["output"])
+
+
+def test_what_a_frame_does_not_have_is_refused():
+    with pytest.raises(BioNetError, match="no _random_generators; use rand"):
+        light_source("double x = _random_generators[0].rand();", {})

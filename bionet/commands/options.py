@@ -24,7 +24,6 @@ __all__ = [
     "Readout",
     "Seed",
     "Split",
-    "Threads",
     "Weights",
 ]
 

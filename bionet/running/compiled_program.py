@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata, resources
@@ -45,7 +46,7 @@ from bionet.network import SpikingNetwork
 from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
 from bionet.running.compile_program import MANIFEST, PROGRAM_KEY
-from bionet.running.compiler import compile_arguments, machine
+from bionet.running.compiler import compile_arguments, machine, missing_flags
 from bionet.running.program_cache import cache_folder
 
 __all__ = [
@@ -281,6 +282,12 @@ def ready_program(
             if folder is None:
                 if on_compile is not None:
                     on_compile()
+                if missing := missing_flags():
+                    warnings.warn(
+                        f"the compiler does not know {' '.join(missing)}: the same spikes, but"
+                        " slower; g++ knows them all (set CXX)",
+                        stacklevel=2,
+                    )
                 folder, compiled = _compile(snn, plan)
                 with atomic(entry) as part:
                     part.write_text(folder.name)

@@ -259,7 +259,8 @@ def _read_monitors(plan: Plan, built: Built) -> dict[str, dict[str, np.ndarray]]
         found |= {v: np.asarray(getattr(monitor, v)[:]) for v in recorded(monitor)}
         monitors[f"{name}.spikes"] = found
     for name in plan.potentials:
-        values = built.groups[f"{name}_potentials"].variables["v"].get_value()
+        monitor = built.groups[f"{name}_potentials"]
+        values = monitor.variables[monitor.record_variables[0]].get_value()
         monitors[f"{name}.v"] = {"v": np.asarray(values)}
     return monitors
 

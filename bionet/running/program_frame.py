@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.core.variables import ArrayVariable
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -175,5 +176,17 @@ def write_light_sources(device: Any, folder: Path) -> list[str]:
         path = folder / "code_objects" / f"{code_object.name}.cpp"
         path.write_text(light_source(path.read_text(), types))
         names.append(f"code_objects/{path.name}")
+    _convert_static_arrays(device, folder)
     (folder / "frame.cpp").write_text(frame(device))
     return sorted(names)
+
+
+def _convert_static_arrays(device: Any, folder: Path) -> None:
+    """Values of arrays in the type of their variable, which may be narrower than what was given."""
+    stored = {name: np.dtype(values.dtype) for name, values in device.static_arrays.items()}
+    variables = {name: variable for variable, name in device.arrays.items()}
+    for name, source in _settings(device)[0].items():
+        if source.startswith("static_arrays/"):
+            dtype = stored[source.removeprefix("static_arrays/")]
+            values = np.fromfile(folder / source, dtype=dtype)
+            values.astype(variables[name].dtype).tofile(folder / source)
