@@ -139,7 +139,9 @@ def _read_program(
             sizes = read(f"sizes_{name}.bin", plan.dtype, -1)
             monitors[f"{name}.spikes"][amplitude] = sizes
     for name in plan.potentials:
-        monitors[f"{name}.v"] = {"v": read(f"values_{name}.{snn.population(name).model.potential}.bin", plan.dtype, -1)}
+        monitors[f"{name}.v"] = {
+            "v": read(f"values_{name}.{snn.population(name).model.potential}.bin", plan.dtype, -1)
+        }
     return {
         "counts": {name: flat(f"counts_{name}", name, count_dtype(steps)) for name in counted},
         "kept": {
