@@ -239,7 +239,8 @@ class Recording:
         """
         table = self._recorded(self.recorded_spikes, population, "spikes")
         self._position(image)
-        chosen = table[:, 0] == image
+        # Sorted by image; a slice, since the table may lie in a file.
+        chosen = slice(*np.searchsorted(table[:, 0], [image, image + 1]))
         rows = table[chosen]
         sizes = self.recorded_amplitudes.get(population)
         amplitude = np.ones(len(rows), dtype=np.float32) if sizes is None else sizes[chosen]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from bionet.running.arguments import (
 )
 from bionet.running.devices import DEVICES, run_here, run_program
 from bionet.running.memory import check_memory
+from bionet.running.streaming import batch_of_images, streamed
 from bionet.running.temporal_code import temporal_results
 
 __all__ = ["DEVICES", "simulate"]
@@ -55,6 +57,7 @@ def simulate(
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
     record_images: Sequence[int] | None = None,
+    stream: str | Path | None = None,
     final_potentials: bool = False,
     readout: str | None = None,
     pipelined: bool | None = None,
@@ -95,6 +98,9 @@ def simulate(
         potentials of single units (PyTorch's order).
     record_images : sequence of int, optional
         Images to record; all of them by default.
+    stream : path, optional
+        HDF5 file that recorded spikes and potentials go to, instead of into memory. The recorded
+        images are then simulated twice, once with monitors.
     final_potentials : bool
         Keep the potential of every unit at the end of its presentation (for the audit).
     readout : {"MP", "MS", "FS", "LS"}, optional
@@ -143,10 +149,12 @@ def simulate(
     check_pixels(snn, pixels, input_of(plan.input))
     plan = fit_to_images(plan, len(pixels), device, processes)
     recorded = recorded_images(record_images, len(pixels)) if record else np.zeros(0, np.int64)
-    check_memory(snn, plan, len(pixels), len(recorded))
+    batch = len(recorded) if stream is None else min(len(recorded), batch_of_images(snn, plan))
+    check_memory(snn, plan, len(pixels), batch)
     started = time.perf_counter()
     with interruptible(), Progress(len(pixels), progress) as bar:
-        results = _run(snn, plan, pixels, np.arange(len(pixels)), recorded, device, seed, bar)
+        numbers = np.arange(len(pixels))
+        results = _run(snn, plan, pixels, numbers, recorded, device, seed, bar, stream)
     seconds = time.perf_counter() - started
     parameters = _parameters(snn, plan, device, seed, readout, seconds, len(pixels))
     kept = results.pop("kept")
@@ -184,6 +192,7 @@ def _run(
     device: str,
     seed: int,
     bar: Progress,
+    stream: str | Path | None = None,
 ) -> dict[str, Any]:
     """Simulate all images, and those to be recorded with monitors.
 
@@ -191,7 +200,7 @@ def _run(
     be simulated a second time with monitors, and all others without.
     """
     runner = run_program if device == "cpp_standalone" else run_here
-    everything = len(recorded) == len(numbers)
+    everything = len(recorded) == len(numbers) and stream is None
     bare = plan if everything else replace(plan, spikes=(), potentials={})
     try:
         results = runner(snn, bare, pixels, numbers, device, seed, bar)
@@ -205,8 +214,14 @@ def _run(
             raise not_finite_error(snn, seen.where, int(numbers[image]), plan.dt, True) from None
         raise not_finite_error(snn, error.where, int(numbers[image]), plan.dt, False) from None
     if len(recorded) and not everything:
-        small = replace(fit_to_images(plan, len(recorded), device, None), kept=())
-        extra = runner(snn, small, pixels[recorded], recorded, device, seed, Progress(0, False))
+
+        def monitored(images: np.ndarray) -> dict[str, Any]:
+            small = replace(fit_to_images(plan, len(images), device, None), kept=())
+            return runner(snn, small, pixels[images], images, device, seed, Progress(0, False))
+
+        if stream is not None:
+            return results | streamed(stream, recorded, batch_of_images(snn, plan), monitored)
+        extra = monitored(recorded)
         for name in (
             "recorded_spikes",
             "recorded_amplitudes",
