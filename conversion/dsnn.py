@@ -51,7 +51,14 @@ from bionet.conversion.steps.assemble import READOUT, assemble, drive
 from bionet.conversion.steps.layers import population_records, refuse_pooled_images
 from bionet.conversion.steps.scales import pool_gain
 from bionet.conversion.tracing.activations import as_images
-from bionet.conversion.tracing.records import AveragePool, MaxPool, Record, Records, Weighted
+from bionet.conversion.tracing.records import (
+    AveragePool,
+    Mapped,
+    MaxPool,
+    Record,
+    Records,
+    Weighted,
+)
 from bionet.conversion.tracing.trace import trace
 from bionet.conversion.variants import leak_compensation as leak
 from bionet.conversion.variants.fold import fold as folded
@@ -143,7 +150,7 @@ def convert_dsnn(
     """
     _check_rates(coding, max_rate, duration, dt)
     traced = trace(net, input_shape)
-    records = population_records(traced.records, max_pooling=fold)
+    records = population_records(traced.records, max_pooling=fold, input_shape=traced.input_shape)
     refuse_pooled_images(records)
     model = integrate_and_fire(reset) if tau is None else leaky_integrate_and_fire(tau, reset)
     rate = float(max_rate)
@@ -201,6 +208,8 @@ def largest_input(record: Record) -> float:
         return 1.0
     if not isinstance(record, Weighted):
         raise InputError(f"{record.place} has no weights; give its threshold a sigma by hand")
+    if isinstance(record, Mapped):
+        return float(record.weights.maximum(0).sum(axis=1).max()) or 1.0
     positive = np.maximum(record.weights, 0.0).reshape(len(record.weights), -1).sum(axis=1)
     return float(positive.max()) or 1.0
 

@@ -33,14 +33,18 @@ import torch
 from brian2 import Quantity, ms, second
 from torch import nn
 
+from bionet.conversion.steps.branches import merge_sums
 from bionet.conversion.steps.layers import (
+    OTHERS,
     absorb_relu,
     check_rectified,
     fold_batchnorm,
     merge_linear,
+    refuse_bounds,
     refuse_kind,
     remove_flatten,
 )
+from bionet.conversion.steps.unit_maps import fold_maps
 from bionet.conversion.temporal.closed_form import (
     Mode,
     Rounding,
@@ -59,6 +63,7 @@ from bionet.conversion.tracing.records import (
     MaxPool,
     Record,
     Records,
+    Sum,
     Weighted,
 )
 from bionet.conversion.tracing.trace import trace
@@ -179,7 +184,7 @@ def convert_tdsnn(
             " beforehand when the next image may enter"
         )
     traced = trace(net, input_shape)
-    records = temporal_records(traced.records, input_gain)
+    records = temporal_records(traced.records, input_gain, traced.input_shape)
     if calibration is None:
         raise InputError(
             "method 'tdsnn' measures the lengths of its windows on images: pass"
@@ -207,7 +212,9 @@ def convert_tdsnn(
     return builder.network(dt, readout, largest, margin, pipelined, shifts)
 
 
-def temporal_records(records: Records, input_gain: float = 1.0) -> Records:
+def temporal_records(
+    records: Records, input_gain: float = 1.0, input_shape: tuple[int, ...] = ()
+) -> Records:
     """One record for each population to be; a ReLU after a max pooling moves before it.
 
     Parameters
@@ -216,11 +223,16 @@ def temporal_records(records: Records, input_gain: float = 1.0) -> Records:
         Of a traced network.
     input_gain : float
         How many times as large the pixels are; the first weights are as many times smaller.
+    input_shape : tuple of int
+        Shape of one image, where maps of units may take it apart.
     """
+    refuse_kind(records, LeakyReLU, "LeakyReLU", f"train with ReLU, or {OTHERS}")
+    refuse_bounds(records)
     refuse_kind(records, Add, "sum", NO_BRANCHES)
-    refuse_kind(records, LeakyReLU, "LeakyReLU", "train with ReLU instead, or use augmapping")
     records = absorb_relu(fold_batchnorm(remove_flatten(records)))
-    records = merge_linear(records)
+    records = merge_linear(fold_maps(records, input_shape))
+    records = merge_sums(records, input_shape or None)
+    refuse_kind(records, Sum, "sum", NO_BRANCHES)
     check_rectified(records)
     if not isinstance(records[-1], Weighted):
         raise InputError(f"the network ends with {records[-1].place}; end it with a Linear")

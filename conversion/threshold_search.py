@@ -136,7 +136,7 @@ def convert_threshold_search(
         if not value > 0 * second:
             raise InputError(f"{name} must be positive, but is {value}")
     traced = trace(net, input_shape)
-    records = population_records(traced.records)
+    records = population_records(traced.records, input_shape=traced.input_shape)
     _check_biases(records)
     metadata = {
         "options": {"c": float(c), "leak": float(leak), "floor": float(floor)},

@@ -204,7 +204,8 @@ def _records(net: Any, snn: SpikingNetwork) -> Records:
     from bionet.conversion.tracing.trace import trace
 
     code = _code(snn)
-    records = temporal_records(trace(net, snn.input_shape).records, code.input_gain)
+    traced = trace(net, snn.input_shape)
+    records = temporal_records(traced.records, code.input_gain, snn.input_shape)
     records = shifted(records, code.shifts)
     weighted = {layer.name for layer in code.layers}
     names = {*code.clocks, *(p.name for p in snn.populations)}

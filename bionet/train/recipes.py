@@ -126,6 +126,27 @@ RECIPES: Mapping[tuple[str, str], Recipe] = MappingProxyType(
         },
         ("net6", "cifar10"): Recipe(epochs=160, learning_rate=1e-3, augment=4, flip=True),
         ("shang", "cifar10"): Recipe(epochs=14, augment=2, flip=True),
+        # Of a size at which networks of these kinds are trained elsewhere; nothing was tried here.
+        ("resnet20", "cifar10"): Recipe(
+            epochs=60,
+            learning_rate=4e-3,
+            weight_decay=0.05,
+            augment=4,
+            flip=True,
+            channels_last=True,
+        ),
+        **{
+            (name, "cifar10"): Recipe(
+                epochs=40,
+                learning_rate=4e-3,
+                weight_decay=0.05,
+                augment=3,
+                flip=True,
+                channels_last=True,
+            )
+            for name in ("mobile", "dense", "unet")
+        },
+        ("rows", "mnist"): Recipe(epochs=9, augment=1),
     }
 )
 

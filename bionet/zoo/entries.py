@@ -30,7 +30,7 @@ from torch import nn
 
 from bionet.errors import InputError
 from bionet.files import read_tensors
-from bionet.zoo import architectures
+from bionet.zoo import architectures, branched, imagenet
 from bionet.zoo.topologies import TOPOLOGIES, maker
 
 __all__ = [
@@ -418,6 +418,10 @@ ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
                 for name, t in TOPOLOGIES.items()
             ),
             ZooEntry("shang", architectures.shang, (3, 32, 32), ("cifar10",)),
+            *(ZooEntry(name, make, (3, 32, 32), ()) for name, make in branched.BRANCHED.items()),
+            ZooEntry("rows", branched.rows, (1, 28, 28), ()),
+            ZooEntry("alexnet", imagenet.alexnet, (3, 224, 224), ()),
+            ZooEntry("vgg16", imagenet.vgg16, (3, 224, 224), ()),
         )
     }
 )

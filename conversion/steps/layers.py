@@ -58,6 +58,8 @@ __all__ = [
     "merge_linear",
     "per_input",
     "population_records",
+    "OTHERS",
+    "refuse_bounds",
     "refuse_kind",
     "refuse_pooled_images",
     "remove_flatten",
@@ -115,8 +117,7 @@ def population_records(
     if not (signed or pairs):
         refuse_kind(records, LeakyReLU, "LeakyReLU", f"train with ReLU, or {OTHERS}")
     if not bounds:
-        bounded = tuple(r for r in records if np.isfinite(r.bound))
-        refuse_kind(bounded, ReLU, "bounded ReLU", f"train with ReLU, or {OTHERS}")
+        refuse_bounds(records)
     if not branches:
         refuse_kind(records, Add, "sum", NO_BRANCHES)
     records = fold_batchnorm(remove_flatten(records))
@@ -143,6 +144,18 @@ def refuse_kind(records: Records, kind: type[Record], what: str, remedy: str) ->
         raise InputError(
             f"the {what} at {record.place} cannot be converted by this method: {remedy}"
         )
+
+
+def refuse_bounds(records: Records) -> None:
+    """Refuse a ReLU with a bound, such as ReLU6.
+
+    Raises
+    ------
+    InputError
+        Naming the first one.
+    """
+    bounded = tuple(r for r in records if np.isfinite(r.bound))
+    refuse_kind(bounded, ReLU, "bounded ReLU", f"train with ReLU, or {OTHERS}")
 
 
 def gates_need_trees(records: Records) -> bool:

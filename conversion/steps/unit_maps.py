@@ -48,9 +48,19 @@ from bionet.conversion.tracing.records import (
     find,
     per_channel,
 )
+from bionet.network.connections import connections
+from bionet.network.kernel_base import as_image
 
-__all__ = ["ChannelMap", "as_affine", "channel_map", "fold_maps", "identity_map"]
+__all__ = [
+    "ChannelMap",
+    "as_affine",
+    "channel_map",
+    "convolution_matrix",
+    "fold_maps",
+    "identity_map",
+]
 
+MAX_CONNECTIONS = 4 * 10**6  # of a convolution that is written out
 GROWTH = 2.0  # connections of a product over those of its factors, at most
 
 
@@ -252,12 +262,47 @@ def _before_convolution(
         between = channel_map(matrix, shapes[source], before.shape)
         branch = None if between is None else _convolved(layer, between, shapes[source])
         if branch is None:
-            return None
+            return _as_map(before, layer)
         branches.append(branch)
     bias = layer.bias
     if np.any(before.constant):
         bias = per_channel(bias, len(layer.shape)) + convolved(layer, before.constant)
     return _as_branches(layer, before.inputs, branches, bias)
+
+
+def _as_map(before: Affine, layer: Conv) -> Sequence[Record] | None:
+    """The convolution of chosen units as a map of its own, if it has few connections."""
+    if not _chooses(before) or layer.kernel.n_synapses(before.shape) > MAX_CONNECTIONS:
+        return None
+    constant = convolved(layer, before.constant) + per_channel(layer.bias, len(layer.shape))
+    whole = convolution_matrix(layer, before.shape)
+    fields = ("name", "shape", "node", "place", "rectified", "slope", "bound")
+    return (
+        Affine(
+            **{name: getattr(layer, name) for name in fields},
+            inputs=before.inputs,
+            maps=tuple(sparse.csr_array(whole @ m) for m in before.maps),
+            constant=np.array(np.broadcast_to(constant, layer.shape)),
+        ),
+    )
+
+
+def convolution_matrix(layer: Conv, source: tuple[int, ...]) -> Any:
+    """Every connection of a convolution, csr_array (n_target, n_source)."""
+    kernel, image = layer.kernel, as_image(source)
+    _, height, width = kernel.target_shape(image)
+    table = connections(image, (height, width), layer.kernel)  # source pixel, target pixel, tap
+    size = (height * width, image[1] * image[2])
+    per_group = layer.weights.shape[0] // layer.groups
+    taps = layer.weights.reshape(layer.groups, per_group, layer.weights.shape[1], -1)
+    total = sparse.csr_array((int(np.prod(layer.shape)), int(np.prod(source))))
+    for tap in range(taps.shape[-1]):
+        rows = table[table[:, 2] == tap]
+        ones = np.ones(len(rows))
+        places = sparse.csr_array((ones, (rows[:, 1], rows[:, 0])), shape=size)
+        between = sparse.block_diag([group[..., tap] for group in taps])
+        total = total + sparse.kron(between, places, format="csr")
+    return sparse.csr_array(total)
 
 
 def convolved(layer: Conv, values: np.ndarray) -> np.ndarray:

@@ -49,10 +49,12 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from bionet.conversion.linear_maps import apply_kernel
 from bionet.conversion.tracing.records import (
     AveragePool,
     Conv,
     Linear,
+    Mapped,
     MaxPool,
     Record,
     Records,
@@ -95,9 +97,11 @@ def linear(record: Record, x: torch.Tensor) -> torch.Tensor:
     Parameters
     ----------
     record : Record
-        Conv, Linear or AveragePool.
+        Conv, Linear, Mapped or AveragePool.
     x : float64 tensor (n, *source shape)
     """
+    if isinstance(record, Mapped) or (isinstance(record, Conv | AveragePool) and x.ndim == 3):
+        return torch.from_numpy(apply_kernel(record.kernel, x.numpy()))
     if isinstance(record, Conv):
         weights = torch.as_tensor(record.weights, dtype=torch.float64)
         return F.conv2d(

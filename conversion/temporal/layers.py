@@ -40,7 +40,7 @@ from bionet.network import (
     SpikingNetwork,
     TemporalCode,
 )
-from bionet.network.kernels import AveragePool2d, Conv2d, Dense, Kernel
+from bionet.network.kernels import AveragePool2d, Conv2d, Dense, Kernel, Sparse
 
 __all__ = ["TOLERANCE", "Builder"]
 
@@ -226,7 +226,7 @@ class Builder:
 def negated(record: Record) -> Kernel:
     """The kernel of a record with its weights negated."""
     kernel = record.kernel
-    if isinstance(kernel, (Conv2d, Dense)):
+    if isinstance(kernel, (Conv2d, Dense, Sparse)):
         return replace(kernel, weights=-kernel.weights)
     if isinstance(kernel, AveragePool2d):
         return replace(kernel, scale=-kernel.scale)

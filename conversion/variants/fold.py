@@ -43,7 +43,7 @@ import numpy as np
 from bionet.conversion.linear_maps import apply_kernel
 from bionet.errors import InputError
 from bionet.network import Fold, Population, Projection, SpikingNetwork
-from bionet.network.kernels import GATES, Conv2d, Dense, Kernel
+from bionet.network.kernels import GATES, Conv2d, Dense, Kernel, Sparse
 
 __all__ = ["ROUNDINGS", "FoldRow", "fold", "fold_report", "window_sigmas"]
 
@@ -203,7 +203,7 @@ def window_input(projection: Projection, source: np.ndarray, shape: tuple[int, .
 
 def _magnitudes(kernel: Kernel) -> Kernel:
     """The kernel with the magnitudes of its weights."""
-    if isinstance(kernel, Conv2d | Dense):
+    if isinstance(kernel, Conv2d | Dense | Sparse):
         return replace(kernel, weights=np.abs(kernel.weights))
     return kernel
 
