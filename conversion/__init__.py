@@ -30,7 +30,7 @@ from bionet.conversion.steps.scales import activation_scales, normalise_weights
 from bionet.conversion.tdsnn import convert_tdsnn
 from bionet.conversion.termapping import convert_termapping
 from bionet.conversion.threshold_search import convert_threshold_search
-from bionet.conversion.tracing.activations import activations
+from bionet.conversion.tracing.activations import activations, check_array
 from bionet.conversion.tracing.trace import Trace, trace
 from bionet.conversion.variants.fold import fold, fold_report
 from bionet.conversion.variants.fragments import fragment, joined
@@ -125,7 +125,13 @@ def convert(
     if input_shape is None:
         if calibration is None:
             raise InputError("convert needs input_shape, the shape of one image: (1, 28, 28)")
+        check_array(calibration)
         input_shape = tuple(np.shape(calibration)[1:])
+        if not input_shape:
+            raise InputError(
+                f"calibration has the shape {np.shape(calibration)}, but must be a batch of images"
+                " (n, features) or (n, channels, height, width); pass one image as images[None]"
+            )
     return METHODS[method](net, input_shape, calibration, **options)
 
 

@@ -142,6 +142,14 @@ class NeuronModel:
         object.__setattr__(self, "initial", MappingProxyType(_initial(self)))
         self.check()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: dict(v) if isinstance(v, Mapping) else v for k, v in vars(self).items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            kept = MappingProxyType(value) if isinstance(value, dict) else value
+            object.__setattr__(self, name, kept)
+
     def check(self) -> None:
         """Let Brian2 read the whole model; an InputError names the model and what is wrong.
 

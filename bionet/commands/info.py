@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +16,7 @@ from bionet.commands.options import DataDir, NoSeed
 from bionet.commands.outputs import check_writable
 from bionet.errors import InputError
 from bionet.results.run_json import describe, read_run, result_table, versions, write_run
+from bionet.running.compiler import compiler as compiler_command
 from bionet.running.program_cache import cache_folder, cache_size
 
 __all__ = ["info"]
@@ -73,10 +74,12 @@ def _environment(data_dir: Path | None) -> dict[str, str]:
 
 def _compiler() -> str | None:
     """The first line of what the compiler says of its version."""
-    command = os.environ.get("CXX", "g++")
-    if shutil.which(command) is None:
+    try:
+        command = compiler_command()
+    except InputError:
         return None
-    done = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
+    words = [*shlex.split(command), "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     return done.stdout.partition("\n")[0] or command
 
 

@@ -75,6 +75,15 @@ class Population:
             )
         object.__setattr__(self, "parameters", MappingProxyType(values))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"parameters": dict(self.parameters)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for array in state["parameters"].values():
+            array.flags.writeable = False
+        for name, value in (state | {"parameters": MappingProxyType(state["parameters"])}).items():
+            object.__setattr__(self, name, value)
+
     @property
     def size(self) -> int:
         """Number of units."""

@@ -54,7 +54,7 @@ def main(folder: Path) -> None:
             owner = getattr(variable.owner, "name", "")
             variables[f"{owner}.{variable.name}"] = [np.dtype(variable.dtype).name, variable.size]
     watched = [[population, variable] for population, _, variable in built.end.watched]
-    manifest = {"variables": variables, "watched": watched}
+    manifest: dict[str, Any] = {"variables": variables, "watched": watched}
     key = program_key(folder, manifest)
     (folder / PROGRAM_KEY).write_text(key)
     if (folder.parent / key / MANIFEST).exists():
@@ -63,6 +63,7 @@ def main(folder: Path) -> None:
     slow = ("code_objects/presentation",)
     sources = {name: "-O1" if name.startswith(slow) else "-O3" for name in code_objects}
     build_program(folder, sources | {"frame.cpp": "-O1"})
+    manifest["size"] = (folder / "main").stat().st_size  # by which a damaged one is known
     (folder / MANIFEST).write_text(json.dumps(manifest))
 
 

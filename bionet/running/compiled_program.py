@@ -47,7 +47,7 @@ from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
 from bionet.running.compile_program import MANIFEST, PROGRAM_KEY
 from bionet.running.compiler import compile_arguments, machine, missing_flags
-from bionet.running.program_cache import cache_folder
+from bionet.running.program_cache import cache_folder, writable_cache
 
 __all__ = [
     "Program",
@@ -58,7 +58,8 @@ __all__ = [
     "structure",
 ]
 
-COMPILER = ("-m", "bionet.running.compile_program")
+# -P: a module in the working folder must not stand for one of the standard library.
+COMPILER = ("-P", "-m", "bionet.running.compile_program")
 NEVER_OVER = 2**31 - 1  # a step that no presentation reaches
 
 
@@ -249,10 +250,12 @@ def index_entry(snn: SpikingNetwork, plan: Plan) -> Path:
 def program_folder(snn: SpikingNetwork, plan: Plan) -> Path | None:
     """Where the compiled program for a network and a plan is; None if there is none."""
     entry = index_entry(snn, plan)
-    if not entry.exists():
+    try:
+        name = entry.read_text()
+    except (OSError, ValueError):
         return None
-    folder = cache_folder() / entry.read_text()
-    return folder if (folder / MANIFEST).exists() else None
+    folder = cache_folder() / name
+    return folder if re.fullmatch(r"\w+", name) and manifest_of(folder) is not None else None
 
 
 def ready_program(
@@ -275,6 +278,7 @@ def ready_program(
     compiled = False
     folder = program_folder(snn, plan)
     if folder is None:
+        writable_cache()
         entry = index_entry(snn, plan)
         entry.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{entry}.lock"):
@@ -289,9 +293,23 @@ def ready_program(
                         stacklevel=2,
                     )
                 folder, compiled = _compile(snn, plan)
+                if manifest_of(folder) is None:  # of another network with the same code: damaged
+                    shutil.rmtree(folder, ignore_errors=True)
+                    folder, compiled = _compile(snn, plan)
                 with atomic(entry) as part:
                     part.write_text(folder.name)
-    return Program(folder, json.loads((folder / MANIFEST).read_text()), compiled)
+    return Program(folder, manifest_of(folder) or {}, compiled)
+
+
+def manifest_of(folder: Path) -> dict[str, Any] | None:
+    """What a cached program can be given and gives; None where there is none, or it is damaged."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        size = (folder / "main").stat().st_size
+        whole = size == manifest["size"] and os.access(folder / "main", os.X_OK)
+        return manifest if whole and {"variables", "watched"} <= set(manifest) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _compile(snn: SpikingNetwork, plan: Plan) -> tuple[Path, bool]:

@@ -12,6 +12,8 @@ import functools
 import hashlib
 import os
 import platform
+import shlex
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -19,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
+from bionet.errors import InputError
 from bionet.running.program_cache import cache_folder
 
 __all__ = ["COMPILE_ARGUMENTS", "build_program", "compile_arguments", "compiler", "missing_flags"]
@@ -37,8 +40,21 @@ OTHER_NAMES = {"-march=native": "-mcpu=native"}
 
 
 def compiler() -> str:
-    """The compiler: CXX, or g++."""
-    return os.environ.get("CXX", "g++")
+    """The compiler, with its first arguments: CXX, or g++.
+
+    Raises
+    ------
+    InputError
+        If there is no such program.
+    """
+    command = os.environ.get("CXX", "").strip() or "g++"
+    program = shlex.split(command)[0]
+    if shutil.which(program) is None:
+        raise InputError(
+            f"device='cpp_standalone' needs a C++ compiler, but there is no {program!r}: install"
+            " g++, set CXX to a compiler, or simulate with device='numpy'"
+        )
+    return command
 
 
 @functools.cache
@@ -47,7 +63,14 @@ def _accepts(program: str, *flags: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "empty.cpp"
         source.write_text("int main() { return 0; }\n")
-        command = [program, *flags, "-c", str(source), "-o", str(Path(folder) / "empty.o")]
+        command = [
+            *shlex.split(program),
+            *flags,
+            "-c",
+            str(source),
+            "-o",
+            str(Path(folder) / "empty.o"),
+        ]
         try:
             done = subprocess.run(command, capture_output=True, check=False)
         except OSError:  # there is no such program: compiling will say so
@@ -87,16 +110,16 @@ def machine() -> str:
     version = ""
     with contextlib.suppress(OSError):
         done = subprocess.run(
-            [compiler(), "--version"], capture_output=True, text=True, check=False
+            [*shlex.split(compiler()), "--version"], capture_output=True, text=True, check=False
         )
-        version = done.stdout.partition("\n")[0]
+        version = " ".join((compiler(), done.stdout.partition("\n")[0]))
     digest = hashlib.sha256(sets.encode()).hexdigest()[:16]
     return f"{platform.machine()} {digest} {version} brian2 {metadata.version('brian2')}"
 
 
 def _call(arguments: Iterable[str], folder: Path) -> None:
     done = subprocess.run(
-        [compiler(), *compile_arguments(), *arguments],
+        [*shlex.split(compiler()), *compile_arguments(), *arguments],
         cwd=folder,
         capture_output=True,
         text=True,

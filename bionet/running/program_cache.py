@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import platformdirs
 
-__all__ = ["cache_folder", "cache_size"]
+from bionet.errors import InputError
+
+__all__ = ["cache_folder", "cache_size", "writable_cache"]
 
 
 def cache_folder() -> Path:
     """Folder of compiled programs: BIONET_CACHE, or the user's cache folder."""
     chosen = os.environ.get("BIONET_CACHE")
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("bionet")) / "programs"
+    if not chosen:
+        return Path(platformdirs.user_cache_dir("bionet")) / "programs"
+    # A program is started in a folder of its own, from where a relative path would lead elsewhere.
+    return Path(chosen).expanduser().absolute()
+
+
+def writable_cache() -> Path:
+    """The folder of compiled programs, made if need be.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made or written.
+    """
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot keep compiled programs in {folder}: {error.strerror}; set BIONET_CACHE to a"
+            " folder that can be written, or simulate with device='numpy'"
+        ) from error
+    return folder
 
 
 def cache_size() -> tuple[int, int]:

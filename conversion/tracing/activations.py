@@ -41,6 +41,7 @@ def as_images(images: Any, shape: Sequence[int], what: str = "calibration") -> t
         If there are none, they have another shape, are integers, or are not finite.
     """
     shape = tuple(shape)
+    check_array(images, what)
     try:
         array = np.asarray(images.detach().cpu() if isinstance(images, torch.Tensor) else images)
     except (TypeError, ValueError) as error:
@@ -100,6 +101,22 @@ def _graph_with(net: nn.Module, network: SpikingNetwork | Mapping[str, str]) -> 
     if nodes <= {node.name for node in graph.graph.nodes}:
         return graph
     return rewritten(net, network.input_shape, gates=False)
+
+
+def check_array(images: Any, what: str = "calibration") -> None:
+    """Refuse what is no batch of images: a data loader, a data set, a single image.
+
+    Raises
+    ------
+    InputError
+        Saying how to make an array of it.
+    """
+    if not hasattr(images, "__array__") and not isinstance(images, list | tuple):
+        raise InputError(
+            f"{what} must be an array or tensor of images (n, *shape), but is a"
+            f" {type(images).__name__}; of a DataLoader take its batches together:"
+            " torch.cat([batch for batch, _ in loader])"
+        )
 
 
 def activations(

@@ -8,6 +8,8 @@ once on a batch of two blank images, which gives the shape of everything.
 from __future__ import annotations
 
 import copy
+import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -47,6 +49,13 @@ Consumer = Callable[[torch.Tensor], None]
 BATCH = 3
 # Names that a spiking network has of its own.
 RESERVED = ("input", "readout")
+# Modules that run another one, and where they keep it.
+WRAPPERS = {
+    "DataParallel": "module",
+    "DistributedDataParallel": "module",
+    "AveragedModel": "module",
+    "OptimizedModule": "_orig_mod",
+}
 # What asks a tensor for its shape, not its values.
 SHAPE_QUERIES = (
     *("size", "dim", "numel", "ndimension", "shape", "ndim", "stride"),
@@ -123,6 +132,7 @@ def symbolic(net: nn.Module, input_shape: tuple[int, ...] | None = None) -> fx.G
     InputError
         If the network is no module, cannot be copied, or cannot be traced.
     """
+    net = unwrapped(net)
     if not isinstance(net, nn.Module):
         raise InputError(f"the network must be a torch.nn.Module, but is a {type(net).__name__}")
     kind = type(net).__name__
@@ -165,6 +175,13 @@ def symbolic(net: nn.Module, input_shape: tuple[int, ...] | None = None) -> fx.G
             " of images"
         )
     return graph
+
+
+def unwrapped(net: Any) -> Any:
+    """The network inside of DataParallel, AveragedModel and torch.compile, which only wrap it."""
+    while (inner := getattr(net, WRAPPERS.get(type(net).__name__, ""), None)) is not None:
+        net = inner
+    return net
 
 
 def run_nodes(
@@ -418,16 +435,25 @@ class _Walk(fx.Interpreter):
     def _name(self, node: fx.Node, record: Record) -> str:
         """A readable identifier: the module's path, or the node's name; never one used twice."""
         path = str(node.target) if node.op == "call_module" else node.name
-        name = path.replace(".", "_").strip("_")
+        name = identifier(path)
         if not name.isidentifier():
             name = f"{record.kind}{name}"
         taken = {*RESERVED, *(r.name for r in self.records)}
         number = 1
         unique = name
-        while unique in taken:
+        # Results are files of their names, which some systems do not tell apart by case.
+        taken = {word.lower() for word in taken}
+        while unique.lower() in taken:
             number += 1
             unique = f"{name}_{number}"
         return unique
+
+
+def identifier(path: str) -> str:
+    """A module's path in letters, digits and underscores: PyTorch allows any but a dot."""
+    plain = unicodedata.normalize("NFKD", path.replace("ß", "ss"))
+    plain = plain.encode("ascii", "ignore").decode()
+    return re.sub(r"\W+", "_", plain).strip("_")
 
 
 def in_place(node: fx.Node, arguments: Mapping[str, Any]) -> bool:
