@@ -123,7 +123,9 @@ def fake_compiler(monkeypatch, tmp_path):
         folder = cache_folder() / f"program{len(compiled)}"
         compiled.append(folder.name)
         folder.mkdir()
-        (folder / "manifest.json").write_text("{}")
+        (folder / "main").touch(0o755)
+        manifest = {"size": 0, "variables": {}, "watched": []}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
         return folder, True
 
     monkeypatch.setenv("BIONET_CACHE", str(tmp_path / "cache"))
