@@ -35,6 +35,7 @@ from bionet.exchange.optional import required
 from bionet.files import atomic
 from bionet.network import Population, SpikingNetwork
 from bionet.network.storage import pack_network
+from bionet.results.readout import READOUTS
 
 __all__ = ["nir_graph", "to_nir"]
 
@@ -44,7 +45,12 @@ LIMITS = {"z", "t_ref", "v_min", "leak", "theta", "theta_p", "theta_n", "o", "to
 
 
 @check_units(dt=second)
-def to_nir(snn: SpikingNetwork, path: str | Path, dt: Quantity | None = None) -> Path:
+def to_nir(
+    snn: SpikingNetwork,
+    path: str | Path,
+    dt: Quantity | None = None,
+    readout: str | None = None,
+) -> Path:
     """Write a network in NIR, the Neuromorphic Intermediate Representation.
 
     Parameters
@@ -55,6 +61,9 @@ def to_nir(snn: SpikingNetwork, path: str | Path, dt: Quantity | None = None) ->
     dt : Quantity, optional
         Simulation step in units of time, which the resistances depend on; the network's own by
         default.
+    readout : {"MP", "MS", "FS"}, optional
+        Write only what this readout needs. Without it a network that is read by potential and by
+        spikes has two last layers, which other tools may refuse.
 
     Returns
     -------
@@ -64,21 +73,28 @@ def to_nir(snn: SpikingNetwork, path: str | Path, dt: Quantity | None = None) ->
     Raises
     ------
     InputError
-        If the package ``nir`` is missing, or NIR has no node for a population or a projection.
+        If the package ``nir`` is missing, the readout is unknown, or NIR has no node for a
+        population or a projection.
     """
     nir = required("nir", "nir")
-    graph = nir_graph(snn, dt)
+    graph = nir_graph(snn, dt, readout)
     with atomic(path) as part:
         nir.write(str(part), graph)
     return Path(path)
 
 
 @check_units(dt=second)
-def nir_graph(snn: SpikingNetwork, dt: Quantity | None = None) -> Any:
+def nir_graph(snn: SpikingNetwork, dt: Quantity | None = None, readout: str | None = None) -> Any:
     """A network as a ``nir.NIRGraph``; see :func:`to_nir`."""
     nir = required("nir", "nir")
+    if readout is not None and readout not in READOUTS:
+        raise InputError(f"unknown readout {readout!r}; known are {', '.join(READOUTS)}")
     step = float(snn.times(None, dt)[1])
-    populations = [p for p in snn.populations if p.model != silent()]
+    heard = snn.readout.spikes
+    if (readout or snn.readout.default) == "MP":
+        heard = snn.readout.potential
+    unheard = set() if readout is None else _unheard(snn, heard)
+    populations = [p for p in snn.populations if p.model != silent() and p.name not in unheard]
     nodes: dict[str, Any] = {"input": nir.Input(input_type=np.array(snn.input_shape))}
     drives, unsaid = {}, {}
     for population in populations:
@@ -87,6 +103,8 @@ def nir_graph(snn: SpikingNetwork, dt: Quantity | None = None) -> Any:
             unsaid.setdefault(what, []).append(population.name)
     edges: list[tuple[str, str]] = []
     for projection in snn.projections:
+        if projection.target in unheard:
+            continue
         weight_nodes(nir, snn, projection, drives, nodes, edges, step)
     for name, (bias, _) in drives.items():
         if bias is not None:
@@ -95,7 +113,6 @@ def nir_graph(snn: SpikingNetwork, dt: Quantity | None = None) -> Any:
                 " projection or convolution reaches it, or the drive differs within a channel);"
                 " save the network with snn.save"
             )
-    heard = snn.readout.potential if snn.readout.default == "MP" else snn.readout.spikes
     nodes["output"] = nir.Output(output_type=np.array(snn.population(heard).shape))
     edges.append((heard, "output"))
     if unsaid:
@@ -106,7 +123,16 @@ def nir_graph(snn: SpikingNetwork, dt: Quantity | None = None) -> Any:
             ExchangeWarning,
             stacklevel=3,
         )
-    return nir.NIRGraph(nodes, edges, {"bionet": json.dumps(_note(snn, step))}, type_check=False)
+    note = _note(snn, step)
+    if unheard:
+        note.pop("readout", None)  # the reader takes the one that is left
+    return nir.NIRGraph(nodes, edges, {"bionet": json.dumps(note)}, type_check=False)
+
+
+def _unheard(snn: SpikingNetwork, heard: str) -> set[str]:
+    """The population that only the other readout needs, if there is one."""
+    ends = {snn.readout.spikes, snn.readout.potential} - {heard}
+    return ends - {q.source for q in snn.projections if q.target not in ends}
 
 
 def _note(snn: SpikingNetwork, dt: float) -> dict[str, Any]:

@@ -301,11 +301,13 @@ class SpikingNetwork:
         description, arrays = pack_network(self, saving=True)
         return write_tensors(path, arrays, {"bionet": json.dumps(description)})
 
-    def to_nir(self, path: str | Path, dt: Quantity | None = None) -> Path:
+    def to_nir(
+        self, path: str | Path, dt: Quantity | None = None, readout: str | None = None
+    ) -> Path:
         """Write the network in NIR; see :func:`bionet.exchange.nir_writing.to_nir`."""
         # By name: the exchange knows networks, and networks need not know the exchange.
-        written = importlib.import_module("bionet.exchange.nir_writing").to_nir(self, path, dt)
-        return Path(written)
+        writing = importlib.import_module("bionet.exchange.nir_writing")
+        return Path(writing.to_nir(self, path, dt, readout))
 
     @classmethod
     def load(cls, path: str | Path) -> SpikingNetwork:

@@ -82,7 +82,7 @@ def check_memory(snn: SpikingNetwork, plan: Plan, n_images: int, n_recorded: int
         raise InputError(
             f"the recording would take about {_size(total)}, but {_size(free)} of memory are free;"
             f" the largest part is {largest} ({_size(parts[largest])}):"
-            " record fewer populations, units or images (record_images), or simulate in parts"
+            " record fewer populations, units or images (record_images), or into a file (stream=)"
         )
 
 

@@ -187,7 +187,9 @@ def _bare(graph):
     return graph
 
 
-@pytest.mark.parametrize("tau", [pytest.param(None, marks=pytest.mark.slow), 20 * ms])
+@pytest.mark.parametrize(
+    "tau", [pytest.param(tau, marks=pytest.mark.slow) for tau in (None, 20 * ms)]
+)
 def test_without_the_notes_the_nodes_equations_give_the_same_spikes(tau):
     """R, the currents and the weights mean what BioNet's own neurons do."""
     snn, x = _converted(method="rate", reset="zero")
@@ -281,6 +283,15 @@ def test_the_command_line_takes_and_gives_nir(tmp_path, capsys):
     assert bionet.SpikingNetwork.load(tmp_path / "y.snn").simulation == snn.simulation
     assert main(["convert", str(tmp_path / "x.nir"), "-O", "sigma=3"]) == 2
     assert "takes writer, dt, integration and reset" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("readout", "gone"), [("MS", "readout"), ("MP", "linear6")])
+def test_one_readout_has_one_last_layer(readout, gone):
+    snn, x = _converted(method="rate")
+    back = from_nir(nir_graph(snn, readout=readout))
+    assert set(snn.names) - set(back.names) == {gone} and back.readout.default == readout
+    with pytest.raises(bionet.InputError, match="unknown readout 'XX'"):
+        nir_graph(snn, readout="XX")
 
 
 def test_a_gain_is_part_of_the_weights():

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from brian2 import ms
 from torch import nn
 
 import bionet
@@ -259,3 +260,28 @@ def test_the_difference_of_another_convention_shows(tmp_path):
     )
     assert (run.counts[snn.readout.spikes] != counts).any()
     assert WRITERS["snntorch"] == NirConvention(integration="euler")
+
+
+def test_spikingjelly_runs_a_network_that_bionet_converted(tmp_path):
+    """Convolution, average pooling, biases: the way out, too, means what it says."""
+    pytest.importorskip("spikingjelly")
+    from spikingjelly.activation_based.nir_exchange.from_nir import import_from_nir
+
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(),
+        nn.Linear(18, 7), nn.ReLU(), nn.Linear(7, 4),
+    )  # fmt: skip
+    x = torch.rand(20, 2, 6, 5)
+    snn = bionet.convert(
+        net, calibration=x.numpy(), input_shape=(2, 6, 5), method="rate", reset="zero"
+    )
+    run = bionet.simulate(snn, x[:4].numpy(), duration=60 * ms, device="numpy")
+    graph = nir.read(snn.to_nir(tmp_path / "x.nir", readout="MS"))
+    theirs = import_from_nir(graph, dt=1e-3).float()
+    state, counts = None, 0
+    with torch.no_grad():
+        for _ in range(60):
+            spikes, state = theirs(x[:4], state)
+            counts = counts + spikes.numpy()
+    _agree(run, snn.readout.spikes, counts)
