@@ -176,6 +176,14 @@ class NeuronModel:
         except Exception as error:
             raise InputError(f"model {self.name!r}: {first_line(error)}") from error
 
+    @property
+    def integrates(self) -> bool:
+        """Whether the potential only adds up its drive: the equation is dv/dt = I/dt."""
+        equation = self.brian().get(str(self.potential))
+        if equation is None or equation.expr is None or self.current is None:
+            return False
+        return _is_equal(str(equation.expr), f"{self.current}/dt")
+
     def receiver(self, sign: int = 0) -> tuple[str, float]:
         """The variable that receives the weights of a pathway, and the factor they come with.
 
@@ -333,6 +341,14 @@ class NeuronModel:
         }
         arguments["namespace"] = read_namespace(plain.get("namespace", {}))
         return cls(**arguments)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_equal(one: str, other: str) -> bool:
+    from brian2.parsing.sympytools import str_to_sympy
+    from sympy import simplify
+
+    return bool(simplify(str_to_sympy(one) - str_to_sympy(other)) == 0)
 
 
 @functools.lru_cache(maxsize=256)

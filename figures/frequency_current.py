@@ -49,9 +49,10 @@ def simulated_rate(
     Parameters
     ----------
     model : NeuronModel
-        With a drive ``I`` and a threshold.
-    drives : float array (n,)
-        What a constant current adds to the potential in one step.
+        With a constant current and a threshold.
+    drives : float or Quantity array (n,)
+        Values of its constant current: in ampere where the model's is, or what a drive adds to the
+        potential in one step.
     duration, dt : Quantity
         In units of time.
 
@@ -59,12 +60,12 @@ def simulated_rate(
     -------
     float array (n,)
     """
-    if model.threshold is None or "I" not in model.dimensions:
-        missing = "threshold" if model.threshold is None else "drive I"
+    if model.threshold is None or model.current is None:
+        missing = "threshold" if model.threshold is None else "constant current to drive it"
         raise InputError(f"model {model.name!r} has no {missing}, so there is no f-I curve")
-    drives = np.asarray(drives, dtype=np.float64)
+    drives = np.atleast_1d(drives)
     populations = (
-        Population("cells", (drives.size,), model, {"I": drives}),
+        Population("cells", (drives.size,), model, {model.current: drives}),
         Population("readout", (1,), integrator()),
     )
     silent = Projection("cells", "readout", Dense(np.zeros((1, drives.size))))
@@ -85,9 +86,9 @@ def closed_form_rate(model: NeuronModel, drives: np.ndarray, dt: Quantity) -> np
     """
     parameters = dict(model.parameters)
     theta, refractory = parameters.get("theta"), parameters.get("t_ref")
-    if theta is None or model.reset not in ("v -= theta", "v = 0"):
+    if theta is None or model.resets not in ("subtract", "zero"):
         return None
-    reset = "zero" if model.reset == "v = 0" else "subtract"
+    reset = model.resets
     floor = parameters.get("v_min")
     limits = {"threshold": theta, "floor": floor, "refractory": refractory}
     drives = np.asarray(drives, dtype=np.float64)

@@ -17,6 +17,7 @@ import numpy as np
 from bionet.conversion.linear_maps import apply_kernel
 from bionet.errors import InputError
 from bionet.network import Population, Projection, SpikingNetwork
+from bionet.network.initial_values import initial_values
 from bionet.network.kernels import AveragePool2d, Conv2d, Dense, OneToOne, Sparse
 from bionet.results.recording import Recording
 
@@ -137,9 +138,9 @@ class Comparison:
         if name == "input":
             return "input noise"
         population = self.snn.population(name)
-        if "dv/dt = I/dt : 1" not in population.model.equations:
+        if not population.model.integrates:
             return "leak"
-        if fires(population) and not (signed(population) or _subtracts(population.model.reset)):
+        if fires(population) and population.model.resets != "subtract":
             return "reset"
         return "transient"
 
@@ -227,7 +228,7 @@ class Comparison:
 
     def _closed(self, population: Population) -> bool:
         model = population.model
-        plain = "dv/dt = I/dt : 1" in model.equations.splitlines()
+        plain = model.integrates
         unlimited = model.refractory is None and not model.update
         incoming = [q for q in self.snn.projections if q.target == population.name]
         # Spikes that a delay still holds back at the end have been counted, but not delivered.
@@ -235,7 +236,9 @@ class Comparison:
         if signed(population):  # theta r + v / T = W r + I where both thresholds are alike
             opposite = -population.parameters.get("theta_n", np.nan)
             return plain and prompt and bool(np.all(opposite == population.parameters["theta_p"]))
-        return plain and unlimited and prompt and (not fires(population) or _subtracts(model.reset))
+        return (
+            plain and unlimited and prompt and (not fires(population) or model.resets == "subtract")
+        )
 
 
 class Tally:
@@ -376,19 +379,14 @@ def _linear(projection: Projection, population: Population) -> bool:
     )
 
 
-def _subtracts(reset: str | None) -> bool:
-    # A unit that estimates its own rate counts its spikes in a second statement.
-    statements = [line.replace(" ", "") for line in (reset or "").splitlines()]
-    return statements in (["v-=theta"], ["v-=theta", "r+=1"])
-
-
 def _threshold(population: Population) -> np.ndarray:
     theta = population.parameters.get("theta", population.parameters.get("theta_p", 1.0))
     return np.asarray(theta, dtype=np.float64)
 
 
 def _initial(population: Population) -> float:
-    return float(population.model.initial.get("v", 0.0))
+    start = initial_values(population).get(str(population.model.potential), 0.0)
+    return float(np.ravel(start)[0])
 
 
 def _scale(scale: object, population: Population) -> np.ndarray:

@@ -9,14 +9,17 @@ the absolute value of its weights.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bionet.equations.model import NeuronModel
 from bionet.equations.units import unit_name
 from bionet.errors import InputError
 from bionet.network.populations import Projection
 
-__all__ = ["Delivery", "check_unit", "delivery"]
+if TYPE_CHECKING:
+    from bionet.network.spiking_network import SpikingNetwork
+
+__all__ = ["Delivery", "check_deliveries", "check_unit", "delivery"]
 
 
 class Delivery(NamedTuple):
@@ -76,6 +79,23 @@ def delivery(projection: Projection, target: NeuronModel, drives: bool = False) 
     check_unit(projection, target, variable, drives)
     factor *= float(projection.gain)
     return Delivery(variable, factor, sign if factor >= 0 else -sign)
+
+
+def check_deliveries(snn: SpikingNetwork, drives: bool) -> None:
+    """Refuse a network in which a projection's weights do not fit the variable that receives them.
+
+    A network in the making, whose models have changed and whose gains have not yet, may exist; it
+    cannot be simulated.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+    drives : bool
+        Whether the input drives its targets with a constant current.
+    """
+    for projection in snn.projections:
+        model = snn.population(projection.target).model
+        delivery(projection, model, drives=drives and projection.source == "input")
 
 
 def check_unit(

@@ -25,6 +25,7 @@ from bionet.perturbations.membrane import (
     RefractoryPeriod,
     ThresholdSpread,
 )
+from bionet.perturbations.parameters import ParameterSpread
 from bionet.perturbations.transmission import (
     BackgroundSpikes,
     SpikeTimeJitter,
@@ -46,6 +47,7 @@ __all__ = [
     "MembraneLeak",
     "MembraneNoise",
     "NetworkPerturbation",
+    "ParameterSpread",
     "Occlusion",
     "Perturbation",
     "RefractoryPeriod",
@@ -69,6 +71,7 @@ PERTURBATIONS: Mapping[str, type[Perturbation]] = MappingProxyType(
             MembraneNoise,
             MembraneLeak,
             ThresholdSpread,
+            ParameterSpread,
             RefractoryPeriod,
             DeadUnits,
             SpikeTimeJitter,

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from brian2 import Hz, Quantity, ms
-from brian2.units.fundamentalunits import have_same_dimensions
+from brian2.units.fundamentalunits import DIMENSIONLESS, have_same_dimensions
 
 from bionet.equations import NeuronModel
 from bionet.errors import InputError
 from bionet.network import Population, SpikingNetwork
+from bionet.network.initial_values import initial_values
 
 __all__ = [
     "ImagePerturbation",
@@ -25,10 +26,11 @@ __all__ = [
     "circuit",
     "generator",
     "median_threshold",
+    "rest",
 ]
 
 UNITS: dict[str, Quantity] = {"ms": ms, "Hz": Hz}
-THRESHOLDS = ("theta", "theta_p", "theta_n")
+THRESHOLDS = ("theta", "theta_p", "theta_n", "V_T", "v_t")
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,8 @@ def change_populations(
 def median_threshold(snn: SpikingNetwork, population: Population) -> float:
     """What a level relates to: the threshold of a population, or the output's if it has none.
 
+    Of a neuron in volts it is the distance from rest to threshold.
+
     In a network with a temporal code thresholds are about 0; there it is what the ticks of the
     layer's clock drive its units to, exp(-T_il/L), which stands for an activation of 1.
     """
@@ -210,9 +214,26 @@ def median_threshold(snn: SpikingNetwork, population: Population) -> float:
             return reference
     for found in (population, snn.population(snn.readout.spikes)):
         for name in THRESHOLDS:
-            if name in found.parameters:
-                return float(np.median(np.abs(found.parameters[name])))
+            if name in found.parameters and _same_potential(found, population):
+                return float(np.median(np.abs(found.parameters[name] - rest(found))))
     return 1.0
+
+
+def rest(population: Population) -> float | np.ndarray:
+    """Potential at which a presentation begins, of a model with a unit; 0 of one without.
+
+    The threshold of a neuron in volts lies above it, not above 0 V.
+    """
+    model = population.model
+    if model.potential is None or model.dimensions[model.potential] is DIMENSIONLESS:
+        return 0.0
+    return initial_values(population)[model.potential]
+
+
+def _same_potential(one: Population, other: Population) -> bool:
+    """Whether two populations have potentials of one unit."""
+    units = [p.model.dimensions.get(str(p.model.potential)) for p in (one, other)]
+    return units[0] is units[1]
 
 
 def circuit(snn: SpikingNetwork) -> frozenset[str]:

@@ -24,9 +24,13 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from brian2 import Hz, ms, second
+from brian2 import Hz, get_unit, ms, second
+from brian2.equations.equations import DIFFERENTIAL_EQUATION
+from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from bionet.equations import NeuronModel
+from bionet.equations.latex import statements
+from bionet.equations.lines import with_flag
 from bionet.errors import InputError
 from bionet.network import Population, SpikingNetwork
 from bionet.perturbations.base import (
@@ -37,6 +41,7 @@ from bionet.perturbations.base import (
     generator,
     joined,
     median_threshold,
+    rest,
 )
 
 __all__ = ["DeadUnits", "MembraneLeak", "MembraneNoise", "RefractoryPeriod", "ThresholdSpread"]
@@ -65,9 +70,10 @@ class MembraneNoise(NetworkPerturbation):
 
         def change(population: Population) -> dict[str, Any]:
             sigma = self.number * median_threshold(snn, population)
+            model = _noisy(population.model)
             return {
-                "model": _noisy(population.model),
-                "parameters": {"sigma_noise": sigma / ms**0.5},
+                "model": model,
+                "parameters": {"sigma_noise": _of_potential(model, sigma) / ms**0.5},
             }
 
         return change_populations(snn, chosen, change)
@@ -77,13 +83,20 @@ def _noisy(model: NeuronModel) -> NeuronModel:
     if "sigma_noise" in model.dimensions:
         raise InputError(f"membrane_noise: model {model.name!r} has it already; give it once")
     held = "*int(not_refractory)" if model.refractory is not None else ""
+    dimension = model.dimensions[model.potential]
+    unit = "" if dimension is DIMENSIONLESS else f"{get_unit(dimension)!r}*"
     return extended(
         model,
-        "sigma_noise : second**-0.5 (constant)",
+        f"sigma_noise : {unit}second**-0.5 (constant)",
         name=f"{model.name}, membrane noise",
-        update=joined(f"v += sigma_noise*sqrt(dt)*randn(){held}", model.update),
-        parameters={**model.parameters, "sigma_noise": 0 * second**-0.5},
+        update=joined(f"{model.potential} += sigma_noise*sqrt(dt)*randn(){held}", model.update),
+        parameters={**model.parameters, "sigma_noise": _of_potential(model, 0.0) * second**-0.5},
     )
+
+
+def _of_potential(model: NeuronModel, value: float) -> Any:
+    """A value in SI units with the unit of the model's potential."""
+    return model.quantity(str(model.potential), value)
 
 
 @dataclass(frozen=True)
@@ -107,27 +120,39 @@ class MembraneLeak(NetworkPerturbation):
         chosen = _with_potential(self, snn)
 
         def change(population: Population) -> dict[str, Any]:
-            return {"model": _leaky(population.model), "parameters": {"leak": self.level}}
+            model = _leaky(population.model)
+            values: dict[str, Any] = {"leak": self.level}
+            if "v_rest" in model.parameters and "v_rest" not in population.model.dimensions:
+                values["v_rest"] = _of_potential(model, rest(population))
+            return {"model": model, "parameters": values}
 
         return change_populations(snn, chosen, change)
 
 
 def _leaky(model: NeuronModel) -> NeuronModel:
-    if "tau" in model.dimensions or "leak" in model.dimensions:
+    if model.leaks or "leak" in model.dimensions:
         raise InputError(
             f"membrane_leak: model {model.name!r} leaks already; change its time constant"
             " where the network is converted (tau=20*ms)"
         )
-    lines = (model.update or "").splitlines()
+    v, lines = model.potential, statements(model.update)
     # What refractory units have collected arrives first.
-    position = 2 if lines[1:2] == ["z = 0"] else 0
-    lines.insert(position, "v *= exp(-leak*dt)")
+    collected = re.compile(rf"{model.input}\s*=")
+    position = max((k + 1 for k, line in enumerate(lines) if collected.match(line)), default=0)
+    declared = ["leak : Hz (constant)"]
+    parameters = {**model.parameters, "leak": 0 * Hz}
+    if model.dimensions[v] is DIMENSIONLESS:
+        lines.insert(position, f"{v} *= exp(-leak*dt)")
+    else:
+        lines.insert(position, f"{v} = v_rest + ({v} - v_rest)*exp(-leak*dt)")
+        declared.append(f"v_rest : {get_unit(model.dimensions[v])!r} (constant)")
+        parameters["v_rest"] = _of_potential(model, 0.0)
     return extended(
         model,
-        "leak : Hz (constant)",
+        *declared,
         name=f"{model.name}, leaky",
         update="\n".join(lines),
-        parameters={**model.parameters, "leak": 0 * Hz},
+        parameters=parameters,
     )
 
 
@@ -158,7 +183,10 @@ class ThresholdSpread(NetworkPerturbation):
                 scale = median_threshold(snn, population)
                 return {"parameters": {n: v + self.number * scale * z for n, v in own.items()}}
             factor = np.maximum(LEAST_THRESHOLD, 1.0 + self.number * z)
-            return {"parameters": {name: value * factor for name, value in own.items()}}
+            below = rest(population)
+            spread = {name: below + (value - below) * factor for name, value in own.items()}
+            model = population.model
+            return {"parameters": {n: model.quantity(n, v) for n, v in spread.items()}}
 
         return change_populations(snn, chosen, change)
 
@@ -182,7 +210,11 @@ class RefractoryPeriod(NetworkPerturbation):
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
         chosen = [n for n in _with_potential(self, snn) if snn.population(n).model.threshold]
-        if direct := [q for q in snn.projections if q.variable == "v" and q.target in chosen]:
+        if direct := [
+            q
+            for q in snn.projections
+            if q.target in chosen and q.variable == snn.population(q.target).model.potential
+        ]:
             raise InputError(
                 f"refractory_period: projection {direct[0].name} bypasses z; leave out"
             )
@@ -196,26 +228,32 @@ class RefractoryPeriod(NetworkPerturbation):
 def _refractory(model: NeuronModel) -> NeuronModel:
     if model.refractory == "t_ref":
         return model
-    if model.refractory is not None or model.input != "v":
+    v = str(model.potential)
+    if model.refractory is not None:
         raise InputError(
-            f"refractory_period: model {model.name!r} must take its input in v and have no"
-            " refractory period of its own"
+            f"refractory_period: model {model.name!r} has a refractory period of its own; change"
+            " its parameter"
         )
-    equations = re.sub(
-        r"^(dv/dt = .*: *1)$", r"\1 (unless refractory)", model.equations, flags=re.M
-    )
-    if equations == model.equations:
+    if model.brian()[v].type != DIFFERENTIAL_EQUATION:
         raise InputError(
-            f"refractory_period: model {model.name!r} needs an equation dv/dt = ... : 1"
+            f"refractory_period: model {model.name!r} needs a differential equation of {v}"
         )
+    changes: dict[str, Any] = {}
+    lines = ["t_ref : second (constant)"]
+    if model.input == v:  # a synaptic current goes on while v is held
+        unit = model.dimensions[v]
+        lines.insert(0, f"z : {'1' if unit is DIMENSIONLESS else repr(get_unit(unit))}")
+        zero = "z = 0" if unit is DIMENSIONLESS else "z = 0*z"
+        changes["update"] = joined(f"{v} += z*int(not_refractory)", zero, model.update)
+        changes["input"] = "z"
+        changes["inputs"] = {kind: "z" for kind in model.inputs}
     return replace(
         model,
         name=f"{model.name}, refractory",
-        equations=joined(equations, "z : 1", "t_ref : second (constant)"),
+        equations=joined(with_flag(model.equations, v, "unless refractory"), *lines),
         refractory="t_ref",
-        update=joined("v += z*int(not_refractory)", "z = 0", model.update),
         parameters={**model.parameters, "t_ref": 0 * ms},
-        input="z",
+        **changes,
     )
 
 
@@ -262,7 +300,7 @@ def _mortal(model: NeuronModel) -> NeuronModel:
 
 
 def _with_potential(perturbation: NetworkPerturbation, snn: SpikingNetwork) -> list[str]:
-    return _chosen(perturbation, snn, "potential v", lambda p: "v" in p.model.state)
+    return _chosen(perturbation, snn, "potential v", lambda p: p.model.potential in p.model.state)
 
 
 def _chosen(

@@ -30,6 +30,7 @@ import numpy as np
 from brian2 import Hz, Quantity, ms
 
 from bionet.equations import NeuronModel
+from bionet.equations.latex import statements
 from bionet.equations.randomness import uses_rand
 from bionet.errors import InputError
 from bionet.network import Population, Projection, SpikingNetwork
@@ -125,18 +126,19 @@ def _spurious(model: NeuronModel) -> NeuronModel:
             f"background_spikes: the threshold of model {model.name!r} is random itself"
         )
     lines, defaults = ["rate_background : Hz (constant)"], {"rate_background": 0 * Hz}
-    statements = [_guarded(s, model) for s in re.split(r"[;\n]", model.reset or "") if s.strip()]
+    guarded = [_guarded(s, model) for s in statements(model.reset)]
     if model.amplitude is not None:
         lines.append("o_background : 1 (constant)")
         defaults["o_background"] = 1.0
         o = model.amplitude
-        statements.append(f"{o} = own*{o} + (1 - own)*o_background")
+        guarded.append(f"{o} = own*{o} + (1 - own)*o_background")
     return extended(
         model,
         *lines,
         name=f"{model.name}, background spikes",
         threshold=f"({model.threshold}) or rand() < rate_background*dt",
-        reset=joined(f"own = int({model.threshold})", *statements) if statements else model.reset,
+        reset=joined(f"own = int({model.threshold})", *guarded) if guarded else model.reset,
+        resets=None,  # of a spurious spike
         parameters={**model.parameters, **defaults},
     )
 

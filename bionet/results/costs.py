@@ -167,6 +167,6 @@ def network_operations(snn: SpikingNetwork) -> tuple[float, float]:
         if not isinstance(projection.kernel, AveragePool2d):
             macs += size
             total += 2 * size
-        elif target.model.name != "last-spike neuron":
+        elif not (target.model.spike == "once" and not target.model.leaks):
             total += size + target.size
     return total, macs

@@ -18,6 +18,7 @@ from bionet.equations.inputs import InputModel
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
+from bionet.network.delivery import check_deliveries
 from bionet.network.input_population import input_of, input_population
 from bionet.network.simulation import DTYPES
 from bionet.running.pipeline_schedule import activities, check_pipeline, period
@@ -124,6 +125,7 @@ def make_plan(
     model = input_of(pixels)
     if snn.code is not None:
         snn.code.check_simulation(snn, steps, float(dt), model.name, dtype)
+    check_deliveries(snn, drives=model.drives == "current")
     if own.gain is not None:
         _check_drives(snn, float(pixels.parameters.get("max_rate", 0.0)), float(dt))
     spikes, potentials = _record_request(snn, record or {})

@@ -92,7 +92,7 @@ def fold(
             )
         if "tau" in population.parameters:
             raise InputError(f"fold: population {population.name!r} leaks; use tau=None")
-        if (population.model.reset or "v -= theta").splitlines()[0] != "v -= theta":
+        if population.model.threshold is not None and population.model.resets != "subtract":
             raise InputError(f"fold: population {population.name!r} needs reset='subtract'")
     window = presentation + drain
     projections = []

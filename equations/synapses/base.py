@@ -8,12 +8,12 @@ linear in the weights, this is the same as a variable for every synapse.
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from bionet.equations.lines import with_sum
 from bionet.equations.units import same_unit, unit_name
 from bionet.errors import InputError
 
@@ -68,7 +68,7 @@ def with_current(
         Integration method where the neuron's own, ``"exact"``, can't integrate the lines.
     """
     from brian2 import amp
-    from brian2.equations.equations import PARAMETER, Equations
+    from brian2.equations.equations import Equations
 
     if neuron.current is None or not same_unit(1 * amp, _one(neuron, neuron.current)):
         unit = "none" if neuron.current is None else unit_name(neuron.dimensions[neuron.current])
@@ -82,30 +82,16 @@ def with_current(
             f"{name}: model {neuron.name!r} has a variable {taken[0]!r} already; give this"
             " synapse another name for its variables"
         )
-    equations = []
-    for line in neuron.equations.splitlines():
-        (equation,) = Equations(line).values()
-        if equation.type != PARAMETER:
-            head, expression, tail = _parts(line)
-            summed = f"({neuron.current} + {current})"
-            line = head + re.sub(rf"\b{neuron.current}\b", summed, expression) + tail
-        equations.append(line)
+    equations = with_sum(neuron.equations, neuron.current, current)
     return replace(
         neuron,
         name=f"{neuron.name}; {name}",
-        equations="\n".join([*equations, *lines]),
+        equations="\n".join([equations, *lines]),
         parameters={**neuron.parameters, **parameters},
         input=next(iter(inputs.values())),
         inputs=inputs,
         method=method if method and neuron.method == "exact" else neuron.method,
     )
-
-
-def _parts(line: str) -> tuple[str, str, str]:
-    """A line ``dv/dt = expression : unit`` before, in and after its expression."""
-    head, expression = line.split("=", 1)
-    expression, unit = expression.rsplit(":", 1)
-    return f"{head}=", expression, f":{unit}"
 
 
 def _one(neuron: NeuronModel, variable: str) -> Any:
