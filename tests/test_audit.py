@@ -341,7 +341,7 @@ def test_float32_has_a_tolerance_of_its_own(check, snn, run):
     assert check(snn, noisy).first_bad is None
 
 
-@pytest.mark.parametrize("change", [{"delay": 1}, {"sign": 1}, {"variable": "I"}])
+@pytest.mark.parametrize("change", [{"delay": 1}, {"sign": 1}, {"gain": 0.5}])
 def test_the_closed_form_is_not_asked_where_it_does_not_hold(check, snn, run, change):
     projections = [replace(q, **change) if q.target == "fc" else q for q in snn.projections]
     row = check(replace(snn, projections=projections), run).row("fc")

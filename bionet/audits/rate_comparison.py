@@ -375,6 +375,7 @@ def _linear(projection: Projection, population: Population) -> bool:
     return (
         isinstance(projection.kernel, Dense | Conv2d | AveragePool2d | OneToOne | Sparse)
         and projection.sign == 0
+        and float(projection.gain) == 1
         and projection.variable in (None, population.model.input)
     )
 

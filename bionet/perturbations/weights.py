@@ -18,8 +18,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from bionet.equations.units import unit_name
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork
+from bionet.network import Population, SpikingNetwork
 from bionet.network.kernels import Conv2d, Dense
 from bionet.perturbations.base import NetworkPerturbation, circuit, generator
 
@@ -115,7 +116,13 @@ class CoarserTimeStep(NetworkPerturbation):
         factor = float(self.level / snn.times()[1])
         if snn.simulation.max_rate is not None:
             for population in snn.populations:
-                if "I" in population.parameters:
-                    drive = {"I": population.parameters["I"] * factor}
+                current = population.model.current
+                if current in population.parameters and unit_of(population, current) == "1":
+                    drive = {current: population.parameters[current] * factor}
                     snn = snn.with_population(population.name, parameters=drive)
         return replace(snn, simulation=replace(snn.simulation, dt=float(self.level)))
+
+
+def unit_of(population: Population, variable: str | None) -> str:
+    """Unit of a population's variable: a drive without one is what a step adds."""
+    return unit_name(population.model.dimensions[str(variable)])

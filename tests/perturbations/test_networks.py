@@ -358,7 +358,9 @@ def test_a_coarser_step_scales_the_drive_of_rates_in_hertz():
 
 
 ALL = [
-    (pb.MembraneNoise(0.1), 1), (pb.MembraneLeak(5 * Hz), 1), (pb.ThresholdSpread(0.2), 1),
+    (pb.MembraneNoise(0.1), 1), (pb.MembraneLeak(5 * Hz), 1), (pb.ThresholdSpread(0.2), 1), 
+    (pb.ParameterSpread("theta", 0.2, distribution="truncated"), 1),
+   
     (pb.RefractoryPeriod(2 * ms), 1), (pb.DeadUnits(0.2), 1), (pb.SpikeTimeJitter(1 * ms), 1),
     (pb.SynapticFailure(0.2), 1), (pb.BackgroundSpikes(50 * Hz), 1),
     (pb.TransmissionDelay(2 * ms, spread=0.3), 1), (pb.WeightNoise(0.2), 1),

@@ -1,0 +1,221 @@
+"""Neurons and synapses in farad, siemens, volt and ampere against closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+from brian2 import Hz, ms, mV, nA, nS, pA, pF, second
+
+import bionet
+from bionet import Dense, InputError, Population, Projection, Readout, SpikingNetwork
+from bionet.equations import (
+    adex,
+    exponential_if,
+    hodgkin_huxley,
+    integrate_and_fire,
+    integrator,
+    izhikevich,
+    lif,
+    quadratic_if,
+)
+from bionet.perturbations import ParameterSpread
+
+
+def network(model, projections=(), n=1, **parameters):
+    """One unit that fires once, in step 9, and n of the model."""
+    source = Population("source", (1,), integrate_and_fire(), {"I": np.full(1, 0.1)})
+    cells = Population("cells", (n,), model, parameters)
+    silent = Projection("input", "source", Dense(np.zeros((1, 1))))
+    read = Projection("source", "readout", Dense(np.ones((1, 1))))
+    populations = (source, cells, Population("readout", (1,), integrator()))
+    return SpikingNetwork(
+        populations, (silent, *projections, read), (1,), Readout("cells", "readout")
+    )
+
+
+def simulated(snn, duration, dt, **options):
+    options = {"device": "numpy", "dtype": "float64"} | options
+    return bionet.simulate(snn, np.zeros((1, 1)), duration, dt, **options)
+
+
+def spike_times(model, current, duration=500 * ms, dt=0.05 * ms):
+    """Spike times of a unit at a constant current, in ms."""
+    snn = network(model, I=np.atleast_1d(current / pA) * pA)
+    run = simulated(snn, duration, dt, record={"cells": "spikes"})
+    return np.asarray(run.spikes("cells").time / ms)
+
+
+def test_lif_fires_at_the_rate_of_its_closed_form():
+    currents = np.array([90, 101, 150, 300, 1000]) * pA
+    dt, steps = 0.1 * ms, 10000
+    run = simulated(network(lif(), n=5, I=currents), steps * dt, dt)
+    drive = currents / (10 * nS) / mV
+    with np.errstate(invalid="ignore"):
+        first = 20 * np.log(drive / (drive - 10))  # ms, from rest
+    period = np.ceil(first / 0.1 - 1e-9) + 50  # steps; 5 ms refractory
+    expected = np.where(drive > 10, np.floor((steps + 50) / np.nan_to_num(period, nan=1)), 0)
+    np.testing.assert_allclose(run.counts["cells"][0], expected, atol=1)
+    assert run.counts["cells"][0, 0] == 0
+
+
+def test_quadratic_if_has_the_period_of_its_closed_form():
+    times = spike_times(quadratic_if(), 200 * pA, dt=0.02 * ms)
+    a, middle = 0.1 / 15, -57.5  # 1/(ms mV), mV
+    b = math.sqrt(10 * 15 - 15**2 / 4)
+    period = (math.atan((20 - middle) / b) - math.atan((-80 - middle) / b)) / (a * b)
+    assert np.diff(times).mean() == pytest.approx(period, rel=0.01)
+    assert len(spike_times(quadratic_if(), 74 * pA)) == 0  # rheobase: 75 pA
+
+
+def test_adex_has_the_firing_patterns_of_naud_et_al():
+    tonic, adapting = (np.diff(spike_times(adex(p), 500 * pA)) for p in ("tonic", "adapting"))
+    assert np.ptp(tonic[3:]) < 0.2 and len(tonic) > 10
+    assert adapting[-1] > 2 * adapting[0] and (np.diff(adapting) > -0.2).all()
+    burst = np.diff(spike_times(adex("initial burst"), 400 * pA))
+    assert burst[0] < 0.5 * burst[-1] and np.ptp(burst[-3:]) < 2
+    bursting = np.diff(spike_times(adex("bursting"), 210 * pA, 1000 * ms))
+    late = bursting[len(bursting) // 2 :]  # long pauses go on between short intervals
+    assert late.max() > 4 * late.min()
+
+
+def test_izhikevich_has_the_firing_patterns_of_his_book():
+    regular = np.diff(spike_times(izhikevich(), 100 * pA, 1000 * ms))
+    assert len(regular) > 3 and regular[-1] > regular[0]
+    chattering = np.diff(spike_times(izhikevich("chattering"), 200 * pA))
+    assert chattering.min() < 6 and chattering.max() > 3 * chattering.min()
+    burst = np.diff(spike_times(izhikevich("intrinsically bursting"), 600 * pA))
+    assert burst[0] < 0.5 * burst[-1]
+
+
+def test_hodgkin_huxley_makes_a_spike_of_its_shape_and_rate():
+    snn = network(hodgkin_huxley(), I=[300] * pA)
+    run = simulated(snn, 200 * ms, 0.02 * ms, record={"cells": ["spikes", "v"]})
+    v = np.asarray(run.potential("cells") / mV if hasattr(run.potential("cells"), "dim")
+                   else run.potential("cells") * 1e3)[:, 0]  # fmt: skip
+    above = (v > -20).sum() * 0.02 / run.counts["cells"][0, 0]
+    assert 25 < v.max() < 50 and -90 < v.min() < -60
+    assert 0.3 < above < 2.0  # ms: the width of a spike
+    assert 30 * Hz < run.counts["cells"][0, 0] / (0.2 * second) < 120 * Hz
+    assert len(spike_times(hodgkin_huxley(), 0 * pA, 200 * ms)) == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "current", "dt"),
+    [
+        (lif(), 200 * pA, 0.25 * ms),
+        (exponential_if(), 300 * pA, 0.1 * ms),
+        (quadratic_if(), 200 * pA, 0.1 * ms),
+        (adex("tonic"), 500 * pA, 0.1 * ms),
+        (izhikevich(), 100 * pA, 0.1 * ms),
+        (hodgkin_huxley(), 300 * pA, 0.05 * ms),
+    ],
+    ids=lambda value: value.name if hasattr(value, "name") else "",
+)
+def test_half_the_step_keeps_the_rate(model, current, dt):
+    """Mean interval after the first: a count would round to whole spikes."""
+    coarse, fine = (spike_times(model, current, dt=step) for step in (dt, dt / 2))
+    assert len(coarse) > 3
+    assert np.diff(coarse).mean() == pytest.approx(np.diff(fine).mean(), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("synapse", "area", "method"),
+    [
+        (bionet.synapse.exponential(5 * ms), 5 * ms, "exact"),
+        (bionet.synapse.alpha(3 * ms), math.e * 3 * ms, "exact"),
+    ],
+    ids=["exponential", "alpha"],
+)
+def test_a_spike_brings_its_charge(synapse, area, method):
+    """Integral of the potential over time: charge over leak conductance."""
+    model = synapse.on(lif())
+    assert model.method == method and synapse.area == area
+    q = Projection("source", "cells", Dense(np.ones((1, 1))), gain=50 * pA)
+    # The source fires in step 9 and every ten steps; the charge is that of the first 200.
+    snn = network(model, (q,), theta=1000 * mV)
+    run = simulated(snn, 400 * ms, 0.1 * ms, record={"cells": ["v"]})
+    v = np.asarray(run.potential("cells"))[:, 0]
+    # In the steady state mean(v) - E_L is the mean current over g_L.
+    mean = v[2000:].mean() + 0.06
+    expected = float(50 * pA * area / ms) / float(10 * nS)
+    assert mean == pytest.approx(expected, rel=2e-3)
+
+
+def test_conductances_pull_to_their_reversal_potentials():
+    model = bionet.synapse.conductance(0 * mV, -80 * mV, 5 * ms, 10 * ms).on(lif())
+    for sign, reversal in ((1, 0.0), (-1, -0.08)):
+        q = Projection("source", "cells", Dense([[float(sign)]]), sign=sign, gain=10000 * nS)
+        snn = network(model, (q,), theta=1000 * mV)
+        run = simulated(snn, 100 * ms, 0.1 * ms, record={"cells": ["v"]})
+        v = np.asarray(run.potential("cells"))[:, 0]
+        assert v[-1] == pytest.approx(reversal, abs=1e-3)
+        assert min(-0.06, reversal) - 1e-9 <= v.min() and v.max() <= max(-0.06, reversal) + 1e-9
+
+
+def test_a_delta_synapse_jumps_but_not_in_the_refractory_period():
+    model = bionet.synapse.delta().on(lif())
+    q = Projection("source", "cells", Dense([[1.0]]), gain=11 * mV)
+    run = simulated(network(model, (q,)), 10 * ms, 0.1 * ms, record={"cells": "spikes"})
+    # Spikes of the source every ms; each makes one where the unit is not refractory (5 ms).
+    assert np.diff(run.spikes("cells").step).tolist() == [60] or run.counts["cells"][0, 0] == 2
+
+
+def test_depression_settles_at_its_closed_form():
+    source = bionet.synapse.tsodyks_markram(0.5, 100 * ms, 0.001 * ms).on(integrate_and_fire())
+    drive = Population("source", (1,), source, {"I": np.full(1, 0.1)})
+    q = Projection("source", "cells", Dense([[1.0]]))
+    snn = network(integrator_that_fires(), (q,))
+    snn = bionet.SpikingNetwork((drive, *snn.populations[1:]), snn.projections, (1,), snn.readout)
+    run = simulated(snn, 1000 * ms, 1 * ms, record={"cells": ["v"]})
+    steps = np.diff(np.asarray(run.potential("cells"))[:, 0])
+    decay = math.exp(-10 / 100)
+    x = (1 - decay) / (1 - 0.5 * decay)
+    assert steps[steps > 0][-1] == pytest.approx(0.5 * x, rel=0.01)
+
+
+def integrator_that_fires():
+    return integrate_and_fire(threshold=1e9)
+
+
+def test_weights_of_another_unit_are_refused_in_one_line():
+    model = bionet.synapse.exponential(5 * ms).on(lif())
+
+    def run(**options):
+        q = Projection("source", "cells", Dense([[1.0]]), **options)
+        return simulated(network(model, (q,)), 1 * ms, 0.1 * ms)
+
+    with pytest.raises(InputError, match="is in A, but they are plain; give gain=... in A"):
+        run()
+    with pytest.raises(InputError, match="is in A, but its gain is in S"):
+        run(gain=1 * nS)
+    with pytest.raises(InputError, match="'C' of model .* is a constant"):
+        run(gain=1 * pF, variable="C")
+    with pytest.raises(InputError, match="the gain is one number or quantity"):
+        run(gain=[1, 2] * nA)
+    with pytest.raises(InputError, match="the projection carries the unit"):
+        Dense(np.ones((1, 1)) * nS)
+
+
+def test_gains_survive_the_disk(tmp_path):
+    model = bionet.synapse.exponential(5 * ms).on(lif())
+    snn = network(model, (Projection("source", "cells", Dense([[1.0]]), gain=0.3 * nA),))
+    again = SpikingNetwork.load(snn.save(tmp_path / "x.snn"))
+    assert again == snn and again.projections[1].gain == 0.3 * nA
+
+
+@pytest.mark.parametrize("distribution", ["normal", "lognormal", "truncated"])
+def test_a_parameter_differs_from_unit_to_unit(distribution):
+    snn = network(lif(), n=4000)
+    spread = ParameterSpread("C", 0.1, distribution=distribution).apply(snn, seed=0)
+    factor = spread.population("cells").parameters["C"] / 200e-12
+    deviation = 0.1 * (0.88 if distribution == "truncated" else 1)
+    assert factor.mean() == pytest.approx(1, abs=0.01)
+    assert factor.std() == pytest.approx(deviation, rel=0.05)
+    with pytest.raises(InputError, match="changes the sign"):
+        ParameterSpread("C", 1.0).apply(snn, 0)
+    with pytest.raises(InputError, match="has no parameter 'tau'"):
+        ParameterSpread("tau", 0.1).apply(snn, 0)
+    with pytest.raises(InputError, match="distribution is one of"):
+        ParameterSpread("C", 0.1, distribution="uniform")
+    with pytest.raises(InputError, match="name the parameter"):
+        ParameterSpread.of(0.1)
