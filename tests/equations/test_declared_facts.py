@@ -39,7 +39,8 @@ def test_importing_the_description_loads_neither_brian2_nor_torch():
 
 def test_nothing_guesses_a_model_from_its_text():
     guess = re.compile(
-        r"\bin \w*\.?model\.(name|equations)\b|model\.name [!=]=|\.equations\.(splitlines|replace)\("
+        r"\bin \w*\.?model\.(name|equations)\b|model\.name [!=]="
+        r"|\.equations\.(splitlines|replace)\("
         r"|\.reset\b[^\n]*splitlines|\.reset [!=]=|\.reset (not )?in "
     )
     wrong = [
