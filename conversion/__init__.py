@@ -1,15 +1,14 @@
 """From PyTorch networks to spiking networks: one file for each method, over shared steps.
 
 A method is a function ``(net, input_shape, calibration, *, options...) -> SpikingNetwork`` in a
-file of its own, with one entry in ``METHODS``; its keyword-only arguments are its options.
+file of its own, entered in ``METHODS``; its keyword-only arguments are its options.
 """
 
 from __future__ import annotations
 
 import inspect
 import numbers
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import nn
 
 from bionet.conversion.augmapping import convert_augmapping
 from bionet.conversion.dsnn import convert_dsnn
+from bionet.conversion.methods import METHODS
 from bionet.conversion.preparing.adjust import adjust
 from bionet.conversion.preparing.average_pooling import to_average_pooling
 from bionet.conversion.preparing.temporal_activation import (
@@ -63,16 +63,15 @@ __all__ = [
     "with_softmax",
 ]
 
-METHODS: Mapping[str, Callable[..., SpikingNetwork]] = MappingProxyType(
-    {
-        "rate": convert_rate,
-        "dsnn": convert_dsnn,
-        "augmapping": convert_augmapping,
-        "termapping": convert_termapping,
-        "tdsnn": convert_tdsnn,
-        "threshold_search": convert_threshold_search,
-    }
-)
+for _name, _method in (
+    ("rate", convert_rate),
+    ("dsnn", convert_dsnn),
+    ("augmapping", convert_augmapping),
+    ("termapping", convert_termapping),
+    ("tdsnn", convert_tdsnn),
+    ("threshold_search", convert_threshold_search),
+):
+    METHODS.add(_name, _method)
 
 
 def convert(
@@ -132,7 +131,7 @@ def convert(
                 f"calibration has the shape {np.shape(calibration)}, but must be a batch of images"
                 " (n, features) or (n, channels, height, width); pass one image as images[None]"
             )
-    return METHODS[method](net, input_shape, calibration, **options)
+    return METHODS.find(method)(net, input_shape, calibration, **options)
 
 
 def options(method: str) -> dict[str, Any]:
@@ -143,9 +142,7 @@ def options(method: str) -> dict[str, Any]:
     InputError
         If the method is unknown.
     """
-    if method not in METHODS:
-        raise InputError(f"unknown method {method!r}; known are {', '.join(METHODS)}")
-    parameters = inspect.signature(METHODS[method]).parameters.values()
+    parameters = inspect.signature(METHODS.find(method)).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
@@ -159,7 +156,7 @@ KINDS: dict[str, tuple[Any, str]] = {
 
 def _check_kind(method: str, name: str, value: Any) -> None:
     """Refuse a value of an option that is a number or a truth value, if it is not one."""
-    wanted = str(inspect.signature(METHODS[method]).parameters[name].annotation)
+    wanted = str(inspect.signature(METHODS.find(method)).parameters[name].annotation)
     if wanted not in KINDS:
         return
     kind, said = KINDS[wanted]

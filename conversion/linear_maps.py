@@ -23,6 +23,7 @@ def apply_kernel(kernel: Kernel, values: np.ndarray) -> np.ndarray:
     -------
     float64 array (n_images, *target shape)
     """
+    kernel = kernel.in_loops(values.shape[1:])
     if isinstance(kernel, Dense):
         return values.reshape(len(values), -1) @ kernel.weights.T.astype(np.float64)
     if isinstance(kernel, OneToOne):

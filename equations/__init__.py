@@ -20,6 +20,7 @@ from bionet.equations.izhikevich import izhikevich
 from bionet.equations.leaky_integrate_and_fire import leaky_integrate_and_fire, leaky_integrator
 from bionet.equations.lif import lif
 from bionet.equations.model import NeuronModel
+from bionet.equations.neurons import NEURONS, neuron
 from bionet.equations.quadratic_if import quadratic_if
 from bionet.equations.rate_estimate import with_rate_estimate
 from bionet.equations.softmax import lottery, trigger
@@ -33,6 +34,7 @@ from bionet.equations.temporal import (
 __all__ = [
     "CODINGS",
     "InputModel",
+    "NEURONS",
     "NeuronModel",
     "adex",
     "analog",
@@ -48,6 +50,7 @@ __all__ = [
     "last_spike_neuron",
     "leaky_integrate_and_fire",
     "leaky_integrator",
+    "neuron",
     "lif",
     "lottery",
     "poisson",
@@ -61,3 +64,18 @@ __all__ = [
     "uniform",
     "with_rate_estimate",
 ]
+
+for _neuron in (
+    integrate_and_fire,
+    leaky_integrate_and_fire,
+    constant_leak,
+    augmented,
+    ternary,
+    lif,
+    exponential_if,
+    quadratic_if,
+    adex,
+    izhikevich,
+    hodgkin_huxley,
+):
+    NEURONS.add(_neuron.__name__, _neuron)

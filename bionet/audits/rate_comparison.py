@@ -18,7 +18,7 @@ from bionet.conversion.linear_maps import apply_kernel
 from bionet.errors import InputError
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.initial_values import initial_values
-from bionet.network.kernels import AveragePool2d, Conv2d, Dense, OneToOne, Sparse
+from bionet.network.kernels import GATES, AveragePool2d, OneToOne
 from bionet.results.recording import Recording
 
 __all__ = ["Comparison", "Tally"]
@@ -373,7 +373,7 @@ def fires(population: Population) -> bool:
 
 def _linear(projection: Projection, population: Population) -> bool:
     return (
-        isinstance(projection.kernel, Dense | Conv2d | AveragePool2d | OneToOne | Sparse)
+        not isinstance(projection.kernel, GATES)
         and projection.sign == 0
         and float(projection.gain) == 1
         and projection.variable in (None, population.model.input)

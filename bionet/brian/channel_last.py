@@ -104,6 +104,7 @@ def pack(
 
     ``factor`` multiplies every weight: a projection's gain in SI units.
     """
+    kernel = kernel.in_loops(source)
     if type(kernel) not in PACKERS:
         raise InputError(f"the kernel {type(kernel).__name__} is not known to SharedSynapses")
     cpp, weights, table = PACKERS[type(kernel)](kernel, source, target, np.dtype(dtype))

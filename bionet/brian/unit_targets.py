@@ -52,6 +52,7 @@ class Targets:
         dtype: Any,
         factor: float = 1.0,
     ) -> None:
+        kernel = kernel.in_loops(source)
         self.factor = factor
         self.kernel, self.source, self.target = kernel, source, target
         self.dtype = np.dtype(dtype)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bionet.commands.outputs import load_audit, load_labels
 from bionet.errors import InputError
+from bionet.registry import Registry
 from bionet.results.run_json import read_run
 
 if TYPE_CHECKING:
@@ -212,7 +213,9 @@ def read_table(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} is damaged or no table ({error})") from error
 
 
-KINDS: dict[str, Callable[[Request], Any]] = {
+KINDS: Registry[Callable[[Request], Any]] = Registry("figure", "bionet.figures")
+"""Kinds of figures: functions from what was asked for, a :class:`Request`, to Axes."""
+for _name, _draw in {
     "raster": _raster,
     "potentials": _potentials,
     "accuracy": _accuracy,
@@ -227,4 +230,5 @@ KINDS: dict[str, Callable[[Request], Any]] = {
     "f-i": _f_i,
     "thresholds": _thresholds,
     "robustness": _robustness,
-}
+}.items():
+    KINDS.add(_name, _draw)

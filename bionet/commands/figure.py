@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -14,27 +14,17 @@ from bionet.results.run_json import describe, read_run, write_run
 
 __all__ = ["draw", "figure"]
 
-Kind = Literal[
-    "raster",
-    "potentials",
-    "accuracy",
-    "rates",
-    "feature-maps",
-    "latency",
-    "events",
-    "confusion",
-    "histograms",
-    "spike-times",
-    "codings",
-    "f-i",
-    "thresholds",
-    "robustness",
-]
-
 
 def figure(
     context: typer.Context,
-    kind: Annotated[Kind, typer.Argument(help="What is drawn; see docs/figures.md.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="What is drawn: raster, potentials, accuracy, rates, feature-maps, latency,"
+            " events, confusion, histograms, spike-times, codings, f-i, thresholds, robustness,"
+            " that of an installed package, or module:function; see docs/figures.md."
+        ),
+    ],
     run: Annotated[
         Path,
         typer.Argument(
@@ -98,4 +88,4 @@ def draw(
     matplotlib.use("Agg")  # to files only: no display is needed
     from bionet.commands.drawings import KINDS, Request
 
-    return KINDS[kind](Request(folder, image, populations, units, others, readout))
+    return KINDS.find(kind)(Request(folder, image, populations, units, others, readout))

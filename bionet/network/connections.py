@@ -54,6 +54,7 @@ def connections(
 
 def fan_out(kernel: Kernel, source: tuple[int, ...]) -> np.ndarray:
     """Number of synapses that leave each source unit, int array of the source's shape."""
+    kernel = kernel.in_loops(source)
     if isinstance(kernel, Dense):
         return np.full(source, kernel.weights.shape[0], dtype=np.int64)
     if isinstance(kernel, (Conv2d, AveragePool2d, MaxPool2d)):

@@ -33,9 +33,16 @@ def pair(value: Any, name: str, least: int) -> Pair:
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """What all kernels share. ``kind`` names the kernel in files and messages."""
+    """What all kernels share. ``kind`` names the kernel in files and messages.
+
+    A kernel of one's own is a frozen dataclass of arrays and plain values with a ``kind``,
+    :meth:`target_shape` and :meth:`as_sparse`; everything else follows from these. It is entered in
+    ``KERNELS``, or in the entry points ``bionet.kernels`` of its package.
+    """
 
     kind: ClassVar[str] = ""
+    native: ClassVar[bool] = False
+    """Whether the simulation has loops of its own for the kernel."""
 
     def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the target population, from that of the source, in PyTorch's order."""
@@ -43,7 +50,15 @@ class Kernel:
 
     def n_synapses(self, source: tuple[int, ...]) -> int:
         """Number of synapses that the kernel stands for (padding has none)."""
-        raise TypeError(f"{type(self).__name__} does not count its synapses")
+        return int(self.as_sparse(source).n_synapses(source))
+
+    def as_sparse(self, source: tuple[int, ...]) -> Any:
+        """The same map as a :class:`~bionet.network.kernels.Sparse` of each connection."""
+        raise TypeError(f"{type(self).__name__} does not list its connections")
+
+    def in_loops(self, source: tuple[int, ...]) -> Any:
+        """The kernel as the simulation delivers its spikes: itself, or connection by connection."""
+        return self if self.native else self.as_sparse(source)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The kernel's arrays by field name."""

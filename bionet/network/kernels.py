@@ -22,6 +22,7 @@ from bionet.network.kernel_base import (
     positive_shape,
     weight_array,
 )
+from bionet.registry import Registry
 
 __all__ = [
     "AveragePool2d",
@@ -49,6 +50,7 @@ class Dense(Kernel):
 
     weights: np.ndarray
     kind: ClassVar[str] = "dense"
+    native: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", weight_array(self.weights, 2, "Dense.weights"))
@@ -85,6 +87,7 @@ class Conv2d(Kernel):
     dilation: Pair = (1, 1)
     groups: int = 1
     kind: ClassVar[str] = "conv2d"
+    native: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", weight_array(self.weights, 4, "Conv2d.weights"))
@@ -161,6 +164,7 @@ class AveragePool2d(Kernel):
     divisor_override: int | None = None
     scale: float = 1.0
     kind: ClassVar[str] = "average_pool2d"
+    native: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_pool(self, "AveragePool2d")
@@ -226,6 +230,7 @@ class MaxPool2d(Kernel):
     estimate: str = "r"
     weight: float = 1.0
     kind: ClassVar[str] = "max_pool2d"
+    native: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_pool(self, "MaxPool2d")
@@ -252,6 +257,7 @@ class OneToOne(Kernel):
 
     weight: Any = 1.0
     kind: ClassVar[str] = "one_to_one"
+    native: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not np.isscalar(self.weight):
@@ -296,6 +302,7 @@ class Sparse(Kernel):
     weights: np.ndarray
     shape: tuple[int, ...]
     kind: ClassVar[str] = "sparse"
+    native: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", weight_array(self.weights, 1, "Sparse.weights"))
@@ -366,6 +373,7 @@ class Largest(Kernel):
     estimate: str = "r"
     weight: float = 1.0
     kind: ClassVar[str] = "largest"
+    native: ClassVar[bool] = True
 
     def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the target population; see :meth:`Kernel.target_shape`."""
@@ -430,6 +438,17 @@ def pooled_synapses(pool: AveragePool2d | MaxPool2d, source: tuple[int, ...]) ->
 
 
 KINDS = (Dense, Conv2d, AveragePool2d, MaxPool2d, Largest, OneToOne, Sparse)
-KERNELS: dict[str, type[Kernel]] = {k.kind: k for k in KINDS}
+
+
+def _check_kernel(entry: Any) -> None:
+    if not (isinstance(entry, type) and issubclass(entry, Kernel)):
+        raise TypeError("must be a subclass of bionet.network.Kernel")
+
+
+KERNELS: Registry[type[Kernel]] = Registry(
+    "kernel", "bionet.kernels", "bionet.network", check=_check_kernel
+)
+for kernel_type in KINDS:
+    KERNELS.add(kernel_type.kind, kernel_type)
 # What a spike does through these depends on who else spiked how much: they are not linear.
 GATES = (MaxPool2d, Largest)

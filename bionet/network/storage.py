@@ -11,7 +11,7 @@ import numpy as np
 from bionet.equations.model import NeuronModel
 from bionet.equations.units import plain_quantity, read_quantity
 from bionet.errors import InputError
-from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network import Kernel, Population, Projection, Readout, SpikingNetwork
 from bionet.network.code import Code
 from bionet.network.format_1 import from_format_1
 from bionet.network.kernels import KERNELS
@@ -94,7 +94,7 @@ def unpack_network(
     for number, plain in enumerate(description["projections"]):
         options = {k: tuple(v) if isinstance(v, list) else v for k, v in plain["options"].items()}
         kernel_arrays = _under(f"projection.{number}.", arrays)
-        kernel = KERNELS[plain["kernel"]](**options, **kernel_arrays)
+        kernel = kernel_type(plain["kernel"])(**options, **kernel_arrays)
         fields = {name: plain[name] for name in PROJECTION_FIELDS}
         fields["event"] = plain.get("event", "spike")
         fields["gain"] = read_quantity(*plain.get("gain", PLAIN))
@@ -113,6 +113,16 @@ def unpack_network(
         description["relays"],
         tuple(Perturbed(**plain) for plain in description["perturbations"]),
     )
+
+
+def kernel_type(kind: str) -> type[Kernel]:
+    """The kernel of a kind; a file never chooses what is imported, so not ``module:name``."""
+    if kind not in KERNELS:
+        raise InputError(
+            f"unknown kernel {kind!r}; known are {', '.join(KERNELS)}: install the package that"
+            " made the network"
+        )
+    return KERNELS[kind]
 
 
 def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -7,16 +7,17 @@ all of them. A perturbation of one's own is a subclass of :class:`NetworkPerturb
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from types import MappingProxyType
 
 from bionet.errors import InputError
 from bionet.network import Perturbed, SpikingNetwork
-from bionet.perturbations.base import ImagePerturbation, NetworkPerturbation, Perturbation
+from bionet.perturbations.base import (
+    PERTURBATIONS,
+    ImagePerturbation,
+    NetworkPerturbation,
+    Perturbation,
+)
 from bionet.perturbations.images import Blur, Contrast, GaussianNoise, Occlusion, SaltAndPepper
 from bionet.perturbations.membrane import (
     DeadUnits,
@@ -64,31 +65,27 @@ __all__ = [
     "relays",
 ]
 
-PERTURBATIONS: Mapping[str, type[Perturbation]] = MappingProxyType(
-    {
-        kind.name: kind
-        for kind in (
-            MembraneNoise,
-            MembraneLeak,
-            ThresholdSpread,
-            ParameterSpread,
-            RefractoryPeriod,
-            DeadUnits,
-            SpikeTimeJitter,
-            SynapticFailure,
-            BackgroundSpikes,
-            TransmissionDelay,
-            WeightNoise,
-            WeightQuantisation,
-            CoarserTimeStep,
-            GaussianNoise,
-            SaltAndPepper,
-            Occlusion,
-            Contrast,
-            Blur,
-        )
-    }
-)
+for _kind in (
+    MembraneNoise,
+    MembraneLeak,
+    ThresholdSpread,
+    ParameterSpread,
+    RefractoryPeriod,
+    DeadUnits,
+    SpikeTimeJitter,
+    SynapticFailure,
+    BackgroundSpikes,
+    TransmissionDelay,
+    WeightNoise,
+    WeightQuantisation,
+    CoarserTimeStep,
+    GaussianNoise,
+    SaltAndPepper,
+    Occlusion,
+    Contrast,
+    Blur,
+):
+    PERTURBATIONS.add(_kind.name, _kind)
 
 
 def find(name: str) -> type[Perturbation]:
@@ -99,25 +96,7 @@ def find(name: str) -> type[Perturbation]:
     InputError
         If there is none.
     """
-    if name in PERTURBATIONS:
-        return PERTURBATIONS[name]
-    module, colon, attribute = name.partition(":")
-    if not colon:
-        known = ", ".join(PERTURBATIONS)
-        raise InputError(f"unknown perturbation {name!r}; known are {known}, or module:Class")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        kind = getattr(importlib.import_module(module), attribute)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise InputError(f"perturbation {name!r} could not be imported ({reason})") from error
-    if not (isinstance(kind, type) and issubclass(kind, Perturbation)):
-        raise InputError(
-            f"perturbation {name!r} must be a subclass of bionet.perturbations.NetworkPerturbation"
-            " or ImagePerturbation"
-        )
-    return kind
+    return PERTURBATIONS.find(name)
 
 
 def perturb(

@@ -17,6 +17,7 @@ from bionet.equations import NeuronModel
 from bionet.errors import InputError
 from bionet.network import Population, SpikingNetwork
 from bionet.network.initial_values import initial_values
+from bionet.registry import Registry
 
 __all__ = [
     "ImagePerturbation",
@@ -29,6 +30,17 @@ __all__ = [
     "rest",
 ]
 
+
+def _check(entry: Any) -> None:
+    if not (isinstance(entry, type) and issubclass(entry, Perturbation)):
+        raise TypeError(
+            "must be a subclass of bionet.perturbations.NetworkPerturbation or ImagePerturbation"
+        )
+
+
+PERTURBATIONS: Registry[type[Perturbation]] = Registry(
+    "perturbation", "bionet.perturbations", "bionet.perturbations", check=_check
+)
 UNITS: dict[str, Quantity] = {"ms": ms, "Hz": Hz}
 THRESHOLDS = ("theta", "theta_p", "theta_n", "V_T", "v_t")
 

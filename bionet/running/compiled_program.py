@@ -43,7 +43,7 @@ from bionet.equations.randomness import seed_words
 from bionet.errors import BioNetError
 from bionet.files import atomic
 from bionet.interruption import postponed
-from bionet.network import SpikingNetwork
+from bionet.network import Kernel, SpikingNetwork
 from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
 from bionet.running.compile_program import MANIFEST, PROGRAM_KEY
@@ -187,12 +187,8 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
                 name: getattr(q, name)
                 for name in ("source", "target", "delay", "sign", "variable", "event")
             },
-            "kernel": q.kernel.kind,
+            **_kernel_structure(q.kernel.in_loops(snn.shape(q.source))),
             "inverted": bool(float(q.gain) < 0),
-            "options": {
-                k: v for k, v in q.kernel.options().items() if k not in ("scale", "weight")
-            },
-            "shapes": {name: array.shape for name, array in q.kernel.arrays().items()},
         }
         for q in snn.projections
     ]
@@ -208,6 +204,13 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
         "plan": simulation,
         "fingerprint": fingerprint(),
     }
+
+
+def _kernel_structure(kernel: Kernel) -> dict[str, Any]:
+    """What of a kernel its loops are made for; its weights are values."""
+    options = {k: v for k, v in kernel.options().items() if k not in ("scale", "weight")}
+    shapes = {name: array.shape for name, array in kernel.arrays().items()}
+    return {"kernel": kernel.kind, "options": options, "shapes": shapes}
 
 
 def sources() -> list[Path]:

@@ -99,7 +99,7 @@ def test_names_in_the_legend_are_those_of_the_folders(runs):
         ("robustness runs", "is no table: give a .csv or .parquet file"),
         ("robustness sweep.csv", "the table has no column 'coding'"),
         ("thresholds small.snn", "the network holds no threshold search"),
-        ("pie runs/one", "'pie' is not one of"),
+        ("pie runs/one", "unknown figure 'pie'; known are raster"),
     ],
 )
 def test_bad_input_is_one_line(arguments, message, runs, capsys):
