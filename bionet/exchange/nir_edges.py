@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,12 @@ def weight_nodes(
     back = order.index(projection.source) >= order.index(projection.target)
     if projection.delay > int(back):
         chain.append(("delay", nir.Delay(np.full(source, projection.delay * dt))))
-    chain_of = {Dense: _dense, Conv2d: _conv2d, AveragePool2d: _pool, OneToOne: _one_to_one}
+    chain_of: dict[type, Callable[..., tuple[list[tuple[str, Any]], bool]]] = {
+        Dense: _dense,
+        Conv2d: _conv2d,
+        AveragePool2d: _pool,
+        OneToOne: _one_to_one,
+    }
     if type(kernel) not in chain_of:
         raise InputError(
             f"projection {projection.name}: NIR has no node for the kernel {kernel.kind!r};"

@@ -112,8 +112,8 @@ def _average_pool(node: Any, source: Shape) -> tuple[Kernel, None]:
 
 
 def _sum_pool(node: Any, source: Shape) -> tuple[Kernel, None]:
-    geometry = (_sizes(v, 2) for v in (node.kernel_size, node.stride, node.padding))
-    return AveragePool2d(*geometry, divisor_override=1), None
+    kernel, stride, padding = (_sizes(v, 2) for v in (node.kernel_size, node.stride, node.padding))
+    return AveragePool2d(kernel, stride, padding, divisor_override=1), None
 
 
 def _scale(node: Any, source: Shape) -> tuple[Kernel, None]:

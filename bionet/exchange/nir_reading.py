@@ -112,7 +112,7 @@ def _convention(
         writer = WRITERS[writer]
         if "dt" in noted:
             writer = replace(writer, dt=noted["dt"])
-    given = {
+    given: dict[str, Any] = {
         "dt": None if dt is None else float(dt),
         "integration": integration,
         "reset": reset,
@@ -359,7 +359,7 @@ class _Reading:
     ) -> SpikingNetwork:
         # Potentials in double precision: the closed forms take differences of exponentials.
         simulation = Simulation(dt=self.convention.dt, dtype="float64")
-        fields = {"method": "nir", "coding": "analog", "simulation": simulation}
+        fields: dict[str, Any] = {"method": "nir", "coding": "analog", "simulation": simulation}
         return SpikingNetwork(
             tuple(populations),
             tuple(projections),
@@ -382,7 +382,8 @@ def _input_shape(graph: FlatGraph) -> tuple[int, ...]:
     if sizes is None:
         raise InputError("the Input node of the NIR graph has no shape; give input_shape")
     shape = tuple(int(n) for n in array(sizes).reshape(-1))
-    first = graph.nodes[graph.after(graph.input)[0]] if graph.after(graph.input) else None
+    after = graph.after(graph.input)
+    first: Any = graph.nodes[after[0]] if after else None
     if len(shape) == 4:
         return shape[1:]
     if len(shape) == 2:

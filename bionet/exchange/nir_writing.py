@@ -96,7 +96,8 @@ def nir_graph(snn: SpikingNetwork, dt: Quantity | None = None, readout: str | No
     unheard = set() if readout is None else _unheard(snn, heard)
     populations = [p for p in snn.populations if p.model != silent() and p.name not in unheard]
     nodes: dict[str, Any] = {"input": nir.Input(input_type=np.array(snn.input_shape))}
-    drives, unsaid = {}, {}
+    drives: dict[str, tuple[Any, Any]] = {}
+    unsaid: dict[str, list[str]] = {}
     for population in populations:
         nodes[population.name], drives[population.name] = _node(nir, population, step)
         for what in _unsaid(population.model):
