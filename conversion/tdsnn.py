@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -53,6 +54,7 @@ from bionet.conversion.temporal.closed_form import (
     shifted,
 )
 from bionet.conversion.temporal.layers import TOLERANCE, Builder
+from bionet.conversion.temporal.rounding_loss import CORRECTION_IMAGES, warn_of_loss
 from bionet.conversion.temporal.ticking_pool import ticking_pool
 from bionet.conversion.tracing.activations import as_images
 from bionet.conversion.tracing.operations import NO_BRANCHES
@@ -66,7 +68,7 @@ from bionet.conversion.tracing.records import (
     Sum,
     Weighted,
 )
-from bionet.conversion.tracing.trace import trace
+from bionet.conversion.tracing.trace import precision, trace
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 
@@ -81,7 +83,6 @@ CHOICES = {
     "dtype": tuple(TOLERANCE),
 }
 BATCH = 100
-CORRECTION_IMAGES = 200  # held in memory at once
 
 
 def convert_tdsnn(
@@ -150,6 +151,12 @@ def convert_tdsnn(
     SpikingNetwork
         Its ``code``: leak in steps, layers with their windows, clocks.
 
+    Warns
+    -----
+    UserWarning
+        If the code changes the answers to more than 1 % of the calibration images (of 100 or more,
+        by its closed form); it names the options that mend it.
+
     Raises
     ------
     InputError
@@ -194,6 +201,19 @@ def convert_tdsnn(
     steps = float(leak / dt)
     _check_pixels(images)
     images = images * input_gain
+    warn_of_loss(
+        records,
+        images,
+        partial(_outputs, traced.graph),
+        input_gain,
+        {
+            "leak": steps,
+            "mode": mode,
+            "tolerance": TOLERANCE[dtype],
+            "rounding": rounding,
+            "bias_correction": bias_correction,
+        },
+    )
     shifts = {}
     if bias_correction:
         some = images[:CORRECTION_IMAGES]
@@ -210,6 +230,12 @@ def convert_tdsnn(
     for record in records:
         builder.add(record, largest, margin)
     return builder.network(dt, readout, largest, margin, pipelined, shifts)
+
+
+def _outputs(graph: torch.fx.GraphModule, images: torch.Tensor) -> torch.Tensor:
+    """What the source network answers, in its own precision."""
+    outputs: torch.Tensor = graph(images.to(precision(graph)))
+    return outputs
 
 
 def temporal_records(
