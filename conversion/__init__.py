@@ -19,6 +19,7 @@ from bionet.conversion.dsnn import convert_dsnn
 from bionet.conversion.methods import METHODS
 from bionet.conversion.preparing.adjust import adjust
 from bionet.conversion.preparing.average_pooling import to_average_pooling
+from bionet.conversion.preparing.quantised_activation import QCFS, quantised_network
 from bionet.conversion.preparing.temporal_activation import (
     TemporalActivation,
     add_bias_neurons,
@@ -32,6 +33,10 @@ from bionet.conversion.termapping import convert_termapping
 from bionet.conversion.threshold_search import convert_threshold_search
 from bionet.conversion.tracing.activations import activations, check_array
 from bionet.conversion.tracing.trace import Trace, trace
+from bionet.conversion.variants.corrections import (
+    with_initial_potential,
+    with_signed_correction,
+)
 from bionet.conversion.variants.fold import fold, fold_report
 from bionet.conversion.variants.fragments import fragment, joined
 from bionet.conversion.variants.softmax import with_softmax
@@ -41,6 +46,7 @@ from bionet.network import SpikingNetwork
 
 __all__ = [
     "METHODS",
+    "QCFS",
     "TemporalActivation",
     "Trace",
     "activation_scales",
@@ -55,11 +61,14 @@ __all__ = [
     "normalise_weights",
     "options",
     "population_records",
+    "quantised_network",
     "temporal_network",
     "add_bias_neurons",
     "to_average_pooling",
     "trace",
     "winner_take_all",
+    "with_initial_potential",
+    "with_signed_correction",
     "with_softmax",
 ]
 

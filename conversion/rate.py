@@ -23,6 +23,24 @@ activations over a calibration set and :math:`\lambda_0 = 1`:
     W^l \to W^l \lambda_{l-1} / \lambda_l, \qquad b^l \to b^l / \lambda_l, \qquad
     r^l \approx a^l / \lambda_l
 
+Fewer steps, without training. Each of these is an option, and they go together:
+
+- ``initial_potential``: a presentation begins at that share of the threshold. With 1/2, a constant
+  drive a gives :math:`N = \lfloor a T + 1/2 \rfloor` spikes: rounded to nearest, not down.
+- ``normalisation="least_squares"``: scales that lose least of the activations in T steps.
+- ``bias_correction``: biases that make up for the mean of what clipping and rounding lose.
+- ``signed``: a unit takes back a spike that came too early; counts no longer depend on the order
+  of the input (:mod:`bionet.equations.signed`).
+- ``max_pooling="count"``: a pool's unit follows the largest count of its pool
+  (:mod:`bionet.equations.largest_count`).
+- ``fold_pooling``: an average pooling goes into the weights of the layer after it, so that its
+  units don't round once more.
+- ``late_readout``: the output is read from a later step on, when the rates have settled.
+
+``preset="fast"`` sets them for a wanted T, ``steps``. A network with QCFS activations
+(:class:`bionet.conversion.QCFS`) has its scales in itself: :math:`\lambda` is the activation's own
+and a presentation begins at half the threshold.
+
 ==================  =======  ==================================================
 symbol              unit     meaning
 ==================  =======  ==================================================
@@ -36,11 +54,14 @@ symbol              unit     meaning
 References
 ----------
 B. Rueckauer, I.-A. Lungu, Y. Hu, M. Pfeiffer: Theory and tools for the conversion of analog to
-spiking convolutional neural networks. arXiv:1612.04052 (2016), Eqs. 1-6 and Section 3.
+spiking convolutional neural networks. arXiv:1612.04052 (2016), Eqs. 1-6 and Section 3. For fewer
+steps: T. Bu et al., AAAI (2022); Y. Li et al., ICML (2021); Y. Wang et al., IJCAI (2022); for QCFS:
+T. Bu et al., ICLR (2022).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -49,6 +70,8 @@ from brian2 import Hz, Quantity, ms
 from torch import nn
 
 from bionet.conversion.steps.assemble import assemble
+from bionet.conversion.steps.fold_pooling import fold_pooling as without_average_pooling
+from bionet.conversion.steps.in_steps import corrected_biases, least_squares_scales
 from bionet.conversion.steps.layers import gates_need_trees, population_records
 from bionet.conversion.steps.scales import (
     Scales,
@@ -56,19 +79,35 @@ from bionet.conversion.steps.scales import (
     check_percentile,
     normalise_weights,
     unit_scales,
+    with_ceilings,
 )
 from bionet.conversion.tracing.activations import as_images
 from bionet.conversion.tracing.records import AveragePool, Records
 from bionet.conversion.tracing.trace import trace
+from bionet.conversion.variants.corrections import (
+    check_share,
+    with_initial_potential,
+    with_signed_correction,
+)
 from bionet.conversion.variants.softmax import with_softmax
 from bionet.equations import integrate_and_fire
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork
+from bionet.network import Simulation, SpikingNetwork
 
-__all__ = ["convert_rate"]
+__all__ = ["FAST", "convert_rate"]
 
-NORMALISATIONS = ("percentile", "max", None)
+NORMALISATIONS = ("percentile", "max", "least_squares", None)
 READOUTS = ("MP", "MS", "FS")
+# What preset="fast" sets.
+FAST: dict[str, Any] = {
+    "normalisation": "least_squares",
+    "channelwise": True,
+    "initial_potential": 0.5,
+    "bias_correction": True,
+    "signed": True,
+    "max_pooling": "count",
+    "fold_pooling": True,
+}
 
 
 def convert_rate(
@@ -76,10 +115,19 @@ def convert_rate(
     input_shape: tuple[int, ...],
     calibration: Any = None,
     *,
-    normalisation: Literal["percentile", "max"] | None = "percentile",
+    preset: Literal["fast"] | None = None,
+    steps: int | None = None,
+    normalisation: Literal["percentile", "max", "least_squares"] | None = "percentile",
     percentile: float = 99.9,
     channelwise: bool = False,
     reset: Literal["subtract", "zero"] = "subtract",
+    initial_potential: float | None = None,
+    bias_correction: bool = False,
+    signed: bool = False,
+    lower_bound: float = 0.0,
+    late_readout: int = 0,
+    max_pooling: Literal["gate", "count"] = "gate",
+    fold_pooling: bool = False,
     readout: Literal["MP", "MS", "FS"] = "MP",
     pool_tau: Quantity | None = None,
     softmax: Quantity | None = None,
@@ -99,7 +147,14 @@ def convert_rate(
         (channels, height, width) or (features,) of an image.
     calibration : array or tensor (n, *input_shape)
         Images that the scales are measured on; needed for a normalisation.
-    normalisation : {"percentile", "max", None}
+    preset : {"fast"}, optional
+        Sets normalisation, channelwise, initial_potential, bias_correction, signed,
+        max_pooling and fold_pooling for few steps, where they have their plain values; needs
+        ``steps``.
+    steps : int, optional
+        Steps that the network is made for; it keeps them, of 1 ms, as the default of its
+        simulation. Needed for ``normalisation="least_squares"`` and ``bias_correction``.
+    normalisation : {"percentile", "max", "least_squares", None}
         What of a layer's activations becomes one spike a step; None leaves the weights alone.
     percentile : float
         In (0, 100], of all activations of the layer, zeros included.
@@ -107,11 +162,27 @@ def convert_rate(
         A scale for every channel instead of every layer (the output layer keeps one scale).
     reset : {"subtract", "zero"}
         What a spike does to the potential.
+    initial_potential : float, optional
+        Share of the threshold, in [0, 1), at which a presentation begins: 0, and 0.5 for a
+        network with QCFS activations, where it is not given.
+    bias_correction : bool
+        Biases that make up for the mean of what clipping and rounding lose, layer by layer.
+    signed : bool
+        A unit takes back a spike that came too early; with ``reset="subtract"``.
+    lower_bound : float
+        With ``signed``: the potential below which a spike is taken back, in thresholds, <= 0.
+    late_readout : int
+        Step from which on potential and spikes of the output count.
     readout : {"MP", "MS", "FS"}
         Maximal potential, most spikes or first spike: the network's default.
+    max_pooling : {"gate", "count"}
+        A max pooling passes the spikes of the unit with the most spikes so far, others' too until
+        it is known which that is; or its unit follows the largest count of the pool.
+    fold_pooling : bool
+        Take average poolings into the weights of the layer after them: no units that round once
+        more, for more additions (:mod:`bionet.conversion.steps.fold_pooling`).
     pool_tau : Quantity, optional
-        A max pooling passes the spikes of the unit with the most spikes so far. With a time
-        constant, in units of time, older spikes count exponentially less.
+        Of a gate: with a time constant, in units of time, older spikes count exponentially less.
     softmax : Quantity, optional
         Rate of a Poisson generator; each of its spikes makes one output unit fire, drawn from the
         softmax of the potentials. Without it the output units fire like all others.
@@ -124,20 +195,36 @@ def convert_rate(
 
     References
     ----------
-    Rueckauer et al. 2016, Section 3.
+    Rueckauer et al. 2016, Section 3; the others as in :mod:`bionet.conversion.rate`.
     """
-    if normalisation not in NORMALISATIONS:
-        known = "'percentile', 'max' or None"
-        raise InputError(f"normalisation is {known}, but got {normalisation!r}")
-    if readout not in READOUTS:
-        raise InputError(f"readout is one of {', '.join(READOUTS)}, but got {readout!r}")
-    check_percentile(percentile)
-    if calibration is None and normalisation is not None:
+    if preset not in (None, "fast"):
+        raise InputError(f"preset is 'fast' or None, but got {preset!r}")
+    if preset is not None:
+        if steps is None:
+            raise InputError("preset='fast' is for a number of steps: add steps=32, for example")
+        if normalisation == "percentile":
+            normalisation = FAST["normalisation"]
+        channelwise = bias_correction = signed = fold_pooling = True
+        max_pooling = "count"
+        if initial_potential is None:
+            initial_potential = FAST["initial_potential"]
+    _check(normalisation, readout, percentile, calibration)
+    _check_steps(steps, late_readout, normalisation == "least_squares" or bias_correction)
+    if initial_potential is not None:
+        check_share(initial_potential)
+    if bias_correction and calibration is None:
+        raise InputError("bias_correction needs images: pass calibration=images")
+    if (signed or bias_correction or normalisation == "least_squares") and reset != "subtract":
         raise InputError(
-            f"normalisation={normalisation!r} needs images to measure activations on: pass"
-            " calibration=images (a few hundred training images), or normalisation=None"
+            "least_squares, bias_correction and signed are closed forms of reset='subtract', but"
+            f" reset is {reset!r}"
         )
-    model = integrate_and_fire(reset)
+    if max_pooling not in ("gate", "count"):
+        raise InputError(f"max_pooling is 'gate' or 'count', but got {max_pooling!r}")
+    if pool_tau is not None and max_pooling == "count":
+        raise InputError("pool_tau belongs to max_pooling='gate': a count forgets nothing")
+    if lower_bound and not signed:
+        raise InputError(f"lower_bound={lower_bound:g} belongs to signed=True; add it")
     traced = trace(net, input_shape)
     images = None if calibration is None else as_images(calibration, traced.input_shape)
     rectified_input = images is not None and bool((images >= 0).all())
@@ -151,38 +238,98 @@ def convert_rate(
         branches=True,
         pairs=True,
         bounds=True,
+        quantised=True,
         nonnegative_input=nonnegative,
         input_shape=traced.input_shape,
     )
-    options = {
-        "normalisation": normalisation,
-        "percentile": float(percentile) if normalisation == "percentile" else None,
-        "channelwise": bool(channelwise),
-        "reset": reset,
-        "pool_tau_ms": None if pool_tau is None else float(pool_tau / ms),
-        "softmax_hz": None if softmax is None else float(softmax / Hz),
-    }
+    if fold_pooling:
+        records = without_average_pooling(records)
+    ceilings = any(record.ceiling is not None for record in records)
+    share = (0.5 if ceilings else 0.0) if initial_potential is None else float(initial_potential)
     if images is None or normalisation is None:
         scales = unit_scales(records)
     else:
         check_pooled_input(records, images)
-        level = 100.0 if normalisation == "max" else float(percentile)
+        level = 100.0 if normalisation != "percentile" else float(percentile)
         scales = activation_scales(traced, records, images, level, channelwise)
+        if normalisation == "least_squares" and steps is not None:
+            scales = least_squares_scales(
+                traced, records, images, scales, steps, share, channelwise
+            )
+    if ceilings:
+        scales = with_ceilings(records, scales)
+    if bias_correction and images is not None and steps is not None:
+        records = corrected_biases(traced, records, images, scales, steps, share)
     snn = assemble(
         normalise_weights(records, scales),
-        model,
+        integrate_and_fire(reset),
         traced.input_shape,
         readout,
         "rate",
         {
-            "options": options,
+            "options": {
+                "preset": preset,
+                "steps": steps,
+                "normalisation": normalisation,
+                "percentile": float(percentile) if normalisation == "percentile" else None,
+                "channelwise": bool(channelwise),
+                "reset": reset,
+                "initial_potential": share,
+                "bias_correction": bool(bias_correction),
+                "signed": bool(signed),
+                "lower_bound": float(lower_bound),
+                "late_readout": int(late_readout),
+                "max_pooling": max_pooling,
+                "fold_pooling": bool(fold_pooling),
+                "pool_tau_ms": None if pool_tau is None else float(pool_tau / ms),
+                "softmax_hz": None if softmax is None else float(softmax / Hz),
+            },
             "calibration_images": 0 if images is None else len(images),
             "notes": list(traced.notes),
         },
         pool_tau=pool_tau,
         scales=plain(scales, records),
+        simulation=None if steps is None else Simulation(steps * 1e-3, 1e-3),
+        max_pooling=max_pooling,
     )
+    if share:
+        snn = with_initial_potential(snn, share)
+    if signed:
+        snn = with_signed_correction(snn, lower_bound)
+    if late_readout:
+        snn = replace(snn, readout=replace(snn.readout, since=int(late_readout)))
     return snn if softmax is None else with_softmax(snn, softmax)
+
+
+def _check(normalisation: Any, readout: Any, percentile: Any, calibration: Any) -> None:
+    """Refuse unknown names, and a normalisation without images."""
+    if normalisation not in NORMALISATIONS:
+        names = "'percentile', 'max', 'least_squares' or None"
+        raise InputError(f"normalisation is {names}, but got {normalisation!r}")
+    if readout not in READOUTS:
+        raise InputError(f"readout is one of {', '.join(READOUTS)}, but got {readout!r}")
+    check_percentile(percentile)
+    if calibration is None and normalisation is not None:
+        raise InputError(
+            f"normalisation={normalisation!r} needs images to measure activations on: pass"
+            " calibration=images (a few hundred training images), or normalisation=None"
+        )
+
+
+def _check_steps(steps: Any, late_readout: Any, needed: bool) -> None:
+    """Refuse numbers of steps that are none, and options that need them without."""
+    for name, value, least in (("steps", steps, 1), ("late_readout", late_readout, 0)):
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if value is not None and not (whole and value >= least):
+            raise InputError(f"{name} is a whole number of steps >= {least}, but got {value!r}")
+    if needed and steps is None:
+        raise InputError(
+            "least_squares and bias_correction are for a number of steps: add steps=32, for example"
+        )
+    if steps is not None and late_readout >= steps:
+        raise InputError(
+            f"late_readout={late_readout} leaves nothing of {steps} steps to read; make it smaller"
+        )
 
 
 def check_pooled_input(records: Records, images: torch.Tensor) -> None:

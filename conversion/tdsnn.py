@@ -63,6 +63,7 @@ from bionet.conversion.tracing.records import (
     AveragePool,
     LeakyReLU,
     MaxPool,
+    Quantised,
     Record,
     Records,
     Sum,
@@ -255,6 +256,7 @@ def temporal_records(
     refuse_kind(records, LeakyReLU, "LeakyReLU", f"train with ReLU, or {OTHERS}")
     refuse_bounds(records)
     refuse_kind(records, Add, "sum", NO_BRANCHES)
+    refuse_kind(records, Quantised, "QCFS activation", "use method='rate', or train with ReLU")
     records = absorb_relu(fold_batchnorm(remove_flatten(records)))
     records = merge_linear(fold_maps(records, input_shape))
     records = merge_sums(records, input_shape or None)

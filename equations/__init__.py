@@ -17,12 +17,14 @@ from bionet.equations.inputs import (
 )
 from bionet.equations.integrate_and_fire import integrate_and_fire, integrator
 from bionet.equations.izhikevich import izhikevich
+from bionet.equations.largest_count import largest_count
 from bionet.equations.leaky_integrate_and_fire import leaky_integrate_and_fire, leaky_integrator
 from bionet.equations.lif import lif
 from bionet.equations.model import NeuronModel
 from bionet.equations.neurons import NEURONS, neuron
 from bionet.equations.quadratic_if import quadratic_if
 from bionet.equations.rate_estimate import with_rate_estimate
+from bionet.equations.signed import signed_integrate_and_fire
 from bionet.equations.softmax import lottery, trigger
 from bionet.equations.temporal import (
     bias_neuron,
@@ -48,6 +50,7 @@ __all__ = [
     "integrator",
     "izhikevich",
     "last_spike_neuron",
+    "largest_count",
     "leaky_integrate_and_fire",
     "leaky_integrator",
     "neuron",
@@ -58,6 +61,7 @@ __all__ = [
     "ternary",
     "trigger",
     "reverse",
+    "signed_integrate_and_fire",
     "temporal_neuron",
     "synapses",
     "ticking_neuron",

@@ -2,7 +2,7 @@ r"""An estimate of a unit's own firing rate, kept by the unit: what a max poolin
 
 .. math::
 
-    r \to r + 1 \text{ at a spike}, \qquad
+    r \to r + o \text{ at a spike}, \qquad
     \frac{dr}{dt} = 0 \;\text{(cumulative)} \quad\text{or}\quad
     \frac{dr}{dt} = -\frac{r}{\tau_r} \;\text{(exponentially weighted)}
 
@@ -12,6 +12,7 @@ Integrated by Euler's method: :math:`r(t) = (1 - dt/\tau_r)\, r(t - 1) + o(t)`.
 symbol      unit     meaning
 ==========  =======  ==================================================
 ``r``       1        spikes since the presentation began, or of late
+``o``       1        size of the spike, 1 where it has none of its own
 ``tau_r``   second   time over which spikes are forgotten
 ==========  =======  ==================================================
 
@@ -62,10 +63,11 @@ def with_rate_estimate(model: NeuronModel, tau: Quantity | None = None) -> Neuro
         raise InputError(f"model {model.name!r} has a variable {sorted(taken)[0]!r} already")
     if tau is not None and not float(tau) > 0:
         raise InputError(f"tau of a rate estimate must be positive, but is {tau}")
+    size = model.amplitude or "1"
     lines = ["r : 1"] if tau is None else ["dr/dt = -r/tau_r : 1", "tau_r : second (constant)"]
     return replace(
         model,
         equations="\n".join([model.equations, *lines]),
-        reset="\n".join(filter(None, (model.reset, "r += 1"))),
+        reset="\n".join(filter(None, (model.reset, f"r += {size}"))),
         parameters={**model.parameters, **({} if tau is None else {"tau_r": tau})},
     )

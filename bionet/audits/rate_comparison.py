@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bionet.conversion.linear_maps import apply_kernel
+from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.initial_values import initial_values
@@ -70,7 +71,7 @@ class Comparison:
                     f" {np.shape(activation)}, but the population needs {expected}"
                 )
             scaled = np.asarray(activation, dtype=np.float64) / _scale(scale, population)
-            cut = fires(population) and not signed(population)
+            cut = fires(population) and not sized(population)
             values[population.name] = np.maximum(scaled, 0) if cut else scaled
         return values
 
@@ -138,6 +139,8 @@ class Comparison:
         if name == "input":
             return "input noise"
         population = self.snn.population(name)
+        if any(q.target == name and isinstance(q.kernel, GATES) for q in self.snn.projections):
+            return "transient"
         if not population.model.integrates:
             return "leak"
         if fires(population) and population.model.resets != "subtract":
@@ -157,8 +160,8 @@ class Comparison:
 
     def limited(self, name: str) -> bool:
         """Whether a rate above 1, or a small one, is out of reach: sizes have no such limits."""
-        sized = name != "input" and signed(self.snn.population(name))
-        return self.decoded(name) == "rate" and not sized
+        with_sizes = name != "input" and sized(self.snn.population(name))
+        return self.decoded(name) == "rate" and not with_sizes
 
     def sources(self, name: str) -> list[str]:
         """Names of the populations that project to this one."""
@@ -233,7 +236,7 @@ class Comparison:
         incoming = [q for q in self.snn.projections if q.target == population.name]
         # Spikes that a delay still holds back at the end have been counted, but not delivered.
         prompt = all(q.delay == 0 for q in incoming)
-        if signed(population):  # theta r + v / T = W r + I where both thresholds are alike
+        if sized(population):  # theta r + v / T = W r + I where both thresholds are alike
             opposite = -population.parameters.get("theta_n", np.nan)
             return plain and prompt and bool(np.all(opposite == population.parameters["theta_p"]))
         return (
@@ -361,9 +364,9 @@ def of_sizes(kernel: Any, counting: bool) -> Any:
     return replace(kernel, **{field: np.ones_like(weights) if counting else weights})
 
 
-def signed(population: Population) -> bool:
-    """Whether the population's spikes have a size, whose sums are its rates."""
-    return "total" in population.model.final
+def sized(population: Population) -> bool:
+    """Whether the population's spikes have sizes, whose signed sums are its rates."""
+    return "theta_p" in population.parameters
 
 
 def fires(population: Population) -> bool:
@@ -385,9 +388,8 @@ def _threshold(population: Population) -> np.ndarray:
     return np.asarray(theta, dtype=np.float64)
 
 
-def _initial(population: Population) -> float:
-    start = initial_values(population).get(str(population.model.potential), 0.0)
-    return float(np.ravel(start)[0])
+def _initial(population: Population) -> float | np.ndarray:
+    return initial_values(population).get(str(population.model.potential), 0.0)
 
 
 def _scale(scale: object, population: Population) -> np.ndarray:

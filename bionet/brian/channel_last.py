@@ -181,7 +181,8 @@ def _pack_max_pool(
     source, stride = as_image(source), kernel.stride or kernel.kernel
     numbers = (*source, *kernel.target_shape(source)[1:], *kernel.kernel, *stride, *kernel.padding)
     arguments = ", ".join(str(n) for n in numbers)
-    cpp = f"bionet::MaxPooling<{{T}}, {arguments}, {{graded}}, {{sign}}>"
+    count = "true" if kernel.rule == "count" else "false"
+    cpp = f"bionet::MaxPooling<{{T}}, {arguments}, {count}, {{graded}}, {{sign}}>"
     return cpp, np.array([kernel.weight]), None
 
 

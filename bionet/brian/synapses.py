@@ -255,6 +255,9 @@ class SharedSynapses(Group, CodeRunner):
         for index in spikes:
             lane, unit = divmod(int(index), self.packed.n_source)
             where, weights = self._targets[unit]
+            if isinstance(self.kernel, MaxPool2d) and self.kernel.rule == "count":
+                lanes[lane, where] = weights * self._largest(lane, where)
+                continue
             if isinstance(self.kernel, MaxPool2d | Largest):
                 where, weights = self._won(lane, unit, where, weights)
             effect = weights if amplitude is None else weights * amplitude[index]
@@ -271,6 +274,13 @@ class SharedSynapses(Group, CodeRunner):
         members = [self._targets.pool(int(target)) for target in where]
         wins = np.array([pool[np.argmax(estimate[pool])] == unit for pool in members], dtype=bool)
         return where[wins], weights[wins]
+
+    def _largest(self, lane: int, where: np.ndarray) -> np.ndarray:
+        """The largest estimate of each of these pools."""
+        assert self._targets is not None
+        estimate = self.variables["_estimate"].get_value().reshape(self.lanes, -1)[lane]
+        pools = [estimate[self._targets.pool(int(target))].max() for target in where]
+        return np.asarray(pools, dtype=estimate.dtype)
 
     def _delayed(
         self, spikes: np.ndarray, amplitude: np.ndarray | None

@@ -202,7 +202,7 @@ class AveragePool2d(Kernel):
 
 @dataclass(frozen=True, eq=False)
 class MaxPool2d(Kernel):
-    """A gate: a pool's unit gets the spikes of the source with the largest estimate in the pool.
+    """A pool's unit gets the spikes, or the count, of the source with the largest estimate.
 
     Parameters
     ----------
@@ -217,6 +217,10 @@ class MaxPool2d(Kernel):
         equal ones the first, row by row, wins.
     weight : float
         What a spike that passes adds to its target.
+    rule : {"gate", "count"}
+        What a spike does to its pools: a gate lets it pass where its source's estimate is the
+        largest, so that before the largest is known others' spikes pass too; "count" sets the
+        target's variable to the weight times the largest estimate in the pool.
 
     References
     ----------
@@ -229,11 +233,14 @@ class MaxPool2d(Kernel):
     ceil_mode: bool = False
     estimate: str = "r"
     weight: float = 1.0
+    rule: str = "gate"
     kind: ClassVar[str] = "max_pool2d"
     native: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_pool(self, "MaxPool2d")
+        if self.rule not in ("gate", "count"):
+            raise InputError(f"MaxPool2d.rule is 'gate' or 'count', but got {self.rule!r}")
         if not np.isfinite(self.weight):
             raise InputError(f"MaxPool2d.weight must be finite, but is {self.weight}")
 

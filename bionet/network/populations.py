@@ -186,11 +186,23 @@ class Readout:
         the same input and never fires.
     default : {"MP", "MS", "FS"}
         The readout used where none is named.
+    since : int
+        Step of a presentation from which on potential and spikes count.
+
+    Raises
+    ------
+    InputError
+        If ``since`` is not a whole number of steps.
     """
 
     spikes: str
     potential: str
     default: str = "MP"
+    since: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.since, bool) or int(self.since) != self.since or self.since < 0:
+            raise InputError(f"a readout's since is a step >= 0, but is {self.since!r}")
 
 
 def _same_arrays(mine: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> bool:

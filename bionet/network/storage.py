@@ -54,7 +54,7 @@ def pack_network(
         "populations": populations,
         "projections": projections,
         "input_shape": snn.input_shape,
-        "readout": vars(snn.readout),
+        "readout": {k: v for k, v in vars(snn.readout).items() if (k, v) != ("since", 0)},
         "method": snn.method,
         "coding": snn.coding,
         "metadata": dict(snn.metadata),

@@ -108,7 +108,7 @@ READOUTS: dict[str, Callable[[np.ndarray, np.ndarray], Scores]] = {
 
 
 def answers(
-    readout: str, potential: np.ndarray, spikes: np.ndarray
+    readout: str, potential: np.ndarray, spikes: np.ndarray, since: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """The predicted class after every step, and whether a tie was left.
 
@@ -116,6 +116,8 @@ def answers(
     ----------
     readout : {"MP", "MS", "FS", "LS"}
     potential, spikes : array (n_images, n_steps, n_classes)
+    since : int
+        Step from which on potential and spikes count; before it all so far do.
 
     Returns
     -------
@@ -129,13 +131,29 @@ def answers(
     """
     if readout not in READOUTS:
         raise InputError(f"unknown readout {readout!r}; known are {', '.join(READOUTS)}")
-    scores, breakers = READOUTS[readout](potential, spikes)
+    scores, breakers = _scores(readout, potential, spikes, since)
     if scores.shape[-1] == 1:
-        return _by_sign(readout, scores[..., 0], potential[..., 0])
+        shown = scores if readout == "MP" else potential
+        return _by_sign(readout, scores[..., 0], shown[..., 0])
     best = scores == scores.max(axis=-1, keepdims=True)
     breakers = np.where(best, breakers, -np.inf)
     best &= breakers == breakers.max(axis=-1, keepdims=True)
     return best.argmax(axis=-1), best.sum(axis=-1) > 1
+
+
+def _scores(readout: str, potential: np.ndarray, spikes: np.ndarray, since: int) -> Scores:
+    """A readout's scores; from step ``since`` on, of what came from then on."""
+    scores, breakers = READOUTS[readout](potential, spikes)
+    if not 0 < since < potential.shape[1]:
+        return scores, breakers
+    gained = potential[:, since:] - potential[:, since - 1 : since]
+    late = READOUTS[readout](gained, spikes[:, since:])
+    joined = (
+        np.concatenate([a[:, :since], b], axis=1)
+        for a, b in zip((scores, breakers), late, strict=True)
+    )
+    scores, breakers = joined
+    return scores, breakers
 
 
 def _by_sign(
@@ -148,15 +166,17 @@ def _by_sign(
     return classes, undecided
 
 
-def ranking(readout: str, potential: np.ndarray, spikes: np.ndarray) -> np.ndarray:
+def ranking(readout: str, potential: np.ndarray, spikes: np.ndarray, since: int = 0) -> np.ndarray:
     """Classes from the best answer to the worst at the end, int array (n_images, n_classes).
 
     Parameters
     ----------
     readout : {"MP", "MS", "FS", "LS"}
     potential, spikes : array (n_images, n_steps, n_classes)
+    since : int
+        As in :func:`answers`.
     """
-    scores, breakers = (a[:, -1] for a in READOUTS[readout](potential, spikes))
+    scores, breakers = (a[:, -1] for a in _scores(readout, potential, spikes, since))
     number = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
     return np.asarray(np.lexsort((number, -breakers, -scores)))
 

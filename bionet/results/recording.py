@@ -180,7 +180,7 @@ class Recording:
         if not whole or not 1 <= top <= n_outputs:
             raise InputError(f"top must be a whole number from 1 to {n_outputs}, but is {top!r}")
         readout = readout or self.parameters["readout"]
-        ranked = ranking(readout, self.output_potential, self.output_spikes)
+        ranked = ranking(readout, self.output_potential, self.output_spikes, self._since)
         return float((ranked[:, :top] == labels[:, None]).any(axis=1).mean())
 
     def values(self) -> np.ndarray:
@@ -226,7 +226,7 @@ class Recording:
         """Accuracy after every step, float array (n_steps,)."""
         labels = self._labels(labels)
         readout = readout or self.parameters["readout"]
-        classes, _ = answers(readout, self.output_potential, self.output_spikes)
+        classes, _ = answers(readout, self.output_potential, self.output_spikes, self._since)
         return np.asarray((classes == labels[:, None]).mean(axis=0))
 
     def spikes(self, population: str, image: int = 0) -> Spikes:
@@ -387,16 +387,20 @@ class Recording:
             **grouped,  # type: ignore[arg-type]  # its keys are GROUPS
         )
 
+    @property
+    def _since(self) -> int:
+        return int(self.parameters.get("readout_since", 0))
+
     def _answers(self, readout: str | None, step: int | None) -> tuple[np.ndarray, np.ndarray]:
         stop = self.n_steps if step is None else step
         if not 1 <= stop <= self.n_steps:
             raise InputError(f"step must lie between 1 and {self.n_steps}, but is {step}")
         readout = readout or self.parameters["readout"]
         # MS and FS depend on all steps so far, MP on the last one alone.
-        start = stop - 1 if readout == "MP" else 0
+        start = stop - 1 if readout == "MP" and not self._since else 0
         window = slice(start, stop)
         classes, tied = answers(
-            readout, self.output_potential[:, window], self.output_spikes[:, window]
+            readout, self.output_potential[:, window], self.output_spikes[:, window], self._since
         )
         return classes[:, -1], tied[:, -1]
 

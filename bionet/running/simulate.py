@@ -270,6 +270,7 @@ def _parameters(
         "seed": seed,
         "images": n_images,
         "readout": readout or snn.readout.default,
+        **({"readout_since": snn.readout.since} if snn.readout.since else {}),
         "thresholds": thresholds,
         "seconds": seconds,
         "versions": {

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 from brian2 import Quantity
 
 from bionet.conversion.tracing.records import MaxPool, Record, Records, Sum, Weighted, per_channel
-from bionet.equations import NeuronModel, integrator, with_rate_estimate
-from bionet.network import Origin, Population, Projection, Readout, Simulation, SpikingNetwork
+from bionet.equations import NeuronModel, integrator, largest_count, with_rate_estimate
+from bionet.network import (
+    MaxPool2d,
+    Origin,
+    Population,
+    Projection,
+    Readout,
+    Simulation,
+    SpikingNetwork,
+)
 
 __all__ = ["assemble", "drive"]
 
@@ -28,6 +37,7 @@ def assemble(
     pool_tau: Quantity | None = None,
     scales: Mapping[str, Any] | None = None,
     simulation: Simulation | None = None,
+    max_pooling: Literal["gate", "count"] = "gate",
 ) -> SpikingNetwork:
     """One population of the model for each record, and one that integrates the last one's input.
 
@@ -45,6 +55,9 @@ def assemble(
         Input coding used where a simulation does not name one.
     pool_tau : Quantity, optional
         Time constant of the rate estimates that max poolings compare; None counts all spikes.
+    max_pooling : {"gate", "count"}
+        What a max pooling passes on: spikes of the unit with the most so far, or their largest
+        count (:mod:`bionet.equations.largest_count`).
     metadata : mapping
         What else is worth keeping.
     scales : mapping of str to float or list of float, optional
@@ -57,6 +70,11 @@ def assemble(
     names = [*(record.name for record in records), READOUT]
     both = [*records, last]
     each = [model] * len(records) if isinstance(model, NeuronModel) else model
+    if max_pooling == "count":
+        each = [
+            largest_count() if isinstance(r, MaxPool) else m
+            for r, m in zip(records, each, strict=True)
+        ]
     compared = {source for r in records if isinstance(r, MaxPool) for source in r.inputs}
     models = [
         with_rate_estimate(kind, pool_tau) if record.name in compared else kind
@@ -64,11 +82,15 @@ def assemble(
     ]
     models.append(integrator())
     populations = tuple(
-        Population(name, record.shape, kind, {"I": drive(record)})
+        Population(name, record.shape, kind, {"I": drive(record)} if "I" in kind.dimensions else {})
         for name, record, kind in zip(names, both, models, strict=True)
     )
     projections = tuple(
-        Projection(source, name, kernel)
+        Projection(
+            source,
+            name,
+            replace(kernel, rule=max_pooling) if isinstance(kernel, MaxPool2d) else kernel,
+        )
         for name, record in zip(names, both, strict=True)
         for source, kernel in record.projections
     )

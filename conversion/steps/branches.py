@@ -230,5 +230,6 @@ def _sum(record: Record, branches: tuple[Record, ...]) -> Sum:
         rectified=record.rectified,
         slope=record.slope,
         bound=record.bound,
+        ceiling=record.ceiling,
         branches=branches,
     )

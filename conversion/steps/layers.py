@@ -37,6 +37,7 @@ from bionet.conversion.tracing.records import (
     LeakyReLU,
     Linear,
     MaxPool,
+    Quantised,
     Record,
     Records,
     ReLU,
@@ -80,6 +81,7 @@ def population_records(
     bounds: bool = False,
     nonnegative_input: bool = True,
     input_shape: tuple[int, ...] = (),
+    quantised: bool = False,
 ) -> Records:
     """All the steps of this module: one record for each population to be.
 
@@ -105,6 +107,8 @@ def population_records(
         Whether no image holds a negative value; True where they are not known.
     input_shape : tuple of int
         Shape of one image.
+    quantised : bool
+        Whether the method's units show a QCFS activation; otherwise one is refused.
 
     Returns
     -------
@@ -118,6 +122,8 @@ def population_records(
         refuse_kind(records, LeakyReLU, "LeakyReLU", f"train with ReLU, or {OTHERS}")
     if not bounds:
         refuse_bounds(records)
+    if not quantised:
+        refuse_kind(records, Quantised, "QCFS activation", "use method='rate', or train with ReLU")
     if not branches:
         refuse_kind(records, Add, "sum", NO_BRANCHES)
     records = fold_batchnorm(remove_flatten(records))
@@ -313,7 +319,7 @@ def per_input(layer: Conv | Linear, values: np.ndarray) -> np.ndarray:
 
 
 def absorb_relu(records: Records, rectified_input: bool = False) -> Records:
-    """Turn every ReLU and LeakyReLU into a mark on the layer before it.
+    """Turn every ReLU, LeakyReLU and QCFS activation into a mark on the layer before it.
 
     That layer's output is then the ReLU's. Where something else takes its output as well, the
     ReLU becomes a sum of one branch, a population of its own. A ReLU on the input does nothing to
@@ -324,10 +330,15 @@ def absorb_relu(records: Records, rectified_input: bool = False) -> Records:
     InputError
         If a ReLU on the input may change the images.
     """
-    while relus := [r for r in records if isinstance(r, ReLU | LeakyReLU)]:
+    while relus := [r for r in records if isinstance(r, ReLU | LeakyReLU | Quantised)]:
         relu = relus[0]
         before = None if relu.source == "input" else find(records, relu.source)
         if before is None:
+            if isinstance(relu, Quantised):
+                raise InputError(
+                    f"{relu.place} clips and rounds the images, for which there are no units;"
+                    " remove this activation and train again"
+                )
             if not rectified_input:
                 raise InputError(
                     f"{relu.place} rectifies the images; it is left out only where a calibration"
@@ -341,6 +352,7 @@ def absorb_relu(records: Records, rectified_input: bool = False) -> Records:
             slope = relu.slope * (before.slope if before.rectified else 1.0)
             bound = min(relu.bound, before.bound)
             changes = {"rectified": True, "slope": slope, "bound": bound, "node": relu.node}
+            changes["ceiling"] = _lower(before.ceiling, relu.ceiling)
             records = replaced(records, before.name, **changes)
         records = removed(records, relu.name)
     return records
@@ -364,6 +376,11 @@ def _times(before: Affine | Add, norm: BatchNorm) -> Affine:
     diagonal = sparse.diags_array(scale.reshape(-1))
     maps = tuple(sparse.csr_array(diagonal @ m) for m in affine.maps)
     return replace(affine, maps=maps, constant=scale * affine.constant + shift)
+
+
+def _lower(first: float | None, second: float | None) -> float | None:
+    """The lower of two ceilings, of which either may be missing."""
+    return min((c for c in (first, second) if c is not None), default=None)
 
 
 def merge_linear(records: Records) -> Records:
@@ -447,6 +464,7 @@ def merged_pooling(conv: Conv, pool: AveragePool) -> Conv:
         rectified=pool.rectified,
         slope=pool.slope,
         bound=pool.bound,
+        ceiling=pool.ceiling,
     )
 
 

@@ -54,6 +54,7 @@ __all__ = [
     "check_percentile",
     "normalise_weights",
     "unit_scales",
+    "with_ceilings",
 ]
 
 MAX_KEPT = 2**21
@@ -144,6 +145,30 @@ def unit_scales(records: Records) -> Scales:
     """A scale of 1 for every record: no normalisation. A bound is one spike in every step."""
     bounds = {r.name: np.array(r.bound if np.isfinite(r.bound) else 1.0) for r in records}
     return {"input": np.array(1.0), **bounds}
+
+
+def with_ceilings(records: Records, scales: Scales) -> Scales:
+    """The scales with those that QCFS activations have in themselves.
+
+    Parameters
+    ----------
+    records : tuple of Record
+    scales : dict of str to array () or (channels,)
+
+    Returns
+    -------
+    dict of str to array () or (channels,)
+        A pooling without an activation of its own has the scale of its source.
+    """
+    own: Scales = dict(scales)
+    for record in records:
+        if record.ceiling is not None:
+            own[record.name] = np.array(record.ceiling)
+        elif isinstance(record, AveragePool):
+            own[record.name] = own[record.source] * pool_gain(record)
+        elif isinstance(record, MaxPool):
+            own[record.name] = own[record.source]
+    return own
 
 
 def normalise_weights(records: Records, scales: Scales) -> Records:

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from bionet.conversion.preparing.quantised_activation import QCFS
 from bionet.conversion.tracing.records import (
     Add,
     AveragePool,
@@ -28,6 +29,7 @@ from bionet.conversion.tracing.records import (
     LeakyReLU,
     Linear,
     MaxPool,
+    Quantised,
     Record,
     ReLU,
 )
@@ -302,6 +304,14 @@ def leaky_rectification(op: Operation) -> Record:
     return LeakyReLU(**op.base, slope=slope) if slope else ReLU(**op.base)
 
 
+def quantised_rectification(op: Operation) -> Record:
+    """QCFS: a ReLU that is clipped at its scale and rounded."""
+    scale = float(parameter(op, "scale"))
+    if not scale > 0:
+        refuse(op.label, op.place, f"its scale is {scale:g}, expected a number > 0; train it again")
+    return Quantised(**op.base, ceiling=scale)
+
+
 def addition(op: Operation) -> Record:
     """The sum of two layers' outputs of the same shape."""
     return Add(**op.base)
@@ -475,6 +485,7 @@ MODULES: dict[type[nn.Module], Entry] = {
     nn.LogSigmoid: (squashing, ()),
     nn.Tanh: (squashing, ()),
     nn.ReLU: (rectification, RELU),
+    QCFS: (quantised_rectification, ("scale",)),
     nn.LeakyReLU: (leaky_rectification, LEAKY),
     nn.AvgPool1d: (average_pooling, POOL),
     nn.AvgPool2d: (average_pooling, POOL),

@@ -12,6 +12,7 @@ Linear        y = W x + b
 BatchNorm     y = scale x + shift, for each channel (evaluation statistics)
 ReLU          y = min(bound, max(0, x)); without a bound where it is infinite
 LeakyReLU     y = max(0, x) + slope min(0, x), with one slope or one for each channel
+Quantised     y = x clipped to [0, ceiling] and rounded to levels: a QCFS activation
 Add           y = x1 + x2, where branches meet
 Affine        y = M1 x1 + M2 x2 + ... + c, any linear map of units
 Sum           y = W1 * x1 + W2 * x2 + ... + b: an Add with the layers that lead to it
@@ -51,6 +52,7 @@ __all__ = [
     "Mapped",
     "Linear",
     "MaxPool",
+    "Quantised",
     "ReLU",
     "Record",
     "Records",
@@ -87,6 +89,8 @@ class Record:
         Of that one's negative branch: 0 for a ReLU.
     bound : float
         The most that its output can be, such as 6 of a ReLU6.
+    ceiling : float, optional
+        Where a QCFS activation clips its output: its scale.
     """
 
     name: str
@@ -97,6 +101,7 @@ class Record:
     rectified: bool = False
     slope: float | np.ndarray = 0.0
     bound: float = np.inf
+    ceiling: float | None = None
     kind: ClassVar[str] = "layer"
 
     @property
@@ -259,6 +264,13 @@ class LeakyReLU(Record):
     """A leaky rectification; ``slope`` is that of its negative branch."""
 
     kind: ClassVar[str] = "leaky relu"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Quantised(Record):
+    """A QCFS activation: a rectification, clipped at ``ceiling`` and rounded."""
+
+    kind: ClassVar[str] = "qcfs"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -8,6 +8,8 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
+from bionet.conversion.preparing.quantised_activation import QCFS
+
 __all__ = [
     "MAX_POOLS",
     "RELUS",
@@ -35,16 +37,20 @@ def is_call(graph: fx.GraphModule, node: fx.Node, kinds: tuple[Any, ...]) -> boo
 def rectify_before_maximum(graph: fx.GraphModule) -> fx.GraphModule:
     """Exchange a max pooling and the ReLU that follows it: max(0, max x) = max of max(0, x).
 
-    A spiking unit rectifies, so the layer before the pooling has to be the rectified one.
+    So for a QCFS activation, which never falls either. A spiking unit rectifies, so the layer
+    before the pooling has to be the rectified one.
     """
-    for relu in [node for node in graph.graph.nodes if is_call(graph, node, RELUS)]:
+    for relu in [node for node in graph.graph.nodes if is_call(graph, node, (*RELUS, QCFS))]:
         pool = relu.args[0] if relu.args else relu.kwargs.get("input")
         if not isinstance(pool, fx.Node) or not is_call(graph, pool, MAX_POOLS):
             continue
         if len(pool.users) > 1 or not pool.args or not isinstance(pool.args[0], fx.Node):
             continue
         with graph.graph.inserting_before(pool):
-            before = graph.graph.call_function(torch.relu, (pool.args[0],))
+            if is_call(graph, relu, (QCFS,)):
+                before = graph.graph.call_module(str(relu.target), (pool.args[0],))
+            else:
+                before = graph.graph.call_function(torch.relu, (pool.args[0],))
         pool.replace_input_with(pool.args[0], before)
         relu.replace_all_uses_with(pool)
         graph.graph.erase_node(relu)

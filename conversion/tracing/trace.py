@@ -19,6 +19,7 @@ from torch import fx, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import is_parametrized
 
+from bionet.conversion.preparing.quantised_activation import QCFS
 from bionet.conversion.tracing.affine import any_affine
 from bionet.conversion.tracing.arithmetic import IN_PLACE
 from bionet.conversion.tracing.exporting import exported
@@ -155,7 +156,7 @@ def symbolic(net: nn.Module, input_shape: tuple[int, ...] | None = None) -> fx.G
     if precision(copied) not in (torch.float32, torch.float64):
         copied = copied.float()
     try:
-        graph = fx.symbolic_trace(copied)
+        graph = fx.GraphModule(copied, _Tracer().trace(copied))
     except Exception as error:
         try:
             if input_shape is None:
@@ -213,6 +214,13 @@ def run_nodes(
             f"the network fails on a batch of {len(images)} images: {one_line(error)}; its forward"
             " must take any batch size"
         ) from error
+
+
+class _Tracer(fx.Tracer):
+    """Traces into every module but PyTorch's own and the activations that have a record."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, QCFS) or super().is_leaf_module(m, module_qualified_name)
 
 
 class _Tap(fx.Interpreter):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 import bionet
 from bionet.conversion import METHODS, activations, convert, options
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork
+from bionet.network import Readout, SpikingNetwork
 
 
 class FunctionalNet(nn.Module):
@@ -284,7 +284,7 @@ def test_populations_models_and_drive(randomised):
     snn = convert(net, calibration=images, readout="MS")
     assert snn.names == ("input", "conv0", "pool2", "linear4", "linear6", "readout")
     assert (snn.method, snn.coding) == ("rate", "analog")
-    assert vars(snn.readout) == {"spikes": "linear6", "potential": "readout", "default": "MS"}
+    assert snn.readout == Readout("linear6", "readout", "MS")
     assert snn.population("readout").model.threshold is None
     assert snn.population("pool2").parameters["I"] == 0
     assert snn.population("pool2").parameters["I"].ndim == 0
@@ -342,10 +342,19 @@ def test_convert_takes_the_shape_of_the_calibration_images(randomised):
 
 def test_options_are_those_of_the_method():
     assert options("rate") == {
+        "preset": None,
+        "steps": None,
         "normalisation": "percentile",
         "percentile": 99.9,
         "channelwise": False,
         "reset": "subtract",
+        "initial_potential": None,
+        "bias_correction": False,
+        "signed": False,
+        "lower_bound": 0.0,
+        "late_readout": 0,
+        "max_pooling": "gate",
+        "fold_pooling": False,
         "readout": "MP",
         "pool_tau": None,
         "softmax": None,

@@ -280,9 +280,10 @@ struct Pooling {
 };
 
 // A spike passes to a pool's unit if its source's estimate is the largest of the pool (the first
-// of equal ones, by position). weights: [1].
+// of equal ones, by position). With COUNT a
+// spike sets its pools' units to the largest estimate instead. weights: [1].
 template <typename T, int C, int H, int W, int TH, int TW, int KH, int KW, int SH, int SW, int PH,
-          int PW, bool GRADED, int SIGN>
+          int PW, bool COUNT, bool GRADED, int SIGN>
 struct MaxPooling {
     static constexpr int n_source = C * H * W, n_target = C * TH * TW;
     typedef Pools<TH, KH, SH, PH> Rows;
@@ -298,6 +299,17 @@ struct MaxPooling {
             }
         return true;
     }
+    static T largest(const T* estimate, int c, int ty, int tx) {
+        const int top = ty * SH - PH, left = tx * SW - PW;
+        const int bottom = least(top + KH, H), right = least(left + KW, W);
+        T found = estimate[(most(top, 0) * W + most(left, 0)) * C + c];
+        for (int y = most(top, 0); y < bottom; y++)
+            for (int x = most(left, 0); x < right; x++) {
+                const T other = estimate[(y * W + x) * C + c];
+                if (found < other) found = other;
+            }
+        return found;
+    }
     static void lane(const int32_t* begin, const int32_t* end, int64_t base, const T* weights,
                      const T* amplitude, T* target, const T* estimates) {
         const T* estimate = estimates + base;
@@ -305,7 +317,10 @@ struct MaxPooling {
             const int u = *spike - base, y = u / C / W, x = u / C % W;
             for (int ty = Rows::first(y); ty <= Rows::last(y); ty++)
                 for (int tx = Columns::first(x); tx <= Columns::last(x); tx++)
-                    if (wins(estimate, u, ty, tx))
+                    if (COUNT)
+                        target[int64_t(ty * TW + tx) * C + u % C] =
+                            weights[0] * largest(estimate, u % C, ty, tx);
+                    else if (wins(estimate, u, ty, tx))
                         target[int64_t(ty * TW + tx) * C + u % C] +=
                             effect<GRADED, SIGN, T>(weights[0], amplitude, *spike);
         }
