@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from bionet.conversion.linear_maps import apply_kernel
-from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.initial_values import initial_values

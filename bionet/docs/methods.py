@@ -49,7 +49,10 @@ WAYS: Mapping[str, tuple[Way, ...]] = MappingProxyType(
             ('coding="poisson"', {}, False, "poisson"),
             ('coding="uniform"', {}, False, "uniform"),
             ('reset="zero"', {"reset": "zero"}, False, None),
+            ("initial_potential=0.5", {"initial_potential": 0.5}, False, None),
+            ("signed=True", {"signed": True}, False, None),
             ("a max pooling", {}, True, None),
+            ('a max pooling, max_pooling="count"', {"max_pooling": "count"}, True, None),
             ("a max pooling, pool_tau=20*ms", {"pool_tau": 20 * ms}, True, None),
             ("softmax=200*Hz", {"softmax": 200 * Hz}, False, None),
         ),
@@ -131,7 +134,11 @@ def _rules(model: NeuronModel) -> dict[str, str]:
     rules = {"in every step, after the input": model.update, "spike": model.threshold}
     rules |= {f"event {name}": condition for name, condition in model.events.items()}
     rules |= {"reset": model.reset, "refractory": model.refractory}
-    begin = [f"{name} = {value:g}" for name, value in model.initial.items() if value]
+    begin = [
+        f"{name} = {value}" if isinstance(value, str) else f"{name} = {value:g}"
+        for name, value in model.initial.items()
+        if value
+    ]
     rules["at the begin of a presentation"] = "\n".join(begin)
     plain = {name: text.strip() for name, text in rules.items() if text}
     return {name: "\n".join(line.strip() for line in t.splitlines()) for name, t in plain.items()}

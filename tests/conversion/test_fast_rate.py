@@ -358,6 +358,6 @@ def test_the_audit_follows_corrected_units(images, randomised):
     snn = convert(net, "rate", images, preset="fast", steps=12)
     run = bionet.simulate(snn, images, device="numpy", dtype="float64", final_potentials=True)
     found = bionet.audit(net, snn, run, images)
-    for name in ("conv1", "relu2", "fc", "readout"):
+    for name in ("conv1", "add", "fc", "readout"):
         assert found.row(name).residual < 1e-9
     assert found.row("pool").residual is None
