@@ -107,7 +107,8 @@ def adex(pattern: str = "adapting", **parameters: Quantity) -> NeuronModel:
         """,
         threshold="v >= v_peak",
         reset="v = v_reset\nw += b",
-        method="rk2",
+        # Higher orders look ahead into the spike, where v is without bounds, and w with it.
+        method="euler",
         parameters=quantities("adex", defaults, parameters),
         initial={"v": "E_L"},
         resets="to",

@@ -11,7 +11,8 @@ For the refractory period ``t_ref`` after a spike v is held. At a constant curre
 
     T = t_{ref} + \frac{C}{g_L} \ln \frac{I/g_L + E_L - v_{reset}}{I/g_L + E_L - \theta}
 
-rounded up to steps, and there are no spikes where :math:`I \le g_L (\theta - E_L)`, the rheobase.
+rounded up to steps, less one (the step that ends the refractory period integrates), and there are
+no spikes where :math:`I \le g_L (\theta - E_L)`, the rheobase.
 The state update is exact, also with synaptic currents of the kinds in
 :mod:`bionet.equations.synapses` that are linear.
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from brian2 import Quantity, ms
+from brian2 import Quantity, ms, mV
 from matplotlib.axes import Axes
 
 from bionet.errors import InputError
@@ -100,7 +100,8 @@ def potentials(
             ax.axhline(float(row.height(1)), color="0.45", lw=0.6, ls=(0, (4, 3)), zorder=1)
         _mark_spikes(ax, run, population, image, row, time_unit)
         _name_unit(ax, run, population, image, row)
-    _finish(ax, rows)
+    in_volts = isinstance(run.potential(population, image), Quantity)
+    _finish(ax, rows, "mV" if in_volts else None)
     ax.set_xlim(0, float(times(run.n_steps, run.dt, time_unit)))
     ax.set_xlabel(f"time ({name_of_unit})")
     return ax
@@ -109,6 +110,10 @@ def potentials(
 def _rows(run: Recording, population: str, image: int, units: Sequence[int] | None) -> list[Row]:
     """The traces, in units of the threshold where it is known, and their places."""
     values = run.potential(population, image)
+    if isinstance(values, Quantity):  # mV as they are, each trace on a scale of its own
+        values, in_units = np.asarray(values / mV), True
+    else:
+        in_units = False
     recorded = np.asarray(run.recorded_units[population])
     if units is None:
         units = _choose(_counts(run, population, image)[recorded], recorded, run.n_steps)
@@ -121,7 +126,7 @@ def _rows(run: Recording, population: str, image: int, units: Sequence[int] | No
         )
     rows: list[Row] = []
     for place, unit in enumerate(units):
-        theta = _threshold(run, population, unit)
+        theta = None if in_units else _threshold(run, population, unit)
         trace = values[:, np.flatnonzero(recorded == unit)[0]] / (theta or 1.0)
         rows.append(Row(int(unit), trace, theta, PITCH * (len(units) - 1 - place)))
     return rows
@@ -197,7 +202,7 @@ def _name_unit(ax: Axes, run: Recording, population: str, image: int, row: Row) 
     )
 
 
-def _finish(ax: Axes, rows: list[Row]) -> None:
+def _finish(ax: Axes, rows: list[Row], unit_of_v: str | None) -> None:
     """Two ticks for every trace, zero and one more level, and a label that says the unit."""
     ticks: dict[float, str] = {}
     for row in rows:
@@ -207,7 +212,7 @@ def _finish(ax: Axes, rows: list[Row]) -> None:
     ax.set_yticks(list(ticks), list(ticks.values()))
     ax.set_ylim(-0.1, rows[0].base + 1.05)
     unit = "weights" if rows[0].theta is None else "threshold"
-    ax.set_ylabel(f"membrane potential v\n(units of the {unit})")
+    ax.set_ylabel(f"membrane potential v\n({unit_of_v or f'units of the {unit}'})")
 
 
 def _level(row: Row) -> float:

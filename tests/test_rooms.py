@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "registry": {"errors"},
     "equations": set(),
     "network": {"equations"},
-    "results": {"network"},
+    "results": {"equations", "network"},
     "perturbations": {"equations", "network"},
     "brian": {"equations", "network"},
     "running": {"equations", "network", "brian", "results"},

@@ -26,7 +26,7 @@ from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
 
-__all__ = ["Built", "assemble", "recordable", "recorded"]
+__all__ = ["Built", "assemble", "monitor_name", "recordable", "recorded", "recorded_variable"]
 
 Connect = Callable[[Projection, Any, Any, Mapping[str, Any]], Any]
 SLOTS = ("integrate", "deliver", "update", "threshold", "reset", "record")
@@ -102,8 +102,9 @@ def assemble(
     here = isinstance(get_device(), RuntimeDevice)
     if monitors or here:
         groups.update(_monitors(populations, groups, plan, monitors))
-        for name, units in plan.potentials.items():
-            groups[f"{name}_potentials"] = _state_monitor(name, units, snn, groups[name], plan)
+        for key, units in plan.potentials.items():
+            group = groups[key.partition(".")[0]]
+            groups[monitor_name(key)] = _state_monitor(key, units, snn, group, plan)
     end = (PipelinedEnd if plan.period else PresentationEnd)(
         presentation,
         groups[snn.readout.potential],
@@ -114,7 +115,7 @@ def assemble(
             if p.model.threshold is not None
         },
         {key: groups[key.population] for key in plan.kept},
-        {} if here else {key: groups[key[0]] for key in recordable(snn)},
+        {} if here else {key: groups[key[0]] for key in recordable(snn, plan)},
         snn.population(snn.readout.spikes).model.amplitude,
         {p.name: (groups[p.name], _floats(p, groups[p.name])) for p in populations},
         str(snn.population(snn.readout.potential).model.potential),
@@ -241,9 +242,18 @@ def _presentation(
     return Presentation(groups["input"], streams, resets, plan.lanes, plan.steps, plan.check_every)
 
 
-def recordable(snn: SpikingNetwork) -> tuple[tuple[str, str], ...]:
+def recordable(snn: SpikingNetwork, plan: Plan) -> tuple[tuple[str, str], ...]:
     """Populations and the variables of them that a compiled program can record."""
-    return tuple((p.name, str(p.model.potential)) for p in snn.populations if p.model.potential)
+    potentials = [(p.name, str(p.model.potential)) for p in snn.populations if p.model.potential]
+    return tuple(
+        dict.fromkeys([*potentials, *(recorded_variable(snn, k) for k in plan.potentials)])
+    )
+
+
+def recorded_variable(snn: SpikingNetwork, key: str) -> tuple[str, str]:
+    """Population and variable of what a plan records: ``conv1`` is its potential."""
+    name, _, variable = key.partition(".")
+    return name, variable or str(snn.population(name).model.potential)
 
 
 def _monitors(
@@ -269,9 +279,15 @@ def recorded(monitor: Any) -> tuple[str, ...]:
     return tuple(sorted(monitor.record_variables - {"i", "t"}))
 
 
+def monitor_name(key: str) -> str:
+    """Name of the monitor of what is recorded: ``conv1_potentials``, ``conv1_I_syn``."""
+    return key.replace(".", "_") if "." in key else f"{key}_potentials"
+
+
 def _state_monitor(
-    name: str, units: tuple[int, ...] | None, snn: SpikingNetwork, group: Any, plan: Plan
+    key: str, units: tuple[int, ...] | None, snn: SpikingNetwork, group: Any, plan: Plan
 ) -> Any:
+    name, variable = recorded_variable(snn, key)
     order = torch_index(snn.shape(name))
     if units is None:
         units = tuple(range(order.size))
@@ -279,9 +295,9 @@ def _state_monitor(
     record = (np.arange(plan.lanes)[:, None] * order.size + position).reshape(-1)
     return brian2.StateMonitor(
         group,
-        snn.population(name).model.potential,
+        variable,
         record=record,
         when=f"record_{name}",
         order=1,
-        name=f"{name}_potentials",
+        name=monitor_name(key),
     )

@@ -23,7 +23,10 @@ def guarded(plan: Plan) -> tuple[str, ...]:
 
     Their potential does not leak then, so one that is looked at is not among them.
     """
-    watched = {*plan.potentials, *(key.population for key in plan.kept if key.variable == "v")}
+    watched = {
+        *(key.partition(".")[0] for key in plan.potentials),
+        *(key.population for key in plan.kept if key.variable == "v"),
+    }
     return tuple(name for name in plan.active if plan.skip_idle and name not in watched)
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from brian2 import Quantity, ms
 
+from bionet.equations.units import read_quantity
 from bionet.errors import InputError
 from bionet.files import atomic, output_folder, read_tensors, write_tensors
 from bionet.results.equality import same_fields
@@ -273,13 +274,44 @@ class Recording:
     def potential(self, population: str, image: int = 0) -> np.ndarray:
         """Potential of the recorded units of a population, float array (n_steps, n_units).
 
+        A Brian2 quantity where the model's potential has a unit.
+
         Raises
         ------
         InputError
             If the potentials of this population or image were not recorded.
         """
         values = self._recorded(self.recorded_potentials, population, "v")
-        return np.asarray(values[self._position(image)])
+        return self._with_unit(population, values[self._position(image)])
+
+    def variable(self, population: str, variable: str, image: int = 0) -> np.ndarray:
+        """Any recorded variable of a population, array or quantity (n_steps, n_units).
+
+        Raises
+        ------
+        InputError
+            If this variable, population or image was not recorded.
+        """
+        key = f"{population}.{variable}"
+        if key not in self.recorded_potentials and variable in ("v", self._potential(population)):
+            return self.potential(population, image)
+        if key not in self.recorded_potentials:
+            self._recorded({}, population, variable)
+        return self._with_unit(key, self.recorded_potentials[key][self._position(image)])
+
+    def spikes_it(self, population: str, image: int = 0) -> tuple[np.ndarray, Quantity]:
+        """Spikes as Brian2's monitors have them: units i in PyTorch's order, and times t."""
+        spikes = self.spikes(population, image)
+        return spikes.unit, spikes.time
+
+    def _potential(self, population: str) -> str | None:
+        """Name of a population's potential, where the recording knows it."""
+        return self.parameters.get("units", {}).get(population, [None])[0]
+
+    def _with_unit(self, key: str, values: np.ndarray) -> np.ndarray:
+        """Values with the unit of a recorded variable; plain where it has none."""
+        exponents = self.parameters.get("units", {}).get(key, [None, []])[1]
+        return np.asarray(values) if not any(exponents) else read_quantity(values, exponents)
 
     @property
     def n_spikes(self) -> dict[str, float]:

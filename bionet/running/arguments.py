@@ -145,7 +145,7 @@ def make_plan(
         spikes=spikes,
         potentials=potentials,
         kept=(
-            *(Kept(name, "v") for name in final_potentials),
+            *(Kept(n, str(snn.population(n).model.potential)) for n in final_potentials),
             *(Kept(p.name, variable) for p in snn.populations for variable in p.model.final),
             *(Kept(*found, is_step=True) for found in step_variables((pixels, *snn.populations))),
         ),
@@ -227,23 +227,53 @@ def _record_request(
     """Populations with recorded spikes, and units with recorded potentials."""
     spikes: list[str] = []
     potentials: dict[str, tuple[int, ...] | None] = {}
-    for name, wanted in record.items():
+    for name, wanted in _whole_request(snn, record).items():
         if name != "input":
             snn.population(name)
         wanted = {wanted: True} if isinstance(wanted, str) else wanted
         wanted = wanted if isinstance(wanted, Mapping) else dict.fromkeys(wanted, True)
         for what, units in wanted.items():
-            if what not in ("spikes", "v") or (name == "input" and what == "v"):
-                raise InputError(f"record[{name!r}] takes 'spikes' or 'v', but got {what!r}")
-            if what == "spikes" and units and _fires(snn, name):
-                spikes.append(name)
-            elif what == "v" and units is True:
-                potentials[name] = None
-            elif what == "v" and units is not False:
+            if what == "spikes":
+                if units and _fires(snn, name):
+                    spikes.append(name)
+                continue
+            key = _recorded_key(snn, name, what)
+            if units is True:
+                potentials[key] = None
+            elif units is not False:
                 if not np.size(units):
                     raise InputError(f"record[{name!r}]: give at least one unit, or True for all")
-                potentials[name] = _checked_units(snn, name, units)
+                potentials[key] = _checked_units(snn, name, units)
     return tuple(spikes), potentials
+
+
+def _recorded_key(snn: SpikingNetwork, name: str, variable: str) -> str:
+    """What a recorded variable is called: its population, and its name if it is no potential."""
+    model = None if name == "input" else snn.population(name).model
+    if model is not None and variable in ("v", model.potential) and model.potential is not None:
+        return name
+    if model is None or variable not in model.state:
+        state = [] if model is None else [v for v in model.state if v != model.potential]
+        known = ", ".join(repr(word) for word in ("spikes", *(["v"] if model else []), *state))
+        raise InputError(f"record[{name!r}] takes {known}, but got {variable!r}")
+    return f"{name}.{variable}"
+
+
+def _whole_request(snn: SpikingNetwork, record: Any) -> Mapping[str, Any]:
+    """A request for recording as a mapping; ``"all:spikes"`` names every population that fires."""
+    if not isinstance(record, str):
+        return record
+    name, _, what = record.partition(":")
+    if not what:
+        raise InputError(
+            f"record: expected a mapping such as {{'conv1': ['spikes', 'v']}}, or 'all:spikes',"
+            f" but got {record!r}"
+        )
+    if name != "all":
+        return {name: what.split(",")}
+    fires = [p.name for p in snn.populations if p.model.threshold is not None]
+    names = fires if what == "spikes" else [p.name for p in snn.populations if p.model.potential]
+    return {name: what.split(",") for name in names}
 
 
 def _fires(snn: SpikingNetwork, name: str) -> bool:

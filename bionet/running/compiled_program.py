@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from bionet.brian.assemble import recordable, synapse_names
+from bionet.brian.assemble import recordable, recorded_variable, synapse_names
 from bionet.brian.channel_last import pack, to_channel_last, torch_index
 from bionet.brian.finite import NotFinite, NotFiniteError
 from bionet.brian.idle_steps import BOUNDS, guarded
@@ -164,9 +164,10 @@ class Program:
 
 def program_plan(snn: SpikingNetwork, plan: Plan) -> Plan:
     """The plan without what is recorded and kept of variables that every program can record."""
-    switched = {Kept(*key) for key in recordable(snn)}
+    switched = {Kept(*key) for key in recordable(snn, plan)}
     kept = tuple(key for key in plan.kept if key not in switched)
-    return replace(plan, spikes=(), potentials={}, kept=kept)
+    others = {key: None for key in plan.potentials if "." in key}  # no potential: asked for
+    return replace(plan, spikes=(), potentials=others, kept=kept)
 
 
 def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
@@ -447,8 +448,9 @@ def program_values(
 def _recorded_values(snn: SpikingNetwork, plan: Plan) -> dict[str, np.ndarray]:
     """What a program is to record of each step, and to keep at the end of presentations."""
     values = {f"presentation_end.record_{name}": np.array(1) for name in plan.spikes}
-    for name, units in plan.potentials.items():
-        label = f"{name}_{snn.population(name).model.potential}"
+    for key, units in plan.potentials.items():
+        name, variable = recorded_variable(snn, key)
+        label = f"{name}_{variable}"
         order = torch_index(snn.shape(name))
         places = np.argsort(order)[slice(None) if units is None else np.asarray(units, dtype=int)]
         padded = np.zeros(order.size, dtype=np.int32)
@@ -456,6 +458,6 @@ def _recorded_values(snn: SpikingNetwork, plan: Plan) -> dict[str, np.ndarray]:
         values[f"presentation_end.units_{label}"] = padded
         values[f"presentation_end.n_units_{label}"] = np.array(len(places))
     for key in plan.kept:
-        if key[:2] in recordable(snn):
+        if key[:2] in recordable(snn, plan):
             values[f"presentation_end.keep_{key.population}_{key.variable}"] = np.array(1)
     return values

@@ -16,7 +16,7 @@ import numpy as np
 from brian2 import Network, prefs, second
 from brian2.devices.device import RuntimeDevice, get_device
 
-from bionet.brian.assemble import Built, assemble, recorded
+from bionet.brian.assemble import Built, assemble, monitor_name, recorded, recorded_variable
 from bionet.brian.channel_last import from_channel_last, to_channel_last, torch_index
 from bionet.brian.finite import NotFiniteError
 from bionet.brian.plan import Plan
@@ -140,7 +140,7 @@ def _read_program(
             monitors[f"{name}.spikes"][amplitude] = sizes
     for name in plan.potentials:
         monitors[f"{name}.v"] = {
-            "v": read(f"values_{name}.{snn.population(name).model.potential}.bin", plan.dtype, -1)
+            "v": read("values_{}.{}.bin".format(*recorded_variable(snn, name)), plan.dtype, -1)
         }
     return {
         "counts": {name: flat(f"counts_{name}", name, count_dtype(steps)) for name in counted},
@@ -261,7 +261,7 @@ def _read_monitors(plan: Plan, built: Built) -> dict[str, dict[str, np.ndarray]]
         found |= {v: np.asarray(getattr(monitor, v)[:]) for v in recorded(monitor)}
         monitors[f"{name}.spikes"] = found
     for name in plan.potentials:
-        monitor = built.groups[f"{name}_potentials"]
+        monitor = built.groups[monitor_name(name)]
         values = monitor.variables[monitor.record_variables[0]].get_value()
         monitors[f"{name}.v"] = {"v": np.asarray(values)}
     return monitors
@@ -307,9 +307,10 @@ def _monitored(
         for sizes in (v for k, v in monitors[f"{name}.spikes"].items() if k not in ("i", "t")):
             amplitudes[name] = sizes[shown][sorting].astype(np.float32)
     for name, units in plan.potentials.items():
-        chosen = np.arange(snn.population(name).size) if units is None else np.array(units)
+        population = name.partition(".")[0]
+        chosen = np.arange(snn.population(population).size) if units is None else np.array(units)
         v = monitors[f"{name}.v"]["v"].reshape(-1, lanes, len(chosen))
-        potentials[name] = _by_image(v, plan, name, n)
+        potentials[name] = _by_image(v, plan, population, n)
         recorded_units[name] = chosen
     any_recorded = bool(plan.spikes or plan.potentials)
     return {

@@ -54,7 +54,7 @@ def estimate(snn: SpikingNetwork, plan: Plan, n_images: int, n_recorded: int) ->
         expected = int(np.prod(snn.shape(name))) * plan.steps * ACTIVITY
         parts[f"spikes of {name}"] = int(expected * n_recorded * SPIKE_BYTES)
     for name, units in plan.potentials.items():
-        n_units = snn.population(name).size if units is None else len(units)
+        n_units = snn.population(name.partition(".")[0]).size if units is None else len(units)
         parts[f"potentials of {name}"] = 3 * n_units * plan.steps * n_recorded * number
     return parts
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from brian2 import Hz, Quantity, check_units, ms, second
 
+from bionet.brian.assemble import recorded_variable
 from bionet.brian.finite import NotFiniteError, not_finite_error
 from bionet.brian.plan import Plan
 from bionet.equations.model import NeuronModel
@@ -142,7 +143,7 @@ def simulate(
         dtype=dtype,
         record=record,
         final_potentials=tuple(
-            p.name for p in snn.populations if final_potentials and "v" in p.model.dimensions
+            p.name for p in snn.populations if final_potentials and p.model.potential is not None
         ),
         pipelined=pipelined,
     )
@@ -164,8 +165,16 @@ def simulate(
     run = Recording(
         shapes={name: snn.shape(name) for name in snn.names},
         parameters=parameters | results.pop("timing"),
-        final_potentials={name: values for (name, v), values in others.items() if v == "v"},
-        final_values={key: values for key, values in others.items() if key[1] != "v"},
+        final_potentials={
+            name: values
+            for (name, variable), values in others.items()
+            if variable == snn.population(name).model.potential
+        },
+        final_values={
+            key: values
+            for key, values in others.items()
+            if key[1] != snn.population(key[0]).model.potential
+        },
         **results,
     )
     outputs = network_outputs(run, snn)
@@ -272,6 +281,7 @@ def _parameters(
         "readout": readout or snn.readout.default,
         **({"readout_since": snn.readout.since} if snn.readout.since else {}),
         "thresholds": thresholds,
+        "units": recorded_dimensions(snn, plan),
         "seconds": seconds,
         "versions": {
             name: metadata.version(name)
@@ -280,6 +290,16 @@ def _parameters(
         },
         "processors": os.cpu_count(),
     }
+
+
+def recorded_dimensions(snn: SpikingNetwork, plan: Plan) -> dict[str, list[Any]]:
+    """Variable and exponents of its dimension, of everything that a plan records."""
+    found = {}
+    for key in plan.potentials:
+        name, variable = recorded_variable(snn, key)
+        dimensions = snn.population(name).model.dimensions[variable]
+        found[key] = [variable, [float(e) for e in dimensions._dims]]
+    return found
 
 
 def _installed(name: str) -> bool:
