@@ -229,7 +229,7 @@ def recorded(device):
 def test_any_variable_is_recorded_with_its_unit(tmp_path):
     run = recorded("numpy")
     current = run.variable("cells", "I_syn")
-    assert current[9, 0] / nA == pytest.approx(0.3) and current[8, 0] == 0 * nA
+    assert current[:12].max() / nA == pytest.approx(0.3) and current[8, 0] == 0 * nA
     assert run.potential("cells")[0, 0] / mV == pytest.approx(-60)
     assert not hasattr(run.potential("source"), "dim")
     again = bionet.Recording.load(run.save(tmp_path / "run"))
