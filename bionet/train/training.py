@@ -38,6 +38,7 @@ from bionet.train.recipes import (
     recipe_for,
     shift_randomly,
 )
+from bionet.zoo.entries import PICKLE_SUFFIXES
 
 __all__ = [
     "MODES",
@@ -331,7 +332,7 @@ def _threads(n: int) -> Iterator[None]:
 def _weights_path(out: str | os.PathLike[str] | None, network: str, data: str) -> Path:
     """The file that ``out`` means, in a folder that can be written."""
     path = Path("." if out is None else out)
-    if path.suffix.lower() in zoo.PICKLE_SUFFIXES:
+    if path.suffix.lower() in PICKLE_SUFFIXES:
         raise InputError(
             f"out: weights are safetensors files, got '{path}'; end it in .safetensors"
         )
