@@ -1,16 +1,20 @@
 """The dense side of the comparison: LeNet-5 as integrate-and-fire layers in PyTorch.
 
-Every layer is computed for every unit in every step, whether there are spikes or not; the constant
-current of the first layer is computed once for each image, as BioNet does.
+Every layer is computed for every unit in every step, whether there are spikes or not. It is written
+as fast as PyTorch lets it: the constant current of the first layer is computed once for each
+image, as BioNet does, tensors are channels-last, potentials and spikes are changed in place, and
+nothing is counted twice.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from bionet.network import AveragePool2d, Conv2d, Dense, SpikingNetwork
+from bionet.network import AveragePool2d, Conv2d, Dense, Projection, SpikingNetwork
 
 __all__ = ["DenseNetwork"]
 
@@ -21,55 +25,59 @@ class DenseNetwork:
     Parameters
     ----------
     snn : SpikingNetwork
-        A chain without biases, converted by ``rate``.
+        A chain without biases, converted by ``rate``; its readout takes what the last population
+        that fires takes.
     """
 
     def __init__(self, snn: SpikingNetwork) -> None:
-        self.layers = []
-        for projection in snn.projections:
-            kernel = projection.kernel
-            spiking = snn.population(projection.target).model.threshold is not None
-            name = projection.target
-            if isinstance(kernel, AveragePool2d):
-                self.layers.append((name, spiking, None, kernel))
-            else:
-                assert isinstance(kernel, (Conv2d, Dense))
-                weights = torch.tensor(np.asarray(kernel.weights), dtype=torch.float32)
-                self.layers.append((name, spiking, weights, kernel))
-
-    def _input(self, position: int, spikes: torch.Tensor) -> torch.Tensor:
-        _, _, weights, kernel = self.layers[position]
-        if isinstance(kernel, AveragePool2d):
-            return functional.avg_pool2d(spikes, kernel.kernel, kernel.stride, kernel.padding)
-        if isinstance(kernel, Conv2d):
-            return functional.conv2d(spikes, weights, None, kernel.stride, kernel.padding)
-        return functional.linear(spikes.flatten(1), weights)
+        self.inputs = [_layer(q) for q in snn.projections]
+        self.names = [q.target for q in snn.projections]
+        self.readout = snn.readout.potential
 
     @torch.no_grad()
-    def run(self, images: np.ndarray, steps: int, batch: int = 100) -> dict[str, np.ndarray]:
+    def run(self, images: np.ndarray, steps: int, batch: int = 50) -> dict[str, np.ndarray]:
         """Spike counts of every population, arrays (n_images, *shape)."""
-        counts: dict[str, list[torch.Tensor]] = {name: [] for name, spiking, *_ in self.layers}
-        for first in range(0, len(images), batch):
-            drive = self._input(0, torch.from_numpy(images[first : first + batch]))
-            for name, count in self._present(drive, steps).items():
-                counts[name].append(count)
-        return {name: torch.cat(parts).numpy() for name, parts in counts.items()}
+        parts = [
+            self._present(torch.from_numpy(images[first : first + batch]), steps)
+            for first in range(0, len(images), batch)
+        ]
+        return {
+            name: torch.cat([part[name] for part in parts]).numpy()
+            for name in self.names
+            if name != self.readout
+        }
 
-    def _present(self, drive: torch.Tensor, steps: int) -> dict[str, torch.Tensor]:
-        potentials: dict[str, torch.Tensor] = {}
-        counts: dict[str, torch.Tensor] = {}
+    def _present(self, images: torch.Tensor, steps: int) -> dict[str, torch.Tensor]:
+        drive = self.inputs[0](images.contiguous(memory_format=torch.channels_last))
+        potentials: list[torch.Tensor] = []
+        counts: list[torch.Tensor] = []
+        fired: list[torch.Tensor] = []
         for _ in range(steps):
             spikes = drive
-            for position, (name, spiking, *_) in enumerate(self.layers):
-                z = drive if position == 0 else self._input(position, spikes)
-                if name not in potentials:
-                    potentials[name], counts[name] = torch.zeros_like(z), torch.zeros_like(z)
-                v = potentials[name].add_(z)
-                if spiking:
-                    fired = (v >= 1.0).to(v.dtype)
-                    v.sub_(fired)
-                    counts[name].add_(fired)
-                    # The readout takes the same input as the last population that fires.
-                    if position + 1 < len(self.layers) and self.layers[position + 1][1]:
-                        spikes = fired
-        return counts
+            for k, (name, layer) in enumerate(zip(self.names, self.inputs, strict=True)):
+                source = fired[k - 2] if name == self.readout else spikes
+                z = drive if k == 0 else layer(source)
+                if len(potentials) == k:
+                    potentials.append(torch.zeros_like(z))
+                    counts.append(torch.zeros_like(z))
+                    fired.append(torch.zeros_like(z))
+                v = potentials[k].add_(z)
+                if name == self.readout:
+                    continue
+                spikes = torch.ge(v, 1.0, out=fired[k])
+                v.sub_(spikes)
+                counts[k].add_(spikes)
+        return dict(zip(self.names, counts, strict=True))
+
+
+def _layer(projection: Projection) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What the spikes of a layer's source add to its potentials."""
+    kernel = projection.kernel
+    if isinstance(kernel, AveragePool2d):
+        return lambda x: functional.avg_pool2d(x, kernel.kernel, kernel.stride, kernel.padding)
+    assert isinstance(kernel, (Conv2d, Dense))
+    weights = torch.tensor(np.asarray(kernel.weights), dtype=torch.float32)
+    if isinstance(kernel, Dense):
+        return lambda x: functional.linear(x.flatten(1), weights)
+    weights = weights.contiguous(memory_format=torch.channels_last)
+    return lambda x: functional.conv2d(x, weights, None, kernel.stride, kernel.padding)

@@ -19,10 +19,11 @@ from bionet.brian.assemble import assemble
 from bionet.brian.plan import Plan
 from bionet.brian.unit_targets import Targets
 from bionet.network import Projection, SpikingNetwork
+from bionet.network.input_population import input_population
 
-__all__ = ["PLAN", "plain_synapses"]
+__all__ = ["STEPS", "plain_synapses"]
 
-PLAN = Plan(steps=50, dt=1e-3, lanes=1, dtype="float32")
+STEPS = 50
 ENDLESS = 2**40
 
 
@@ -62,8 +63,10 @@ def main(network: Path, folder: Path) -> None:
     """Compile the network in ``folder``."""
     prefs.core.default_float_dtype = np.float32
     brian2.set_device("cpp_standalone", build_on_run=False, directory=str(folder))
-    built = assemble(SpikingNetwork.load(network), PLAN, plain_synapses)
-    built.network.run(ENDLESS * PLAN.dt * second, namespace={})
+    snn = SpikingNetwork.load(network)
+    plan = Plan(STEPS, 1e-3, 1, input_population(snn), dtype="float32")
+    built = assemble(snn, plan, plain_synapses)
+    built.network.run(ENDLESS * plan.dt * second, namespace={})
     brian2.device.build(directory=str(folder), compile=True, run=False)
 
 
