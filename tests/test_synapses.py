@@ -210,7 +210,7 @@ class Case:
 
     def slow(self):
         target = self.start.copy()
-        self.synapses.propagate(self.spikes, self.amplitude, target)
+        self.synapses.propagate_slowly(self.spikes, self.amplitude, target)
         return target
 
     def gated(self, values):
@@ -316,6 +316,13 @@ def test_older_processors_give_the_same_bits(tmp_path, level):
 def test_cpp_loops_equal_the_slow_form_bit_for_bit(compiled_cases):
     for case, result in compiled_cases:
         np.testing.assert_array_equal(result, case.slow(), err_msg=case.call())
+
+
+def test_the_numpy_device_equals_the_slow_form_bit_for_bit():
+    for case in (Case(number) for number in range(120)):
+        target = case.start.copy()
+        case.synapses.propagate(case.spikes, case.amplitude, target)
+        np.testing.assert_array_equal(target, case.slow(), err_msg=case.call())
 
 
 def test_cpp_loops_equal_torch(compiled_cases, torch_kernel):

@@ -231,10 +231,14 @@ class SharedSynapses(Group, CodeRunner):
         """Synapses that leave each source unit, int array of the source's shape."""
         return fan_out(self.kernel, self.source_shape)
 
+    def _make_targets(self) -> Targets:
+        shapes = self.source_shape, self.target_shape
+        return Targets(self.kernel, *shapes, self.packed.weights.dtype, self.factor)
+
     def propagate(
         self, spikes: np.ndarray, amplitude: np.ndarray | None, target: np.ndarray
     ) -> None:
-        """Deliver spikes one after another: the NumPy device, and the reference in tests.
+        """Deliver the spikes of a step, those of one target in order: the NumPy device.
 
         Parameters
         ----------
@@ -248,9 +252,25 @@ class SharedSynapses(Group, CodeRunner):
         if self.delay_steps:
             spikes, amplitude = self._delayed(spikes, amplitude)
         if self._targets is None:
-            dtype = self.packed.weights.dtype
-            shapes = self.source_shape, self.target_shape
-            self._targets = Targets(self.kernel, *shapes, dtype, self.factor)
+            self._targets = self._make_targets()
+        if isinstance(self.kernel, GATES) or self.sign:
+            self.propagate_slowly(spikes, amplitude, target)
+            return
+        sizes = None if amplitude is None else amplitude[spikes]
+        lanes, units = np.divmod(spikes.astype(np.int64), self.packed.n_source)
+        if self._targets.few:
+            self._targets.add_few(lanes, units, sizes, target)
+            return
+        images = target.reshape(self.lanes, -1)
+        for k, (lane, unit) in enumerate(zip(lanes.tolist(), units.tolist(), strict=True)):
+            self._targets.add(unit, None if sizes is None else sizes[k], images[lane])
+
+    def propagate_slowly(
+        self, spikes: np.ndarray, amplitude: np.ndarray | None, target: np.ndarray
+    ) -> None:
+        """The obvious form of :meth:`propagate`, which gates and signs need: spike by spike."""
+        if self._targets is None:
+            self._targets = self._make_targets()
         lanes = target.reshape(self.lanes, -1)
         for index in spikes:
             lane, unit = divmod(int(index), self.packed.n_source)

@@ -1,7 +1,7 @@
 """The targets and weights of single units, straight from a kernel's definition.
 
-This is the slow and obvious form of every kernel: the NumPy device delivers spikes with it, and the
-compiled loops are tested against it.
+Row by row this is the slow and obvious form of every kernel, against which the compiled loops are
+tested. The NumPy device adds the same numbers in the same order, several at once.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from bionet.network.kernels import (
 __all__ = ["Targets"]
 
 Row = tuple[np.ndarray, np.ndarray]
+CACHE_BYTES = 2**28  # of the rows of one kernel; those of a wide layer are made anew
 
 
 class Targets:
@@ -57,6 +58,9 @@ class Targets:
         self.kernel, self.source, self.target = kernel, source, target
         self.dtype = np.dtype(dtype)
         self._rows: dict[int, Row] = {}
+        self._held = 0
+        self._csr: tuple[np.ndarray, ...] | None = None
+        self._blocks: dict[int, tuple[tuple[int, ...], Any, np.ndarray]] = {}
         self._pools: dict[int, np.ndarray] = {}
         if isinstance(kernel, (Conv2d, AveragePool2d, MaxPool2d)):
             _, rows, columns = as_image(source)
@@ -82,6 +86,66 @@ class Targets:
                 weights = np.asarray(weights, dtype=np.float64) * self.factor
             self._rows[unit] = where, np.ascontiguousarray(weights, dtype=self.dtype)
         return self._rows[unit]
+
+    @property
+    def few(self) -> bool:
+        """Whether a unit has few targets, so that all spikes of a step are added in one call."""
+        return isinstance(self.kernel, (AveragePool2d, OneToOne, Sparse))
+
+    def add_few(
+        self, lanes: np.ndarray, units: np.ndarray, sizes: np.ndarray | None, target: np.ndarray
+    ) -> None:
+        """Add the rows of many spikes to ``target`` (lanes * n_target,), in their order.
+
+        Parameters
+        ----------
+        lanes, units : int array (n_spikes,)
+        sizes : array (n_spikes,) or None
+        target : array
+        """
+        if self._csr is None:
+            rows = [self[unit] for unit in range(int(np.prod(self.source)))]
+            offsets = np.concatenate([[0], np.cumsum([len(where) for where, _ in rows])])
+            self._csr = (offsets, *(np.concatenate(part) for part in zip(*rows, strict=True)))
+        offsets, where, weights = self._csr
+        first, n = offsets[units], np.diff(offsets)[units]
+        entry = np.arange(n.sum()) + np.repeat(first - (np.cumsum(n) - n), n)
+        effect = weights[entry] if sizes is None else weights[entry] * np.repeat(sizes, n)
+        # ``add.at`` goes through its indices one after another.
+        np.add.at(target, np.repeat(lanes * int(np.prod(self.target)), n) + where[entry], effect)
+
+    def add(self, unit: int, size: Any, lane: np.ndarray) -> None:
+        """Add a unit's row to one lane of the target; each target is met once, so in any order."""
+        block = self._blocks.get(unit)
+        if block is None:
+            block = self._block(unit)
+            self._rows.pop(unit, None)
+            if self._held < CACHE_BYTES:
+                self._blocks[unit] = block
+                self._held += block[2].nbytes
+        image, part, weights = block
+        lane.reshape(image)[part] += weights if size is None else weights * size
+
+    def _block(self, unit: int) -> tuple[tuple[int, ...], Any, np.ndarray]:
+        """Shape of a lane, a part of it, and the weights there: a rectangle where it is one."""
+        where, weights = self[unit]
+        n_target = int(np.prod(self.target))
+        if isinstance(self.kernel, Dense):
+            return (n_target,), slice(None), weights
+        if isinstance(self.kernel, Conv2d) and len(where):
+            channels = self.kernel.weights.shape[0]
+            width = as_image(self.target)[2]
+            pixel, channel = np.divmod(where, channels)
+            y, x = np.divmod(pixel, width)
+            part = tuple(slice(int(a.min()), int(a.max()) + 1) for a in (y, x, channel))
+            shape = tuple(s.stop - s.start for s in part)
+            if int(np.prod(shape)) == len(where):  # every place of the rectangle, so once each
+                block = np.empty(shape, dtype=weights.dtype)
+                block[tuple(a - s.start for a, s in zip((y, x, channel), part, strict=True))] = (
+                    weights
+                )
+                return (n_target // (width * channels), width, channels), part, block
+        return (n_target,), where, weights
 
     def pool(self, target: int) -> np.ndarray:
         """Channel-last source units, ascending, that compete for a channel-last target unit."""
