@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bionet.equations import NeuronModel
     from bionet.equations import synapses as synapse
     from bionet.exchange.nir_reading import from_nir
+    from bionet.firing.measurement import f_i
     from bionet.network import (
         AveragePool2d,
         Conv2d,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from bionet.running.build import build
     from bionet.running.eject import eject
     from bionet.running.simulate import simulate
+    from bionet.train.fine_tuning import fine_tune
 
 __version__ = "0.1.0"
 
@@ -78,8 +80,10 @@ __all__ = [
     "datasets",
     "eject",
     "equations",
+    "f_i",
     "figures",
     "from_nir",
+    "fine_tune",
     "perturb",
     "perturbations",
     "simulate",
@@ -115,6 +119,8 @@ _HOME = dict.fromkeys(_NETWORK, "bionet.network") | {
     "from_nir": "bionet.exchange.nir_reading",
     "perturb": "bionet.perturbations",
     "eject": "bionet.running.eject",
+    "f_i": "bionet.firing.measurement",
+    "fine_tune": "bionet.train.fine_tuning",
     "simulate": "bionet.running.simulate",
 }
 _MODULES = (

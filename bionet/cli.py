@@ -18,6 +18,7 @@ from bionet.commands.compare import compare
 from bionet.commands.convert import convert
 from bionet.commands.demo import demo
 from bionet.commands.eject import eject
+from bionet.commands.f_i import f_i
 from bionet.commands.figure import figure
 from bionet.commands.info import info
 from bionet.commands.report import report
@@ -60,6 +61,7 @@ for command in (
     info,
 ):
     app.command()(command)
+app.command("f-i")(f_i)
 
 
 def _show_version(wanted: bool) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "frequency",
     "numbers",
+    "physical",
     "shape",
     "time",
 ]
@@ -45,6 +46,28 @@ def _quantity(text: str, option: str, units: dict[str, float], expected: str) ->
         reason = "has no unit" if missing else f"is none; units are {', '.join(units)}"
         raise InputError(f"{option}: expected {expected}, but {text!r} {reason}")
     return float(found[1]) * units[found[2]]
+
+
+def physical(text: str, option: str) -> Any:
+    """A number, a quantity in any unit of Brian2 such as ``-70mV``, or else the text itself.
+
+    Raises
+    ------
+    InputError
+        If it looks like a quantity whose unit Brian2 does not know.
+    """
+    found = NUMBER_AND_UNIT.fullmatch(text.strip())
+    if found is None:
+        return text
+    number = float(found[1])
+    if not found[2]:
+        return int(number) if number.is_integer() and "." not in found[1] else number
+    from brian2.units import allunits, stdunits
+
+    unit = getattr(stdunits, found[2], getattr(allunits, found[2], None))
+    if not hasattr(unit, "dim"):
+        raise InputError(f"{option}: {text!r} has no unit that Brian2 knows; write -70*mV as -70mV")
+    return number * unit
 
 
 def numbers(text: str, option: str) -> list[int]:

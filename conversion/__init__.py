@@ -15,6 +15,7 @@ import numpy as np
 from torch import nn
 
 from bionet.conversion.augmapping import convert_augmapping
+from bionet.conversion.biophysical import convert_biophysical
 from bionet.conversion.dsnn import convert_dsnn
 from bionet.conversion.methods import METHODS
 from bionet.conversion.preparing.adjust import adjust
@@ -79,6 +80,7 @@ for _name, _method in (
     ("termapping", convert_termapping),
     ("tdsnn", convert_tdsnn),
     ("threshold_search", convert_threshold_search),
+    ("biophysical", convert_biophysical),
 ):
     METHODS.add(_name, _method)
 

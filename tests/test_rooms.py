@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "progress": set(),
     "registry": {"errors"},
     "equations": set(),
+    "firing": {"equations"},
     "network": {"equations"},
     "results": {"equations", "network"},
     "perturbations": {"equations", "network"},
@@ -38,9 +39,9 @@ MAY_IMPORT = {
     "datasets": set(),
     "evaluation": {"datasets"},
     "sources": {"datasets", "network", "zoo"},
-    "conversion": {"equations", "network", "results", "evaluation", "running"},
-    "train": {"zoo", "datasets", "evaluation", "conversion"},
-    "audits": {"network", "results", "conversion"},
+    "conversion": {"equations", "firing", "network", "results", "evaluation", "running"},
+    "train": {"zoo", "datasets", "evaluation", "conversion", "firing"},
+    "audits": {"network", "results", "conversion", "firing"},
     "exchange": {"equations", "network", "results"},
     "figures": {"network", "results", "audits", "running", "equations"},
     "pages": {"results", "audits", "figures"},
@@ -49,6 +50,7 @@ MAY_IMPORT = {
 USES_PUBLIC_NAMES = {"reproduce", "cli", "docs"}
 # A method is a closed form; only these search by simulation.
 MAY_SIMULATE = {
+    "bionet.conversion.biophysical",
     "bionet.conversion.dsnn",
     "bionet.conversion.threshold_search",
     "bionet.conversion.searching.greedy",

@@ -102,7 +102,12 @@ def audit(
     InputError
         If images, recording and network do not fit together, or the network has no scales.
     """
-    images = _check(snn, run, images, batch)
+    of_rates = not snn.scales and snn.code is None and _is_network_of_rates(net)
+    images = _check(snn, run, images, batch, of_rates)
+    if of_rates:
+        from bionet.audits.firing_audit import firing_audit
+
+        return firing_audit(net, snn, run, images, max_samples=max_samples)
     if isinstance(snn.code, TemporalCode):
         from bionet.audits.temporal_audit import temporal_audit
 
@@ -136,7 +141,18 @@ def audit(
     return Audit(tuple(rows.values()), run.n_images, run.n_steps, samples)
 
 
-def _check(snn: SpikingNetwork, run: Recording, images: np.ndarray, batch: int) -> np.ndarray:
+def _is_network_of_rates(net: Any) -> bool:
+    """Whether neurons with units were made from it: it has f-I curves for activations."""
+    from torch import nn
+
+    from bionet.firing.twin import is_twin
+
+    return isinstance(net, nn.Module) and is_twin(net)
+
+
+def _check(
+    snn: SpikingNetwork, run: Recording, images: np.ndarray, batch: int, of_rates: bool
+) -> np.ndarray:
     images = np.asarray(images)
     expected = (run.n_images, *snn.input_shape)
     if images.shape != expected:
@@ -153,7 +169,12 @@ def _check(snn: SpikingNetwork, run: Recording, images: np.ndarray, batch: int) 
                 f" but the network's population needs {(run.n_images, *snn.shape(name))};"
                 " give the network that was simulated"
             )
-    if not snn.scales and not isinstance(snn.code, TemporalCode):
+    if not snn.scales and not of_rates and not isinstance(snn.code, TemporalCode):
+        if snn.method == "biophysical":
+            raise InputError(
+                "a biophysical network is audited against the network of rates that it was made"
+                " from: give the one that bionet.fine_tune returned, not the ReLU network"
+            )
         raise InputError(
             "the network's origin has no scales, so rates and activations cannot be compared;"
             " convert it with bionet.convert, or add the scale of every population"

@@ -33,6 +33,13 @@ REMEDIES = {
     "reset": "reset to zero loses what exceeds the threshold: reset by subtraction",
     "rounding": "its sums are so large that their rounding costs whole spikes: simulate with"
     " dtype='float64'",
+    "rate limit": "its neurons cannot fire faster: fine-tune with a higher rate_cost, or a lower"
+    " reference",
+    "too short": "its rates are within one spike in a presentation: simulate longer",
+    "fluctuation": "its neurons fire more than their mean input makes them: fine-tune with a larger"
+    " sigma, or match rates (calibration=images)",
+    "adaptation": "its neurons fire less than their curve says: measure it as presented, or match"
+    " rates (calibration=images)",
     "leak": "the leak loses charge: lengthen the time constant",
 }
 

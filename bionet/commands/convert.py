@@ -38,7 +38,10 @@ def convert(
     weights: Weights = None,
     data: Data = "digits",
     method: Annotated[
-        str, typer.Option(help="rate, dsnn, tdsnn, termapping, augmapping or threshold_search.")
+        str,
+        typer.Option(
+            help="rate, dsnn, tdsnn, termapping, augmapping, threshold_search or biophysical."
+        ),
     ] = "rate",
     normalisation: Annotated[
         Literal["percentile", "max", "none"] | None,
@@ -183,12 +186,24 @@ def converted(
     from bionet.conversion import options as options_of
 
     options = dict(options or {})
+    net = source.net
+    if method == "biophysical":
+        from bionet.commands.cells import network_of_rates, neuron_of, synapse_of
+
+        for name, read in (
+            ("neuron", neuron_of),
+            ("interneuron", neuron_of),
+            ("synapse", synapse_of),
+        ):
+            if isinstance(options.get(name), str):
+                options[name] = read(options[name], f"-O {name}")
+        net = network_of_rates(net, source.noted.get("weights"))
     if "labels" in options_of(method):  # a search that knows the answers needs no network's
         options.setdefault("labels", calibration.labels)
     if options.get("normalisation") == "none":
         options["normalisation"] = None
     snn = convert_network(
-        source.net,
+        net,
         method=method,
         calibration=calibration.images,
         input_shape=source.input_shape,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -11,8 +11,11 @@ from rich.console import Console
 from bionet.commands.options import DataDir, ProgressBar, Seed
 from bionet.commands.outputs import check_writable
 from bionet.errors import InputError
-from bionet.quantities import time
+from bionet.quantities import frequency, time
 from bionet.results.run_json import describe, result_table, write_run
+
+if TYPE_CHECKING:
+    from bionet.train import TrainResult
 
 __all__ = ["train"]
 
@@ -40,12 +43,31 @@ def train(
         Path | None, typer.Option(help="File to save every epoch in, and to go on from.")
     ] = None,
     activation: Annotated[
-        Literal["relu", "tdsnn", "rounded"],
+        Literal["relu", "tdsnn", "rounded", "f-i"],
         typer.Option(
             help="Train shipped weights on with the temporal code in place: tdsnn for"
-            " mode=finetune, rounded for mode=compensate and rounding=nearest."
+            " mode=finetune, rounded for mode=compensate and rounding=nearest; or through the"
+            " f-I curve of a neuron, for method biophysical."
         ),
     ] = "relu",
+    neuron: Annotated[
+        str, typer.Option(help="Of f-i: a neuron as for bionet f-i, such as adex:pattern=tonic.")
+    ] = "lif",
+    presentation: Annotated[
+        str | None,
+        typer.Option(
+            help="Of f-i: rates of presentations of this length, such as 100ms, for neurons that"
+            " adapt.  [default: adapted rates]"
+        ),
+    ] = None,
+    reference: Annotated[
+        str, typer.Option(help="Of f-i: rate that stands for an activation of 1.")
+    ] = "100Hz",
+    rate_cost: Annotated[float, typer.Option(help="Of f-i: cost on squared rates.")] = 0.05,
+    inhibitory: Annotated[
+        float | None,
+        typer.Option(help="Of f-i: share of inhibitory units, whose weights keep their sign."),
+    ] = None,
     leak: Annotated[
         str | None, typer.Option(help="Leak of the temporal code, in steps of 1 ms: 10ms.")
     ] = None,
@@ -66,6 +88,31 @@ def train(
     """Train a network of the zoo; writes its weights with their provenance."""
     is_file = out.suffix == ".safetensors"
     check_writable(out.parent if is_file else out)
+    if activation == "f-i":
+        if leak is not None:
+            raise InputError("--leak belongs to --activation tdsnn or rounded; leave it out")
+        result = _through_a_curve(
+            {
+                "neuron": neuron,
+                "reference_hz": float(frequency(reference, "--reference")),
+                "presentation_ms": 1000 * float(time(presentation or "0ms", "--presentation")),
+            },
+            progress,
+            network=network,
+            data=data,
+            epochs=epochs,
+            rate_cost=rate_cost,
+            dale=inhibitory,
+            learning_rate=learning_rate,
+            start=start,
+            seed=seed,
+            out=out,
+            data_dir=data_dir,
+            device=device,
+            checkpoint=checkpoint,
+        )
+        _report(context, network, data, device, result, out)
+        return
     if (activation != "relu") != (leak is not None):
         raise InputError("--activation tdsnn or rounded and --leak, such as 10ms, belong together")
     if input_gain != 1 and activation != "rounded":
@@ -90,6 +137,23 @@ def train(
         input_gain=input_gain,
         dtype=dtype,
     )
+    _report(context, network, data, device, result, out)
+
+
+def _through_a_curve(made_of: dict[str, Any], progress: bool, **options: Any) -> TrainResult:
+    """Fine-tune with a neuron's curve in place of ReLUs."""
+    from bionet.commands.cells import activation_of
+    from bionet.train.fine_tuning import fine_tune_zoo
+
+    curve = activation_of(made_of, progress)
+    return fine_tune_zoo(activation=curve, made_of=made_of, progress=progress, **options)
+
+
+def _report(
+    context: typer.Context, network: str, data: str, device: str, result: TrainResult, out: Path
+) -> None:
+    """Write run.json beside the weights, and show it."""
+    is_file = out.suffix == ".safetensors"
     found = describe(
         "train",
         context.params,

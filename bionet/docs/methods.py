@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from brian2 import Hz, ms
+from brian2 import Hz, ms, mV
 from torch import nn
 
 import bionet
@@ -37,6 +37,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "tdsnn.md": ("tdsnn",),
         "augmapping.md": ("augmapping", "termapping"),
         "threshold-search.md": ("threshold_search",),
+        "biophysical.md": ("biophysical",),
     }
 )
 # What gives other models: (how it is written on the page, options, whether the pooling is a
@@ -73,6 +74,19 @@ WAYS: Mapping[str, tuple[Way, ...]] = MappingProxyType(
         ),
         "termapping": (("", {}, False, None),),
         "threshold_search": (("", {"thresholds": 1.0}, False, None),),
+        "biophysical": (
+            ("", {"passes": 0}, False, None),
+            (
+                'synapse=conductance(...), dale="relay"',
+                {
+                    "passes": 0,
+                    "dale": "relay",
+                    "synapse": equations.synapses.conductance(0 * mV, -80 * mV, 5 * ms, 5 * ms),
+                },
+                False,
+                None,
+            ),
+        ),
     }
 )
 
@@ -135,9 +149,9 @@ def _rules(model: NeuronModel) -> dict[str, str]:
     rules |= {f"event {name}": condition for name, condition in model.events.items()}
     rules |= {"reset": model.reset, "refractory": model.refractory}
     begin = [
-        f"{name} = {value}" if isinstance(value, str) else f"{name} = {value:g}"
+        f"{name} = {value if isinstance(value, str) else format(float(value), 'g')}"
         for name, value in model.initial.items()
-        if value
+        if isinstance(value, str) or float(value)
     ]
     rules["at the begin of a presentation"] = "\n".join(begin)
     plain = {name: text.strip() for name, text in rules.items() if text}

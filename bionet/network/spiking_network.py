@@ -34,6 +34,7 @@ from bionet.network.kernels import (
 )
 from bionet.network.origin import Origin, Perturbed
 from bionet.network.populations import Population, Projection, Readout
+from bionet.network.signs import is_dale
 from bionet.network.simulation import Simulation
 
 if TYPE_CHECKING:
@@ -231,6 +232,13 @@ class SpikingNetwork:
     def n_weights(self) -> int:
         """Number of weights stored."""
         return sum(a.size for p in self.projections for a in p.kernel.arrays().values())
+
+    def is_dale(self) -> bool:
+        """Whether all synapses that leave a neuron excite, or all inhibit, for every neuron.
+
+        Dale's principle. Pixels that drive by a current are no neurons.
+        """
+        return is_dale(self)
 
     def with_population(self, name: str, **changes: Any) -> SpikingNetwork:
         """A copy with one population changed; ``parameters`` are merged."""

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,12 +64,21 @@ class Job:
         Settings.
     seed : int
         Of the order of the images, their shifts and dropout.
+    cost : callable, optional
+        A further term of the loss, computed after each forward pass.
+    after_step : callable, optional
+        Called after each step of the optimiser: puts the weights where they may be.
+    extra : mapping
+        What else a checkpoint must have in common, as plain JSON.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
     recipe: Recipe
     seed: int
+    cost: Callable[[], torch.Tensor] | None = None
+    after_step: Callable[[], None] | None = None
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def settings(self) -> dict[str, Any]:
         """What a checkpoint must have in common with the training that goes on from it."""
@@ -77,7 +86,7 @@ class Job:
         found = {**dataclasses.asdict(self.recipe), "seed": self.seed, "data": data}
         if not self.recipe.flip:  # checkpoints written before there were flips have no such key
             del found["flip"]
-        return found
+        return {**found, **self.extra}
 
 
 class _RateColumn(ProgressColumn):
@@ -174,6 +183,8 @@ def _run_epoch(
             images = images.contiguous(memory_format=torch.channels_last)
         outputs = net(images.to(device))
         loss = nn.functional.cross_entropy(outputs, labels)
+        if job.cost is not None:
+            loss = loss + job.cost()
         if not math.isfinite(loss.item()):
             raise BioNetError(
                 f"training: the loss became {loss.item()} in epoch {number + 1}; "
@@ -182,6 +193,8 @@ def _run_epoch(
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        if job.after_step is not None:
+            job.after_step()
         loss_sum += loss.item() * len(batch)
         right += int((outputs.argmax(1) == labels).sum())
         advance(len(batch))

@@ -132,11 +132,11 @@ def train(
     BioNetError
         If the loss stops being a number.
     """
-    _check_seed(seed)
+    check_seed(seed)
     recipe = Recipe(epochs, batch_size, learning_rate, weight_decay, augment, flip, channels_last)
     job = Job(*as_tensors(data_train, "data_train"), recipe, seed)
     test = as_tensors(data_test, "data_test")
-    _check_trainable(net, job)
+    check_trainable(net, job)
     check_network(net, *test)
     home, there = device_of(net), find_device(device)
     try:
@@ -152,13 +152,13 @@ def train(
     return TrainResult(accuracy_train, accuracy_test, epochs, seconds, tuple(history))
 
 
-def _check_seed(seed: int) -> None:
+def check_seed(seed: int) -> None:
     """Refuse what can't seed a random generator."""
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise InputError(f"seed: expected an integer >= 0, got {seed!r}")
 
 
-def _check_trainable(net: nn.Module, job: Job) -> None:
+def check_trainable(net: nn.Module, job: Job) -> None:
     """Refuse a network and images that can't be trained with."""
     if not any(parameter.requires_grad for parameter in net.parameters()):
         raise InputError(
@@ -246,10 +246,10 @@ def train_zoo(
         recipe = dataclasses.replace(recipe, epochs=epochs)
     if learning_rate is not None:
         recipe = dataclasses.replace(recipe, learning_rate=learning_rate)
-    _check_seed(seed)
+    check_seed(seed)
     data_train = datasets.load(data, "train", data_dir)
     data_test = datasets.load(data, "test", data_dir)
-    path = _weights_path(out, network, data)
+    path = weights_path(out, network, data)
     with _threads(threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = make() if leak is None or start else zoo.load(network, data).train()
@@ -329,7 +329,7 @@ def _threads(n: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _weights_path(out: str | os.PathLike[str] | None, network: str, data: str) -> Path:
+def weights_path(out: str | os.PathLike[str] | None, network: str, data: str) -> Path:
     """The file that ``out`` means, in a folder that can be written."""
     path = Path("." if out is None else out)
     if path.suffix.lower() in PICKLE_SUFFIXES:

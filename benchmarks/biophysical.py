@@ -1,0 +1,193 @@
+"""Networks of neurons with units on test images: accuracy, rates, speed.
+
+    python -m benchmarks.biophysical --folder runs/biophysical --images 1000
+
+Weights are fine-tuned where the folder does not hold them (minutes for each neuron and data set;
+every epoch is kept, so that an interrupted training goes on), rows that the folder holds are not
+simulated again. Accuracies have Wilson's interval of 95 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from brian2 import ms
+
+import bionet
+from bionet.commands.cells import activation_of, network_of_rates, neuron_of, synapse_of
+from bionet.evaluation import evaluate
+from bionet.results.metrics import wilson_interval
+from bionet.train.fine_tuning import fine_tune_zoo
+
+CALIBRATION = 100  # training images that rates are matched on
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network of neurons: what it is made of."""
+
+    network: str
+    data: str
+    neuron: str
+    synapse: str = "exponential:5ms"
+    dale: str | None = None
+    presentation_ms: float = 0.0  # of the measured curve; 0 is the adapted rate
+
+    @property
+    def name(self) -> str:
+        """Of the row's files."""
+        return "-".join(
+            [*self.weights.split("-"), self.synapse.partition(":")[0], self.dale or "free"]
+        )
+
+    @property
+    def weights(self) -> str:
+        """Of the file of its weights, which depend on network, data and neuron."""
+        return f"{self.network}-{self.data}-{self.neuron.partition(':')[0]}"
+
+
+# A spike of adex is cut off at -40 mV: at 0 mV a step of 0.25 ms overshoots.
+ADEX = "adex:v_peak=-40mV"
+CONDUCTANCE = "conductance:0mV,-80mV,5ms,5ms"
+ROWS = tuple(
+    Row(network, data, neuron, synapse, dale, presentation)
+    for network, data in (
+        ("lenet5", "mnist"),
+        ("lenet5", "fashion-mnist"),
+        ("cifar10_quick", "cifar10"),
+    )
+    for neuron, synapse, dale, presentation in (
+        ("lif", "exponential:5ms", None, 0.0),
+        ("lif", CONDUCTANCE, "relay", 0.0),
+        (ADEX, "exponential:5ms", None, 100.0),
+    )
+)
+
+
+def trained(row: Row, folder: Path, epochs: int) -> Path:
+    """The fine-tuned weights of a row, trained now if need be."""
+    path = folder / f"{row.weights}.safetensors"
+    if not path.exists():
+        made_of = {
+            "neuron": row.neuron,
+            "reference_hz": 100.0,
+            "presentation_ms": row.presentation_ms,
+        }
+        fine_tune_zoo(
+            row.network,
+            row.data,
+            activation_of(made_of),
+            made_of=made_of,
+            epochs=epochs,
+            seed=SEED,
+            out=path,
+            checkpoint=path.with_suffix(".checkpoint"),
+        )
+    return path
+
+
+def measured(row: Row, weights: Path, n_images: int, duration: Any, dt: Any) -> dict[str, Any]:
+    """A row's numbers."""
+    relu = bionet.zoo.load(row.network, row.data)
+    rates = network_of_rates(bionet.zoo.load(row.network, str(weights)), str(weights))
+    test = bionet.datasets.load(row.data, split="test")
+    images, labels = test.images[:n_images], test.labels[:n_images]
+    training = bionet.datasets.load(row.data, split="train").images
+    drawn = np.random.default_rng(SEED).permutation(len(training))[:CALIBRATION]
+    snn = bionet.convert(
+        rates,
+        method="biophysical",
+        input_shape=images.shape[1:],
+        calibration=training[drawn],
+        neuron=neuron_of(row.neuron),
+        synapse=synapse_of(row.synapse),
+        dale=row.dale,
+        duration=duration,
+        dt=dt,
+    )
+    started = time.perf_counter()
+    run = bionet.simulate(snn, images, progress=True)
+    seconds = time.perf_counter() - started
+    tensors = torch.as_tensor(images), torch.as_tensor(labels)
+    right = int((run.predictions() == labels).sum())
+    low, high = wilson_interval(right / len(labels), len(labels))
+    length = float(duration) or 1.0
+    hidden = [p.name for p in snn.populations if p.name in run.counts][:-1]
+    return {
+        "network": row.network,
+        "data": row.data,
+        "neuron": row.neuron,
+        "synapse": row.synapse,
+        "dale": row.dale,
+        "is_dale": snn.is_dale(),
+        "images": len(labels),
+        "relu": evaluate(relu, *tensors),
+        "rates_network": evaluate(rates, *tensors),
+        "accuracy": right / len(labels),
+        "interval": [low, high],
+        "rates_hz": {name: float(run.counts[name].mean()) / length for name in hidden},
+        "presentation_ms": float(duration / ms),
+        "dt_ms": float(dt / ms),
+        "images_per_second": len(labels) / seconds,
+        "load": os.getloadavg()[0],
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown."""
+    lines = [
+        "| network, data | neuron, synapse | images | ReLU % | rates % | spikes % (95 %)"
+        " | hidden rates Hz | presentation, dt | images/s (load) |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for r in rows:
+        kind = r["synapse"].partition(":")[0] + (f", Dale ({r['dale']})" if r["dale"] else "")
+        rates = ", ".join(f"{rate:.1f}" for rate in r["rates_hz"].values())
+        low, high = r["interval"]
+        lines.append(
+            f"| {r['network']}, {r['data']} | {r['neuron'].partition(':')[0]}, {kind}"
+            f" | {r['images']:,} | {100 * r['relu']:.2f} | {100 * r['rates_network']:.2f}"
+            f" | {100 * r['accuracy']:.2f} ({100 * low:.2f} to {100 * high:.2f}) | {rates}"
+            f" | {r['presentation_ms']:g} ms, {r['dt_ms']:g} ms"
+            f" | {r['images_per_second']:.1f} ({r['load']:.0f}) |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Train what is missing, simulate, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, required=True, help="of weights and results")
+    parser.add_argument("--images", type=int, default=1000, help="test images, the first ones")
+    parser.add_argument("--epochs", type=int, default=3, help="of the fine-tuning")
+    parser.add_argument("--presentation", type=float, default=100.0, help="in ms")
+    parser.add_argument("--dt", type=float, default=0.25, help="in ms")
+    parser.add_argument("--only", default="", help="rows whose name holds this text")
+    arguments = parser.parse_args()
+    results = []
+    for row in ROWS:
+        if arguments.only not in row.name:
+            continue
+        told = f"{row.name}-{arguments.images}-{arguments.presentation:g}-{arguments.dt:g}.json"
+        path = arguments.folder / told
+        if not path.exists():
+            weights = trained(row, arguments.folder, arguments.epochs)
+            found = measured(
+                row, weights, arguments.images, arguments.presentation * ms, arguments.dt * ms
+            )
+            path.write_text(json.dumps(found))
+        results.append(json.loads(path.read_text()))
+        print(table(results), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Neurons and synapses on the command line: ``adex:pattern=tonic,C=150pF``, ``exponential:5ms``."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from bionet.errors import InputError
+from bionet.quantities import physical
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bionet.equations import NeuronModel
+    from bionet.equations.synapses import Synapse
+    from bionet.firing.activation import FrequencyActivation
+
+__all__ = ["NEURONS", "SYNAPSES", "activation_of", "network_of_rates", "neuron_of", "synapse_of"]
+
+NEURONS = ("lif", "exponential_if", "quadratic_if", "adex", "izhikevich", "hodgkin_huxley")
+SYNAPSES = ("exponential", "alpha", "conductance", "delta")
+
+
+def neuron_of(text: str, option: str = "--neuron") -> NeuronModel:
+    """A neuron model by its name and parameters, or from ``module:function``.
+
+    Raises
+    ------
+    InputError
+        If the name, a parameter or a unit is unknown.
+    """
+    from bionet import equations
+
+    name, _, rest = text.partition(":")
+    if name not in NEURONS:
+        return _own(text, option)
+    return _made(getattr(equations, name), name, rest, option)
+
+
+def synapse_of(text: str, option: str = "--synapse") -> Synapse:
+    """A synapse model by its name and arguments: ``exponential:5ms``.
+
+    Raises
+    ------
+    InputError
+        If the name, an argument or a unit is unknown.
+    """
+    from bionet.equations import synapses
+
+    name, _, rest = text.partition(":")
+    if name not in SYNAPSES:
+        raise InputError(f"{option}: expected one of {', '.join(SYNAPSES)}, but got {name!r}")
+    return _made(getattr(synapses, name), name, rest, option)
+
+
+def activation_of(made_of: Mapping[str, Any], progress: bool = True) -> FrequencyActivation:
+    """The activation of a neuron as ``bionet train --activation f-i`` makes and notes it.
+
+    Parameters
+    ----------
+    made_of : mapping
+        ``neuron`` as on the command line, ``reference_hz``, ``presentation_ms`` (0: the adapted
+        rate).
+    progress : bool
+        Say on the standard error stream what is measured.
+    """
+    from brian2 import Hz, ms
+    from rich.console import Console
+
+    from bionet.firing.measurement import f_i
+
+    model = neuron_of(str(made_of["neuron"]))
+    presentation = float(made_of.get("presentation_ms", 0)) * ms
+    settings: dict[str, Any] = {"progress": Console(stderr=True).print if progress else None}
+    if presentation > 0 * ms:
+        settings |= {"kind": "presented", "settle": 0.2 * presentation, "duration": presentation}
+    return f_i(model, **settings).activation(float(made_of["reference_hz"]) * Hz)
+
+
+def network_of_rates(net: nn.Module, weights: str | None) -> nn.Module:
+    """The network of rates, where weights were fine-tuned through a neuron's curve.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        With its weights.
+    weights : str, optional
+        What they are called on the command line.
+    """
+    from bionet import zoo
+    from bionet.firing.twin import twin
+
+    if weights is None or not str(weights).endswith(".safetensors"):
+        return net
+    made_of = zoo.provenance(weights).get("activation")
+    if not isinstance(made_of, dict) or "neuron" not in made_of:
+        return net
+    return twin(net, activation_of(made_of))
+
+
+def _made(make: Callable[..., Any], name: str, text: str, option: str) -> Any:
+    """What a function makes of arguments written ``value,name=value``."""
+    positional, named = [], {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        key, separator, value = part.partition("=")
+        if separator:
+            named[key.strip()] = physical(value.strip(), f"{option} {name}, {key.strip()}")
+        else:
+            positional.append(physical(part, f"{option} {name}"))
+    try:
+        inspect.signature(make).bind(*positional, **named)
+    except TypeError as error:
+        expected = ", ".join(inspect.signature(make).parameters)
+        raise InputError(f"{option}: {name} takes {expected}; {error}") from error
+    return make(*positional, **named)
+
+
+def _own(text: str, option: str) -> NeuronModel:
+    """A model that a user's function gives."""
+    from bionet.equations import NeuronModel
+
+    module, separator, function = text.partition(":")
+    if not separator:
+        raise InputError(
+            f"{option}: expected one of {', '.join(NEURONS)}, or module:function, got {text!r}"
+        )
+    try:
+        model = getattr(importlib.import_module(module), function)()
+    except (ImportError, AttributeError, TypeError) as error:
+        raise InputError(f"{option}: {text!r} gives no neuron model ({error})") from error
+    if not isinstance(model, NeuronModel):
+        raise InputError(f"{option}: {text!r} gives a {type(model).__name__}, not a NeuronModel")
+    return model

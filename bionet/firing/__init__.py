@@ -1,0 +1,1 @@
+"""Firing rates of neurons with units: measured curves, and the activations made of them."""

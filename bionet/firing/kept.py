@@ -1,0 +1,55 @@
+"""Measurements that are kept on disk by a hash of all that shapes them, never with pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+
+from bionet.files import atomic
+
+__all__ = ["kept_on_disk", "measurements_folder"]
+
+
+def measurements_folder() -> Path:
+    """Folder of kept measurements: below BIONET_CACHE, or in the user's cache folder."""
+    chosen = os.environ.get("BIONET_CACHE")
+    base = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("bionet"))
+    return base / "measurements"
+
+
+def kept_on_disk(
+    key: Mapping[str, Any], measure: Callable[[], Mapping[str, Any]], keep: bool = True
+) -> dict[str, np.ndarray]:
+    """What was measured before for this key, else what is measured now, and kept.
+
+    Parameters
+    ----------
+    key : mapping
+        All that shapes the measurement, as plain JSON.
+    measure : callable
+        Returns arrays and numbers by name.
+    keep : bool
+        Whether to look on disk and write there.
+    """
+    told = json.dumps({"brian2": metadata.version("brian2"), **key}, sort_keys=True, default=str)
+    path = measurements_folder() / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.npz"
+    if keep and path.is_file():
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+        except (OSError, ValueError, zipfile.BadZipFile):
+            pass  # damaged: measured again
+    values = {name: np.asarray(value) for name, value in measure().items()}
+    if keep:
+        with atomic(path) as part, part.open("wb") as file:
+            np.savez(file, **values)
+    return values

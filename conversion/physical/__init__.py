@@ -1,0 +1,1 @@
+"""Steps of the conversion to neurons with units."""
