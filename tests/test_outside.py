@@ -180,6 +180,9 @@ def test_from_the_command_line(installed, capsys):
     convert = "convert outside_networks:small --data data.npz --method halved -O share=0.25"
     assert cli.main([*convert.split(), "--input-shape", "1,3,4", "--out", "own.snn"]) == 0
     assert SpikingNetwork.load("own.snn").method == "halved"
+    capsys.readouterr()
+    assert cli.main(["convert", "any", "--options-of", "halved"]) == 0
+    assert capsys.readouterr().out == "-O share=0.5  (float)\n"
     simulate = "simulate own.snn --data data.npz --coding early --device numpy --no-progress"
     assert cli.main([*simulate.split(), "--out", "run"]) == 0
     with open("run/run.json") as file:

@@ -27,6 +27,22 @@ __all__ = ["CALIBRATION_IMAGES", "convert", "converted", "exchanged"]
 CALIBRATION_IMAGES = 500
 
 
+def list_options(method: str | None) -> None:
+    """Print the options of a method, whoever has written it, and end the command."""
+    if method is None:
+        return
+    import inspect
+
+    from bionet.conversion import METHODS
+
+    for name, parameter in inspect.signature(METHODS.find(method)).parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            kind = parameter.annotation
+            kind = kind if isinstance(kind, str) else inspect.formatannotation(kind)
+            typer.echo(f"-O {name}={parameter.default}  ({kind})")
+    raise typer.Exit()
+
+
 def convert(
     context: typer.Context,
     network: Annotated[
@@ -91,6 +107,15 @@ def convert(
     calibration_images: Annotated[
         int, typer.Option(help="Training images, drawn by the seed, to measure activations on.")
     ] = CALIBRATION_IMAGES,
+    options_of: Annotated[
+        str | None,
+        typer.Option(
+            help="List a method's options with their kinds and defaults, and convert nothing.",
+            metavar="METHOD",
+            is_eager=True,
+            callback=list_options,
+        ),
+    ] = None,
     input_shape: InputShape = None,
     data_dir: DataDir = None,
     seed: Seed = 0,
