@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.network.connections import connections
 from bionet.network.kernel_base import as_image
 from bionet.network.kernels import (
     AveragePool2d,
@@ -143,28 +142,23 @@ def _pack_conv(
 ) -> tuple[str, np.ndarray, np.ndarray | None]:
     channels, height, width = source = as_image(source)
     n_out, target_height, target_width = kernel.target_shape(source)
-    taps = kernel.weights.transpose(2, 3, 1, 0)  # ky, kx, c_in, c_out
+    numbers: tuple[int, ...] = (channels, height, width, n_out, target_height, target_width)
+    numbers += (*kernel.weights.shape[2:], *kernel.stride, *kernel.padding, *kernel.dilation)
     if kernel.groups == 1:
         pitch = _pitch(n_out, dtype)
-        numbers: tuple[int, ...] = (channels, height, width, n_out, target_height, target_width)
-        numbers += (*kernel.weights.shape[2:], *kernel.stride, *kernel.padding)
-        numbers += (*kernel.dilation, pitch)
-        arguments = ", ".join(str(n) for n in numbers)
-        return (
-            f"bionet::Convolution<{{T}}, {arguments}, {{graded}}, {{sign}}>",
-            _pad(taps, pitch),
-            None,
-        )
-    table = _table(source, (target_height, target_width), kernel)
-    arguments = f"{channels}, {height}, {width}, {n_out}, {int(np.prod(target))}, {kernel.groups}"
-    cpp = f"bionet::GroupedConvolution<{{T}}, {arguments}, {{graded}}, {{sign}}>"
-    return cpp, taps, table
+        arguments = ", ".join(str(n) for n in (*numbers, pitch))
+        taps = _pad(kernel.weights.transpose(2, 3, 1, 0), pitch)  # ky, kx, c_in, c_out
+        return f"bionet::Convolution<{{T}}, {arguments}, {{graded}}, {{sign}}>", taps, None
+    arguments = ", ".join(str(n) for n in (*numbers, kernel.groups))
+    grouped = kernel.weights.reshape(kernel.groups, -1, *kernel.weights.shape[1:])
+    taps = grouped.transpose(0, 2, 3, 4, 1)  # group, c_in, ky, kx, c_out
+    return f"bionet::GroupedConvolution<{{T}}, {arguments}, {{graded}}, {{sign}}>", taps, None
 
 
 def _pack_pool(
     kernel: AveragePool2d, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
 ) -> tuple[str, np.ndarray, None]:
-    arguments = _pool_geometry(kernel, source)
+    arguments = _pool_geometry(kernel, as_image(source))
     weights = kernel.scale / kernel.divisors(source)  # of each target pixel
     return f"bionet::Pooling<{{T}}, {arguments}, {{graded}}, {{sign}}>", weights, None
 
@@ -178,9 +172,7 @@ def _pool_geometry(kernel: AveragePool2d | MaxPool2d, source: tuple[int, ...]) -
 def _pack_max_pool(
     kernel: MaxPool2d, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
 ) -> tuple[str, np.ndarray, None]:
-    source, stride = as_image(source), kernel.stride or kernel.kernel
-    numbers = (*source, *kernel.target_shape(source)[1:], *kernel.kernel, *stride, *kernel.padding)
-    arguments = ", ".join(str(n) for n in numbers)
+    arguments = _pool_geometry(kernel, as_image(source))
     count = "true" if kernel.rule == "count" else "false"
     cpp = f"bionet::MaxPooling<{{T}}, {arguments}, {count}, {{graded}}, {{sign}}>"
     return cpp, np.array([kernel.weight]), None
@@ -242,10 +234,3 @@ PACKERS: dict[type[Kernel], Callable[..., tuple[str, np.ndarray, np.ndarray | No
     OneToOne: _pack_one_to_one,
     Sparse: _pack_sparse,
 }
-
-
-def _table(source: tuple[int, ...], target: tuple[int, int], kernel: Conv2d) -> np.ndarray:
-    rows = connections(source, target, kernel)
-    n_pixels = source[1] * source[2]
-    offsets = np.searchsorted(rows[:, 0], np.arange(n_pixels + 1))
-    return np.concatenate([offsets, rows[:, 1:].reshape(-1)]).astype(np.int32)

@@ -90,7 +90,12 @@ def weight_array(value: Any, ndim: int, name: str) -> np.ndarray:
             f"{name} are plain numbers, but got a quantity; the projection carries the unit:"
             " Projection(source, target, Dense(W/nS), gain=1*nS)"
         )
-    array = np.array(value, dtype=np.float64 if np.asarray(value).dtype != np.float32 else None)
+    kind = np.asarray(value).dtype
+    fixed = isinstance(value, np.ndarray) and value.base is None and not value.flags.writeable
+    if fixed and kind in (np.float32, np.float64):
+        array = value  # nobody can change it: a copy of the weights of a large layer is saved
+    else:
+        array = np.array(value, dtype=np.float64 if kind != np.float32 else None)
     if array.ndim != ndim:
         raise InputError(
             f"{name} must have {ndim} dimensions, but has {array.ndim} (shape {array.shape})"

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 from bionet.conversion.steps.layers import per_input
-from bionet.conversion.tracing.activations import BATCH_SIZE, see_values
+from bionet.conversion.tracing.activations import see_values
 from bionet.conversion.tracing.records import (
     AveragePool,
     Conv,
@@ -68,7 +68,7 @@ def activation_scales(
     calibration: torch.Tensor,
     percentile: float = 99.9,
     channelwise: bool = False,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> Scales:
     """Scale of every layer: a percentile of its rectified activations.
 
@@ -209,10 +209,25 @@ def _normalised(record: Record, scales: Scales, target: Record) -> Record:
         return record
     if isinstance(record, Conv | Linear):
         column = here.reshape(-1, *[1] * (record.weights.ndim - 1)) if here.ndim else here
-        weights = record.weights * per_input(record, before) / column
+        weights = _rescaled(record.weights, per_input(record, before), column)
         scale = per_channel(here, record.bias.ndim) if here.ndim else here
         return replace(record, weights=weights, bias=record.bias / scale)
     raise InputError(f"{record.place} ({record.kind}) has no weights to normalise")
+
+
+def _rescaled(weights: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Weights times the source's scales, divided by the target's, in the weights' own precision.
+
+    A new array that nobody may write to, so that a kernel need not copy it.
+    """
+    if weights.dtype == np.float32 and source.ndim == target.ndim == 0:
+        result = weights * np.float32(source / target)
+    else:
+        result = np.asarray(weights * source)
+        result /= target
+        result = result.astype(weights.dtype, copy=False)
+    result.flags.writeable = False
+    return result
 
 
 def _normalised_map(record: Mapped, before: np.ndarray, here: np.ndarray) -> Mapped:

@@ -22,6 +22,7 @@ from bionet.network import SpikingNetwork
 __all__ = ["BATCH_SIZE", "activations", "as_images", "see_values"]
 
 BATCH_SIZE = 100
+BATCH_VALUES = 2**20  # pixels of a batch; layers have some twenty times as many units
 
 
 def as_images(images: Any, shape: Sequence[int], what: str = "calibration") -> torch.Tensor:
@@ -65,7 +66,7 @@ def see_values(
     images: torch.Tensor,
     records: Sequence[Record],
     see: Callable[[Record, torch.Tensor], None],
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> None:
     """Hand on what every record stands for, batch by batch.
 
@@ -77,8 +78,11 @@ def see_values(
         ``node`` names a node of the graph, with a minus sign for its negative.
     see : callable
         Takes a record and its values; it must copy what it keeps.
-    batch_size : int
+    batch_size : int, optional
+        Images at once; as many as fit a moderate memory where it is not given.
     """
+    if batch_size is None:
+        batch_size = max(1, min(BATCH_SIZE, BATCH_VALUES // images[0].numel()))
     of_node: dict[str, list[Record]] = {}
     for record in records:
         of_node.setdefault(record.node.removeprefix("-"), []).append(record)

@@ -149,8 +149,13 @@ def plain_name(label: str) -> str:
     return label.removeprefix("tensor.").replace("_", "").lower()
 
 
+LARGE = 2**22
+
+
 def parameter(op: Operation, name: str, size: int | None = None) -> np.ndarray:
-    """A parameter as a float64 copy, checked to be finite; zeros where it is absent.
+    """A parameter as a float64 array, checked to be finite; zeros where it is absent.
+
+    One of ``LARGE`` float32 values or more stays float32, to save memory.
 
     Parameters
     ----------
@@ -160,7 +165,11 @@ def parameter(op: Operation, name: str, size: int | None = None) -> np.ndarray:
     value = op.get(name)
     if value is None and size is not None:
         return np.zeros(size)
-    array: np.ndarray = value.detach().cpu().to(torch.float64).numpy().copy()
+    tensor = value.detach().cpu()
+    if tensor.numel() < LARGE or tensor.dtype != torch.float32:
+        tensor = tensor.to(torch.float64, copy=True)
+    # A large one stays as the traced copy of the network has it: nobody else can change that.
+    array: np.ndarray = tensor.numpy()
     if not np.isfinite(array).all():
         raise InputError(
             f"the {name} of {op.label} at {op.place} holds NaN or infinity; train the network again"

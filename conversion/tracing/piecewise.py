@@ -50,7 +50,7 @@ CONVOLUTIONS = {
 }  # fmt: skip
 
 
-def shapes_of(graph: fx.GraphModule, input_shape: tuple[int, ...]) -> bool:
+def shapes_of(graph: fx.GraphModule, input_shape: tuple[int, ...], gates: bool = True) -> bool:
     """Note the shape of every node's value for one image; False where the graph fails on blanks.
 
     What no image enters is noted as a constant.
@@ -67,7 +67,7 @@ def shapes_of(graph: fx.GraphModule, input_shape: tuple[int, ...]) -> bool:
                     n.meta["constant"] = value
             return value
 
-    if not any(_rule(graph, node) for node in graph.graph.nodes):
+    if not any(_to_rewrite(graph, node, gates) for node in graph.graph.nodes):
         return False
     dtype = next((p.dtype for p in graph.parameters() if p.is_floating_point()), torch.float32)
     walk = Shapes(graph)
@@ -117,6 +117,13 @@ def _rule(graph: fx.GraphModule, node: fx.Node) -> Rule | None:
         binary = isinstance(_second(node), fx.Node)
         return (maximum if binary else largest_along) if _name(kind) == "max" or binary else None
     return RULES.get(kind)
+
+
+def _to_rewrite(graph: fx.GraphModule, node: fx.Node, gates: bool) -> bool:
+    rule = _rule(graph, node)
+    if rule is pooled_maximum and gates:
+        return not _has_gate(graph, node, _arguments(graph, node))
+    return rule is not None
 
 
 def _second(node: fx.Node) -> Any:

@@ -118,7 +118,7 @@ def trace(net: nn.Module, input_shape: Sequence[int], gates: bool = True) -> Tra
 def rewritten(net: nn.Module, input_shape: tuple[int, ...], gates: bool = True) -> fx.GraphModule:
     """The traced graph, with operations in the order and form that have a conversion."""
     graph = rectify_before_maximum(symbolic(net, input_shape))
-    if shapes_of(graph, input_shape):
+    if shapes_of(graph, input_shape, gates):
         graph = in_pieces(graph, gates)
     return normalise_after_pooling(pool_means(graph))
 
@@ -254,6 +254,7 @@ class _Walk(fx.Interpreter):
         self.names: dict[fx.Node, str] = {}  # data nodes -> record that holds their value
         self.derived: dict[fx.Node, tuple[fx.Node, ...]] = {}  # -> data whose values they hold
         self.doubles: dict[str, nn.Module] = {}
+        self.last_use = {m: n for n in graph.graph.nodes for m in n.all_input_nodes}
 
     def run_node(self, n: fx.Node) -> Any:
         try:
@@ -271,6 +272,11 @@ class _Walk(fx.Interpreter):
             self._output(n)
         elif n.op != "get_attr":
             self._see(n, value)
+        for m in n.all_input_nodes:
+            if self.last_use[m] is n and m in self.names:
+                # Only its shape is asked for from now on: a value without memory has it too.
+                stored = self.env[m]
+                self.env[m] = stored.new_zeros(()).expand(stored.shape)
         return value
 
     def _see(self, node: fx.Node, value: Any) -> None:

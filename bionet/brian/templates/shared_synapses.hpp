@@ -210,26 +210,31 @@ struct Convolution {
     }
 };
 
-// Anything in which all units of a source pixel share their target pixels, by a table:
-// table[pixel] .. table[pixel + 1] are the entries (target pixel, tap) of a source pixel.
-// Grouped convolution. weights: [tap][c_in / groups][group][c_out / groups].
-template <typename T, int C_IN, int H, int W, int C_OUT, int N_TARGET, int GROUPS, bool GRADED,
-          int SIGN>
+// Convolution in groups, depthwise among them: a spike goes to the channels of its group alone, so
+// it is scattered to the pixels whose kernel covers it. weights: [c_in][ky][kx][c_out / groups].
+template <typename T, int C_IN, int H, int W, int C_OUT, int TH, int TW, int KH, int KW, int SH,
+          int SW, int PH, int PW, int DH, int DW, int GROUPS, bool GRADED, int SIGN>
 struct GroupedConvolution {
-    static constexpr int n_source = C_IN * H * W, n_target = N_TARGET;
+    static constexpr int n_source = C_IN * H * W, n_target = C_OUT * TH * TW;
     static void lane(const int32_t* begin, const int32_t* end, int64_t base, const T* weights,
-                     const T* amplitude, T* target, const int32_t* table) {
+                     const T* amplitude, T* target) {
         constexpr int in = C_IN / GROUPS, out = C_OUT / GROUPS;
-        const int32_t* entries = table + H * W + 1;
         for (const int32_t* spike = begin; spike < end; spike++) {
-            const int u = *spike - base, pixel = u / C_IN, c = u % C_IN;
-            const int group = c / in;
-            for (int e = table[pixel]; e < table[pixel + 1]; e++) {
-                T* run = target + int64_t(entries[2 * e]) * C_OUT + group * out;
-                const T* row =
-                    weights + ((int64_t(entries[2 * e + 1]) * in + c % in) * GROUPS + group) * out;
-                for (int k = 0; k < out; k++)
-                    run[k] += effect<GRADED, SIGN, T>(row[k], amplitude, *spike);
+            const uint32_t u = uint32_t(*spike - base), pixel = u / C_IN, c = u % C_IN;
+            const int y = pixel / W + PH, x = pixel % W + PW;
+            const T* taps = weights + int64_t(c) * (KH * KW * out);
+            T* channels = target + c / in * out;
+            for (int ky = 0; ky < KH; ky++) {
+                const int below = y - ky * DH;
+                if (below < 0 || below % SH || below / SH >= TH) continue;
+                for (int kx = 0; kx < KW; kx++) {
+                    const int right = x - kx * DW;
+                    if (right < 0 || right % SW || right / SW >= TW) continue;
+                    T* run = channels + int64_t(below / SH * TW + right / SW) * C_OUT;
+                    const T* row = taps + (ky * KW + kx) * out;
+                    for (int k = 0; k < out; k++)
+                        run[k] += effect<GRADED, SIGN, T>(row[k], amplitude, *spike);
+                }
             }
         }
     }
