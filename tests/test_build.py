@@ -132,3 +132,13 @@ def test_bad_input_is_refused(tiny, tiny_images):
 def test_the_function_is_public():
     assert bionet.build is build
     assert bionet.simulate is simulate
+
+
+def test_another_device_is_refused_instead_of_seeing_no_image(tiny):
+    brian2.set_device("cpp_standalone", build_on_run=False)
+    try:
+        with pytest.raises(InputError, match="needs Brian2's runtime device"):
+            bionet.build(tiny, np.zeros((1, *tiny.input_shape)))
+    finally:
+        brian2.device.reinit()
+        brian2.set_device("runtime")

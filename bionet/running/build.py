@@ -9,10 +9,12 @@ from typing import Any
 import brian2
 import numpy as np
 from brian2 import Hz, Quantity, check_units, second
+from brian2.devices.device import RuntimeDevice, get_device
 
 from bionet.brian.assemble import assemble
 from bionet.brian.channel_last import to_channel_last
 from bionet.equations.model import NeuronModel
+from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 from bionet.network.input_population import input_of
 from bionet.running.arguments import check_images, check_pixels, make_plan
@@ -57,6 +59,13 @@ def build(
     InputError
         As :func:`bionet.simulate`.
     """
+    if not isinstance(get_device(), RuntimeDevice):
+        raise InputError(
+            "bionet.build needs Brian2's runtime device, as its images are shown by this process,"
+            " but another device is active; call brian2.set_device('runtime'), simulate with"
+            " bionet.simulate(device='cpp_standalone'), or write the network as a script of plain"
+            " Brian2 with bionet.eject"
+        )
     pixels = check_images(snn, images)
     duration, dt = snn.times(duration, dt)
     plan = make_plan(
