@@ -1,6 +1,6 @@
 """Images per second and peak memory on LeNet-5, 50 steps: ``make bench``.
 
-BioNet (C++ standalone, all cores), a dense PyTorch simulation of the same network (batch 100, all
+BioNet (C++ standalone, all cores), a dense PyTorch simulation of the same network (batch 50, all
 cores, no gradients) and the same network with Brian2's own ``Synapses`` (C++ standalone) in two
 ways: one image in a run, as a script does it, timed as a whole (start, making 2.3 million synapses,
 simulation, results); and BioNet's own presentation of many images around Brian2's synapses, of
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -31,6 +32,7 @@ import bionet
 from benchmarks.dense import DenseNetwork
 from bionet.brian.channel_last import from_channel_last, to_channel_last
 from bionet.running.arguments import available_cores
+from bionet.running.compiler import compile_arguments, compiler
 
 STEPS = 50
 OURS, DENSE, SCRIPT, LOOP = NAMES = (
@@ -110,6 +112,21 @@ class PlainBrian:
         return counts, seconds
 
 
+def processor() -> str:
+    """The processor's name and the bytes of its vector registers that programs are built for."""
+    cpu = Path("/proc/cpuinfo")
+    names = (
+        [line for line in cpu.read_text().splitlines() if "model name" in line]
+        if cpu.exists()
+        else []
+    )
+    name = names[0].partition(":")[2].strip() if names else platform.processor() or "unknown"
+    command = [compiler(), *compile_arguments(), "-dM", "-E", "-x", "c++", os.devnull]
+    defined = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    width = 64 if "__AVX512F__ " in defined else 32 if "__AVX__ " in defined else 16
+    return f"{name}, vectors of {width} bytes"
+
+
 def main() -> None:
     """Compare, time and print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -172,7 +189,7 @@ def agreement(
 
 def table(speeds: dict[str, list[float]], memory: dict[str, float], cores: int) -> Table:
     """Medians, ranges and ratios."""
-    result = Table(title=f"LeNet-5, {STEPS} steps, {cores} cores")
+    result = Table(title=f"LeNet-5, {STEPS} steps, {cores} cores\n{processor()}")
     for heading in (
         "simulator",
         "images/s (median)",
