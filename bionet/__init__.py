@@ -26,6 +26,8 @@ from bionet.errors import BioNetError, InputError
 if TYPE_CHECKING:
     from bionet import conversion, datasets, equations, figures, perturbations, study, train, zoo
     from bionet.audits.audit import audit
+    from bionet.audits.diagnose import diagnose, mended
+    from bionet.audits.diagnosis import Diagnosis
     from bionet.audits.table import Audit
     from bionet.brian.synapses import SharedSynapses
     from bionet.conversion import convert
@@ -61,6 +63,7 @@ __all__ = [
     "BioNetError",
     "Conv2d",
     "Dense",
+    "Diagnosis",
     "InputError",
     "Largest",
     "MaxPool2d",
@@ -78,12 +81,14 @@ __all__ = [
     "conversion",
     "convert",
     "datasets",
+    "diagnose",
     "eject",
     "equations",
     "f_i",
     "figures",
     "from_nir",
     "fine_tune",
+    "mended",
     "perturb",
     "perturbations",
     "simulate",
@@ -114,6 +119,9 @@ _HOME = dict.fromkeys(_NETWORK, "bionet.network") | {
     "Recording": "bionet.results.recording",
     "SharedSynapses": "bionet.brian.synapses",
     "audit": "bionet.audits.audit",
+    "diagnose": "bionet.audits.diagnose",
+    "mended": "bionet.audits.diagnose",
+    "Diagnosis": "bionet.audits.diagnosis",
     "build": "bionet.running.build",
     "convert": "bionet.conversion",
     "from_nir": "bionet.exchange.nir_reading",

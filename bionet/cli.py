@@ -17,6 +17,7 @@ from bionet.commands.audit import audit
 from bionet.commands.compare import compare
 from bionet.commands.convert import convert
 from bionet.commands.demo import demo
+from bionet.commands.diagnose import diagnose
 from bionet.commands.eject import eject
 from bionet.commands.f_i import f_i
 from bionet.commands.figure import figure
@@ -52,6 +53,7 @@ for command in (
     convert,
     simulate,
     audit,
+    diagnose,
     compare,
     figure,
     study,

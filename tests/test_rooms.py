@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "sources": {"datasets", "network", "zoo"},
     "conversion": {"equations", "firing", "network", "results", "evaluation", "running"},
     "train": {"zoo", "datasets", "evaluation", "conversion", "firing"},
-    "audits": {"network", "results", "conversion", "firing"},
+    "audits": {"network", "results", "conversion", "firing", "running"},
     "exchange": {"equations", "network", "results"},
     "figures": {"network", "results", "audits", "running", "equations"},
     "pages": {"results", "audits", "figures"},

@@ -1,0 +1,125 @@
+"""A diagnosis of a network and its images, and the network mended by it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bionet.audits.diagnosis import Diagnosis, diagnose_run
+from bionet.conversion import convert, with_initial_potential, with_signed_correction
+from bionet.conversion.tracing.activations import activations
+from bionet.errors import InputError
+from bionet.network import SpikingNetwork
+from bionet.results.recording import Recording
+from bionet.running.simulate import simulate
+
+__all__ = ["diagnose", "mended"]
+
+BATCH = 200
+# Causes that only converting again can mend, with the options of rate that do.
+AGAIN: dict[str, dict[str, Any]] = {
+    "weights": {},
+    "dead": {},
+    "clipping": {"normalisation": "least_squares", "channelwise": True},
+    "reset": {"reset": "subtract"},
+}
+
+
+def diagnose(
+    net: nn.Module,
+    snn: SpikingNetwork,
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
+    run: Recording | None = None,
+    **simulation: Any,
+) -> Diagnosis:
+    """What each layer of a spiking network loses to what, and the option that mends it.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        The network that was converted.
+    snn : SpikingNetwork
+        With a rate code.
+    images : array (n_images, *input_shape)
+    labels : int array (n_images,), optional
+        Without them the source network's answers count as right.
+    run : Recording, optional
+        Of ``snn`` on ``images``; it is simulated where it is not given.
+    **simulation
+        Options of :func:`bionet.simulate`: duration, coding, device.
+
+    Returns
+    -------
+    Diagnosis
+
+    Raises
+    ------
+    InputError
+        If the network has a temporal code, or images, labels and recording do not fit together.
+
+    See Also
+    --------
+    bionet.audits.diagnosis : the causes, and how they are told apart.
+    """
+    run = simulate(snn, images, **simulation) if run is None else run
+    if run.n_images != len(images) or (labels is not None and len(labels) != len(images)):
+        raise InputError(
+            f"the recording has {run.n_images} images and there are {len(images)} images and"
+            f" {len(images) if labels is None else len(labels)} labels; give those that belong"
+            " together"
+        )
+    with torch.no_grad():
+        parts = torch.as_tensor(np.asarray(images), dtype=torch.float32).split(BATCH)
+        net = net.eval()
+        kind = next(net.parameters()).dtype
+        scores = torch.cat([net(part.to(kind)).flatten(1) for part in parts])
+    answers = (scores.argmax(1) if scores.shape[1] > 1 else (scores[:, 0] > 0).long()).numpy()
+    truth = answers if labels is None else np.asarray(labels)
+    return diagnose_run(activations(net, images, snn), snn, run, images, truth, answers)
+
+
+def mended(
+    net: nn.Module, snn: SpikingNetwork, found: Diagnosis, calibration: np.ndarray
+) -> SpikingNetwork:
+    """The network with the options that mend what a diagnosis has found to cost accuracy.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+    snn : SpikingNetwork
+    found : Diagnosis
+    calibration : array (n, *input_shape)
+        Training images.
+
+    Returns
+    -------
+    SpikingNetwork
+        Converted again where weights, scales or the reset cost something; in any case with an
+        initial potential where rounding does, and with the signed correction where unevenness
+        does. Of a network that was not made by ``rate`` the thresholds stay.
+    """
+    costly = [c for c in ("weights", "dead", "clipping", "reset") if found.cost(c) > 0]
+    if costly and snn.method == "rate":
+        options = {
+            name: value
+            for name, value in snn.metadata.get("options", {}).items()
+            if name not in ("pool_tau_ms", "softmax_hz", "initial_potential", "signed")
+            and value is not None
+        }
+        options["steps"] = options.get("steps") or found.n_steps
+        for cause in costly:
+            options |= AGAIN[cause]
+        options.pop("preset", None)
+        made = convert(net, "rate", calibration, snn.input_shape, **options)
+        snn = replace(made, coding=snn.coding, simulation=snn.simulation)
+    firing = [p.model for p in snn.populations if p.model.threshold is not None]
+    plain = all(m.resets == "subtract" and not m.leaks and m.spike == "unit" for m in firing)
+    uneven = found.cost("unevenness") + found.cost("saturated") > 0
+    if plain and (found.cost("rounding") > 0 or uneven):
+        snn = with_initial_potential(snn)
+    return with_signed_correction(snn) if plain and uneven else snn

@@ -1,0 +1,92 @@
+"""``bionet diagnose``: what a spiking network loses to what, and the network mended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bionet.commands import options as o
+from bionet.commands.convert import CALIBRATION_IMAGES
+from bionet.commands.outputs import check_writable, staged
+from bionet.commands.simulate import ann_accuracy, simulated
+from bionet.results.run_json import describe, measure, write_run
+from bionet.sources import load_images, source_network
+
+__all__ = ["diagnose"]
+
+
+def diagnose(
+    context: typer.Context,
+    network: Annotated[
+        str, typer.Argument(help="The network that was converted: lenet5, or module:function.")
+    ],
+    snn: Annotated[Path, typer.Argument(metavar="SNN", help="The .snn file of bionet convert.")],
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Weights of NETWORK, as for convert.  [default: those converted]"),
+    ] = None,
+    data: o.Data = "digits",
+    split: o.Split = "test",
+    images: Annotated[int, typer.Option(help="The first images.")] = 200,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Write the mended network, with before and after.")
+    ] = False,
+    duration: o.Duration = None,
+    dt: o.Dt = None,
+    coding: o.Coding = None,
+    max_rate: o.MaxRate = None,
+    device: o.Device = "cpp_standalone",
+    lanes: o.Lanes = None,
+    processes: o.Processes = None,
+    dtype: o.Dtype = None,
+    data_dir: o.DataDir = None,
+    seed: o.Seed = 0,
+    progress: o.ProgressBar = True,
+    out: Annotated[Path, typer.Option(help="Folder for the diagnosis.")] = Path("runs/diagnose"),
+) -> None:
+    """Split the loss of a spiking network by layer and cause; names the option that mends it."""
+    arguments = context.params
+    check_writable(out)
+    from bionet.audits.diagnose import diagnose as diagnose_network
+    from bionet.audits.diagnose import mended
+    from bionet.network import SpikingNetwork
+    from bionet.running.simulate import simulate as simulate_network
+
+    spiking = SpikingNetwork.load(snn)
+    if weights is None and spiking.origin.network == network:
+        weights = spiking.origin.weights
+    source = source_network(network, weights)
+    chosen = load_images(data, split, data_dir).first(images, "--images")
+    chosen.check_classes(spiking.population(spiking.readout.potential).size)
+    settings = simulated(arguments, spiking)
+    run = simulate_network(spiking, chosen.images, **settings)
+    found = diagnose_network(source.net, spiking, chosen.images, chosen.labels, run)
+    typer.echo(str(found))
+    told = {"diagnosis": found.to_dict()}
+    with staged(out) as folder:
+        if fix:
+            calibration = load_images(data, "train", data_dir)
+            drawn = calibration.drawn(CALIBRATION_IMAGES, seed, "--fix")
+            better = mended(source.net, spiking, found, drawn.images)
+            again = simulate_network(better, chosen.images, **settings)
+            after = diagnose_network(source.net, better, chosen.images, chosen.labels, again)
+            better.save(folder / "mended.snn")
+            told["after"] = after.to_dict()
+            typer.echo(
+                f"mended: {100 * found.network:.2f} % before, {100 * after.network:.2f} % after"
+                f" (network {100 * found.source:.2f} %)\n{after}"
+            )
+        write_run(
+            folder / "run.json",
+            describe(
+                "diagnose",
+                arguments,
+                network=network,
+                **measure(spiking, run, chosen.labels),
+                accuracy_ann=ann_accuracy(source, chosen),
+                **told,
+            ),
+        )
+    typer.echo(f"diagnosis: {out}")

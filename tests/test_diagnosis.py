@@ -1,0 +1,108 @@
+"""The doctor: causes add up to the loss, and a planted fault is named."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from brian2 import ms
+from torch import nn
+
+import bionet
+from bionet.errors import InputError
+from bionet.network import Dense
+
+IMAGES = np.random.default_rng(0).random((40, 2, 6, 5)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def net():
+    """Non-square maps of several channels before a Linear; scores well apart."""
+    torch.manual_seed(4)
+    made = nn.Sequential(
+        nn.Conv2d(2, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 5, 3, padding=1), nn.ReLU(),
+        nn.Flatten(), nn.Linear(150, 20), nn.ReLU(), nn.Linear(20, 6),
+    ).eval()  # fmt: skip
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.mul_(2.0)
+        scores = made(torch.tensor(IMAGES))
+        made[-1].bias.sub_(scores.mean(0))
+    return made
+
+
+def found(net, snn, steps=None, **options):
+    run = bionet.simulate(
+        snn, IMAGES, None if steps is None else steps * ms, device="numpy", **options
+    )
+    diagnosis = bionet.diagnose(net, snn, IMAGES, run=run)
+    assert sum(diagnosis.costs.values()) == pytest.approx(diagnosis.loss, abs=1e-12)
+    with torch.no_grad():
+        truth = net(torch.tensor(IMAGES)).argmax(1).numpy()
+    assert diagnosis.network == run.accuracy(truth)
+    assert diagnosis.source == 1.0
+    return diagnosis
+
+
+def test_too_few_steps_are_rounding_and_a_right_network_loses_nothing(net):
+    snn = bionet.convert(net, "rate", IMAGES, normalisation="max")
+    few = found(net, snn, 4)
+    assert few.loss > 0.2
+    assert few.main_cause == "rounding"
+    assert "initial_potential=0.5" in few.verdict()
+    good = bionet.convert(net, "rate", IMAGES, preset="fast", steps=60)
+    assert abs(found(net, good).loss) < 0.05
+
+
+def test_a_clipped_scale_is_clipping(net):
+    snn = bionet.convert(net, "rate", IMAGES, percentile=75.0, initial_potential=0.5, signed=True)
+    clipped = found(net, snn, 40)
+    assert clipped.main_cause == "clipping"
+    assert "least_squares" in clipped.option
+
+
+def test_a_wrong_flatten_is_weights_at_its_layer(net):
+    snn = bionet.convert(net, "rate", IMAGES, initial_potential=0.5, signed=True)
+    number = next(i for i, q in enumerate(snn.projections) if q.target == "linear5")
+    weights = snn.projections[number].kernel.weights
+    wrong = weights.reshape(20, 6, 5, 5).transpose(0, 2, 3, 1).reshape(20, 150)
+    projections = list(snn.projections)
+    projections[number] = replace(projections[number], kernel=Dense(wrong))
+    bad = found(net, replace(snn, projections=tuple(projections)), 30)
+    assert (bad.main_cause, bad.main_layer) == ("weights", "linear5")
+    assert "flatten" in bad.verdict()
+
+
+def test_a_dead_channel_is_dead_at_its_layer(net):
+    snn = bionet.convert(net, "rate", IMAGES, initial_potential=0.5, signed=True)
+    theta = np.ones((5, 1, 1))
+    theta[:4] = 1e6
+    dead = found(net, snn.with_population("conv2", parameters={"theta": theta}), 30)
+    assert (dead.main_cause, dead.main_layer) == ("dead", "conv2")
+
+
+def test_noisy_input_is_charged_to_the_input(net):
+    snn = bionet.convert(net, "rate", IMAGES, preset="fast", steps=30)
+    noisy = found(net, snn, coding="poisson", seed=1)
+    assert noisy.cost("noise") > 0.05
+    assert noisy.costs["input", "noise"] == noisy.cost("noise")
+
+
+def test_the_order_of_spikes_is_unevenness_and_is_mended(net):
+    snn = bionet.convert(net, "rate", IMAGES, percentile=99.9, initial_potential=0.5)
+    before = found(net, snn, 12, coding="poisson")
+    assert before.cost("unevenness") > 0
+    after = found(net, bionet.mended(net, snn, before, IMAGES), 12, coding="poisson")
+    assert after.network > before.network
+    assert after.cost("unevenness") < before.cost("unevenness")
+
+
+def test_what_cannot_be_diagnosed_is_refused(net):
+    snn = bionet.convert(net, "rate", IMAGES)
+    run = bionet.simulate(snn, IMAGES[:2], 4 * ms, device="numpy")
+    with pytest.raises(InputError, match="give those that belong together"):
+        bionet.diagnose(net, snn, IMAGES, run=run)
+    timed = bionet.convert(net, "tdsnn", IMAGES, leak=5 * ms)
+    run = bionet.simulate(timed, IMAGES[:2], device="numpy")
+    with pytest.raises(InputError, match="a diagnosis is for rate codes"):
+        bionet.diagnose(net, timed, IMAGES[:2], run=run)
