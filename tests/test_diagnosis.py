@@ -50,8 +50,9 @@ def test_too_few_steps_are_rounding_and_a_right_network_loses_nothing(net):
     assert few.loss > 0.2
     assert few.main_cause == "rounding"
     assert "initial_potential=0.5" in few.verdict()
+    assert found(net, bionet.mended(net, snn, few, IMAGES), 4).network > few.network + 0.1
     good = bionet.convert(net, "rate", IMAGES, preset="fast", steps=60)
-    assert abs(found(net, good).loss) < 0.05
+    assert abs(found(net, good).loss) < 0.1
 
 
 def test_a_clipped_scale_is_clipping(net):
@@ -89,12 +90,18 @@ def test_noisy_input_is_charged_to_the_input(net):
 
 
 def test_the_order_of_spikes_is_unevenness_and_is_mended(net):
-    snn = bionet.convert(net, "rate", IMAGES, percentile=99.9, initial_potential=0.5)
-    before = found(net, snn, 12, coding="poisson")
-    assert before.cost("unevenness") > 0
-    after = found(net, bionet.mended(net, snn, before, IMAGES), 12, coding="poisson")
-    assert after.network > before.network
-    assert after.cost("unevenness") < before.cost("unevenness")
+    """Inhibition that arrives later than the excitation which it cancels."""
+    snn = bionet.convert(net, "rate", IMAGES, initial_potential=0.5)
+    projections = []
+    for q in snn.projections:
+        late = q.target in ("conv2", "linear5")
+        projections += [replace(q, sign=1), replace(q, sign=-1, delay=4)] if late else [q]
+    snn = replace(snn, projections=tuple(projections))
+    before = found(net, snn, 30)
+    assert before.main_cause == "unevenness"
+    assert "signed=True" in before.option
+    mended = bionet.mended(net, snn, before, IMAGES)
+    assert mended.population("conv2").model.spike == "signed"
 
 
 def test_what_cannot_be_diagnosed_is_refused(net):
