@@ -275,9 +275,17 @@ struct Pooling {
                      const T* amplitude, T* target) {
         for (const int32_t* spike = begin; spike < end; spike++) {
             const uint32_t u = uint32_t(*spike - base), pixel = u / C, c = u % C;
-            const int y = pixel / W, x = pixel % W;
-            for (int ty = Rows::first(y); ty <= Rows::last(y); ty++)
-                for (int tx = Columns::first(x); tx <= Columns::last(x); tx++)
+            const uint32_t y = pixel / W, x = pixel % W;
+            if (KH <= SH && KW <= SW) {  // one pool at most
+                const uint32_t ty = (y + PH) / SH, tx = (x + PW) / SW;
+                if (ty < TH && tx < TW && (y + PH) % SH < KH && (x + PW) % SW < KW)
+                    target[(ty * TW + tx) * C + c] +=
+                        effect<GRADED, SIGN, T>(weights[ty * TW + tx], amplitude, *spike);
+                continue;
+            }
+            const int last_y = Rows::last(y), first_x = Columns::first(x), last_x = Columns::last(x);
+            for (int ty = Rows::first(y); ty <= last_y; ty++)
+                for (int tx = first_x; tx <= last_x; tx++)
                     target[int64_t(ty * TW + tx) * C + c] +=
                         effect<GRADED, SIGN, T>(weights[ty * TW + tx], amplitude, *spike);
         }
