@@ -33,6 +33,7 @@ from bionet.conversion.tdsnn import convert_tdsnn
 from bionet.conversion.termapping import convert_termapping
 from bionet.conversion.threshold_search import convert_threshold_search
 from bionet.conversion.tracing.activations import activations, check_array
+from bionet.conversion.tracing.outputs import OneOutput
 from bionet.conversion.tracing.trace import Trace, trace
 from bionet.conversion.variants.corrections import (
     with_initial_potential,
@@ -90,6 +91,8 @@ def convert(
     method: str = "rate",
     calibration: Any = None,
     input_shape: Sequence[int] | None = None,
+    *,
+    output: int | str | None = None,
     **options: Any,
 ) -> SpikingNetwork:
     """Convert a trained PyTorch network to a spiking network.
@@ -105,6 +108,8 @@ def convert(
     input_shape : sequence of int, optional
         (channels, height, width) or (features,) of an image; that of the calibration images
         where it is not given.
+    output : int or str, optional
+        Which of several tensors is the answer, where the forward returns a tuple or a dict.
     **options
         The method's own; see its function, such as
         :func:`bionet.conversion.rate.convert_rate`.
@@ -142,6 +147,8 @@ def convert(
                 f"calibration has the shape {np.shape(calibration)}, but must be a batch of images"
                 " (n, features) or (n, channels, height, width); pass one image as images[None]"
             )
+    if output is not None:
+        net = OneOutput(net, output)
     return METHODS.find(method)(net, input_shape, calibration, **options)
 
 

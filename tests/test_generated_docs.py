@@ -9,6 +9,7 @@ import typer.main
 
 from bionet import cli, conversion, docs, zoo
 from bionet.docs.methods import SECTIONS
+from bionet.docs.operations import operations_page
 from bionet.errors import InputError
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -16,12 +17,18 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 @pytest.fixture(scope="module")
 def made():
-    return docs.pages(DOCS)
+    return docs.pages(DOCS, operations=False)
 
 
 def test_committed_pages_are_up_to_date(made):
     for path, text in made.items():
         assert path.read_text() == text, f"{path.name} is out of date: run python -m bionet.docs"
+
+
+@pytest.mark.slow
+def test_the_table_of_operations_is_up_to_date():
+    text = (DOCS / "operations.md").read_text()
+    assert text == f"{docs.BEGIN}\n\n{operations_page()}", "run python -m bionet.docs"
 
 
 def test_every_command_with_all_it_takes_is_in_the_reference(made):

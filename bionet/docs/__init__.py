@@ -11,6 +11,7 @@ from pathlib import Path
 from bionet.docs.commands import command_reference
 from bionet.docs.methods import SECTIONS, equations_section
 from bionet.docs.networks import networks_page
+from bionet.docs.operations import operations_page
 from bionet.errors import InputError
 
 __all__ = ["pages", "write"]
@@ -19,13 +20,15 @@ BEGIN = "<!-- made by python -m bionet.docs: edit the code, not this part -->"
 END = "<!-- end of what python -m bionet.docs makes -->"
 
 
-def pages(folder: Path) -> dict[Path, str]:
+def pages(folder: Path, operations: bool = True) -> dict[Path, str]:
     """Every generated page as it should be; nothing is written.
 
     Parameters
     ----------
     folder : Path
         ``docs/`` of the repository; what is written by hand on a method's page stays.
+    operations : bool
+        Whether the table of operations is made, which takes some two hundred conversions.
 
     Returns
     -------
@@ -36,6 +39,8 @@ def pages(folder: Path) -> dict[Path, str]:
         folder / "commands.md": f"{BEGIN}\n\n{command_reference()}",
         folder / "networks.md": f"{BEGIN}\n\n{networks_page()}",
     }
+    if operations:
+        found[folder / "operations.md"] = f"{BEGIN}\n\n{operations_page()}"
     for name, methods in SECTIONS.items():
         path = folder / name
         made = "\n".join(equations_section(method) for method in methods)

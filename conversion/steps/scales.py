@@ -121,11 +121,20 @@ def activation_scales(
             scales[record.name] = scales[record.source] * pool_gain(record)
         elif isinstance(record, MaxPool):
             scales[record.name] = scales[record.source]
+        elif tallies[record.name].silent and only_maps(record):
+            # A difference of a tree whose other side is always larger: any scale will do.
+            scales[record.name] = np.array(max(float(scales[i].max()) for i in record.inputs))
         elif not tallies[record.name].silent or not (twin := twin_of(record, weighted)):
             scales[record.name] = tallies[record.name].scale()
         else:  # the half of a pair that no calibration image reaches: any scale will do
             scales[record.name] = tallies[twin].scale()
     return scales
+
+
+def only_maps(record: Record) -> bool:
+    """Whether a population has no layer's weights, so that its silence is no dead layer's."""
+    branches = record.branches if isinstance(record, Sum) else (record,)
+    return all(isinstance(branch, Mapped | Identity | AveragePool) for branch in branches)
 
 
 def twin_of(record: Record, records: Sequence[Record]) -> str | None:

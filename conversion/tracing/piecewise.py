@@ -100,6 +100,7 @@ def in_pieces(graph: fx.GraphModule, gates: bool = True) -> fx.GraphModule:
         with graph.graph.inserting_before(node):
             made = rule(graph, node, arguments)
         if made is not None and made is not node:
+            made.meta.setdefault("shape", node.meta["shape"])
             node.replace_all_uses_with(made)
             graph.graph.erase_node(node)
     graph.graph.lint()

@@ -33,6 +33,7 @@ from bionet.conversion.tracing.operations import (
     addition,
     refuse,
 )
+from bionet.conversion.tracing.outputs import OneOutput, described, with_one_output
 from bionet.conversion.tracing.piecewise import in_pieces, shapes_of
 from bionet.conversion.tracing.records import Record, Records
 from bionet.conversion.tracing.rewrites import (
@@ -134,6 +135,8 @@ def symbolic(net: nn.Module, input_shape: tuple[int, ...] | None = None) -> fx.G
         If the network is no module, cannot be copied, or cannot be traced.
     """
     net = unwrapped(net)
+    if isinstance(net, OneOutput):
+        return with_one_output(symbolic(net.net, input_shape), net.output)
     if not isinstance(net, nn.Module):
         raise InputError(f"the network must be a torch.nn.Module, but is a {type(net).__name__}")
     kind = type(net).__name__
@@ -314,8 +317,7 @@ class _Walk(fx.Interpreter):
     def _output(self, node: fx.Node) -> None:
         if not isinstance(node.args[0], fx.Node):
             raise InputError(
-                "the network's forward returns more than one tensor; convert a network that"
-                " returns the class scores alone"
+                f"the network's forward returns more than one tensor: {described(node.args[0])}"
             )
         if node.args[0] in self.derived:
             self._refuse_batch(node.args[0])
