@@ -20,7 +20,7 @@ from rich.table import Table
 
 import bionet
 from bionet.conversion.tdsnn import temporal_records
-from bionet.conversion.temporal.closed_form import closed_form
+from bionet.conversion.temporal.closed_form import closed_form, shifted
 from bionet.conversion.tracing.trace import trace
 from bionet.results.costs import operations
 
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float64")
     parser.add_argument("--window", default="static")
     parser.add_argument("--rounding", default="up")
+    parser.add_argument("--bias-correction", action="store_true")
     parser.add_argument("--rate", type=int, nargs="*", default=(), help="Steps of method rate.")
     parser.add_argument("--out", type=Path, help="JSON file for the rows.")
     options = parser.parse_args()
@@ -68,6 +69,7 @@ def main() -> None:
         snn = bionet.convert(
             net, "tdsnn", train.images[:2000], leak=leak * ms, dtype=options.dtype,
             window=options.window, rounding=options.rounding,
+            bias_correction=options.bias_correction,
         )  # fmt: skip
         run, cpu = timed(snn, images)
         found = operations(snn, run)
@@ -123,7 +125,7 @@ def exceptions(
 ) -> tuple[int, int]:
     """Spike steps of hidden units that are not those of the closed form, and all of them."""
     found = snn.code
-    records = temporal_records(trace(net, snn.input_shape).records)
+    records = shifted(temporal_records(trace(net, snn.input_shape).records), found.shifts)
     unlike = checked = 0
     for first in range(0, len(images), 50):
         part = torch.from_numpy(images[first : first + 50])

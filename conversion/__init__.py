@@ -174,8 +174,9 @@ KINDS: dict[str, tuple[Any, str]] = {
 
 def _check_kind(method: str, name: str, value: Any) -> None:
     """Refuse a value of an option that is a number or a truth value, if it is not one."""
-    wanted = str(inspect.signature(METHODS.find(method)).parameters[name].annotation)
-    if wanted not in KINDS:
+    annotation = str(inspect.signature(METHODS.find(method)).parameters[name].annotation)
+    wanted = annotation.removesuffix(" | None")
+    if wanted not in KINDS or (value is None and wanted != annotation):
         return
     kind, said = KINDS[wanted]
     if not isinstance(value, kind) or (wanted != "bool" and isinstance(value, bool)):

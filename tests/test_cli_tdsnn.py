@@ -45,7 +45,7 @@ def test_convert_and_simulate(here):
 
 
 def test_pipelined_networks_are_simulated_audited_and_ejected(here, capsys):
-    convert = "convert temporal_networks:small --data good.npz --method tdsnn --leak 5ms"
+    convert = "convert temporal_networks:small --data good.npz --method tdsnn --leak 20ms"
     assert cli.main([*convert.split(), "-O", "pipelined=true", "--out", "one.snn"]) == 0
     assert bionet.SpikingNetwork.load("one.snn").simulation.pipelined
     audit = "audit temporal_networks:small one.snn --data good.npz --images 3 --device numpy"

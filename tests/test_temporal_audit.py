@@ -14,6 +14,7 @@ from bionet.commands.outputs import load_audit, save_audit
 from bionet.network.kernels import Dense
 
 SHAPE = (2, 6, 5)
+PAPER = {"rounding": "up", "bias_correction": False}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def audited(net, images):
     def simulated(corrupt=None, **options):
         key = (corrupt and corrupt.__name__, *options.items())
         if key not in made:
-            snn = bionet.convert(net, "tdsnn", images, leak=10 * ms, **options)
+            snn = bionet.convert(net, "tdsnn", images, leak=10 * ms, **{**PAPER, **options})
             snn = corrupt(snn) if corrupt else snn
             run = bionet.simulate(snn, images, device="numpy")
             made[key] = snn, run, bionet.audit(net, snn, run, images, batch=2)
@@ -71,7 +72,13 @@ ROWS = ["input", "conv0", "maxpool2", "linear4", "linear6", "readout"]
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"window": "dynamic"}, {"rounding": "nearest"}, {"mode": "finetune"}, {"readout": "LS"}],
+    [
+        {},
+        {"window": "dynamic"},
+        {"rounding": "nearest", "bias_correction": True},
+        {"mode": "finetune"},
+        {"readout": "LS"},
+    ],
     ids=str,
 )
 def test_a_sound_network_has_no_wrong_step(audited, options):
@@ -134,7 +141,7 @@ def test_rounding_is_counted_where_a_sum_lies_on_an_edge():
         net[1].weight.copy_(torch.eye(40))
         net[1].bias.zero_()
     images = np.linspace(0, 1, 40).reshape(1, 1, 1, 40)
-    snn = bionet.convert(net, "tdsnn", images, leak=20 * ms)
+    snn = bionet.convert(net, "tdsnn", images, leak=20 * ms, **PAPER)
     # Without the tolerance that keeps sums off the edges:
     snn = snn.with_population("linear1", parameters={"theta": 0.0})
     snn = replace(snn, code=replace(snn.code, tolerance=0))

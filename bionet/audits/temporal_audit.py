@@ -70,7 +70,7 @@ HEADER = (
 CAUSES = {
     "weights": "its spikes do not follow from its inputs: the weights, the bias neuron or the"
     " threshold are not those of the network given; convert it again",
-    "rounding": "its values are rounded too coarsely: use a larger leak, or rounding='nearest'",
+    "rounding": "its values are rounded too coarsely: use a larger leak, and the default rounding",
 }
 
 

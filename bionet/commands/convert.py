@@ -96,7 +96,7 @@ def convert(
     ] = None,
     rounding: Annotated[
         Literal["up", "nearest"] | None,
-        typer.Option(help="Of values to steps of the temporal code.  [tdsnn: up]"),
+        typer.Option(help="Of values to steps of the temporal code.  [tdsnn: nearest]"),
     ] = None,
     gain: Annotated[
         float | None, typer.Option(help="Factor on all activations.  [augmapping: 1]")

@@ -46,8 +46,8 @@ class Way(NamedTuple):
     networks: Mapping[float, nn.Module] = {}  # other than the one that all share
 
 
-UP = Way("rounded up")
-NEAREST = Way("to the nearest", {"rounding": "nearest"})
+UP = Way("rounded up", {"rounding": "up", "bias_correction": False})
+NEAREST = Way("to the nearest", {"rounding": "nearest", "bias_correction": False})
 FINER = Way(
     "finer input",
     {
@@ -58,7 +58,7 @@ FINER = Way(
     },
     (5, 8, 10, 12, 14, 20),
 )
-TUNED = Way("fine-tuned", {"mode": "finetune"}, (2, 5, 10))
+TUNED = Way("fine-tuned", {"mode": "finetune", "rounding": "up"}, (2, 5, 10))
 ROUNDED = Way(
     "trained with rounding",
     {**NEAREST.options, "input_gain": INPUT_GAIN, "window": "dynamic"},
@@ -132,7 +132,7 @@ def exits(settings: Settings) -> Result:
     calibration, _ = settings.calibration("mnist", CALIBRATION_IMAGES)
     snn = bionet.convert(
         net, "tdsnn", calibration, leak=EXIT_LEAK * ms, readout="LS", rounding="nearest",
-        dtype="float32",
+        bias_correction=False, dtype="float32",
     )  # fmt: skip
     run = settings.simulate(snn, images)
     known = early_exit(run)

@@ -35,7 +35,10 @@ def small_net(randomised, bias=True):
         ({"percentile": 101}, "percentile must be above 0 and at most 100, but is 101"),
         ({"percentile": "high"}, "percentile of method 'rate' must be a number, but is 'high'"),
         ({"calibration": [[1.0], [1.0, 2.0]]}, "calibration must be an array of images, but"),
-        ({"normalisation": "mean"}, "normalisation is 'percentile', 'max' or None, but got 'mean'"),
+        (
+            {"normalisation": "mean"},
+            "normalisation is .*'max', 'least_squares' or None, but got 'mean'",
+        ),
         ({"reset": "soft"}, "reset is 'subtract' or 'zero', but got 'soft'"),
         ({"readout": "XX"}, "readout is one of MP, MS, FS, but got 'XX'"),
         ({"calibration": None}, "pass calibration=images"),

@@ -17,6 +17,7 @@ from bionet.train.checkpoint import save_weights
 
 SHAPE = (2, 9, 8)
 TOLERANCE = 1e-9
+PAPER = {"rounding": "up", "bias_correction": False}  # the closed form below is the paper's
 
 
 def deep_network():
@@ -69,7 +70,9 @@ def simulated(net, images):
     def simulate(leak, window="static", **options):
         key = leak, window, *options.items()
         if key not in made:
-            snn = bionet.convert(net, "tdsnn", images, leak=leak * ms, window=window, **options)
+            snn = bionet.convert(
+                net, "tdsnn", images, leak=leak * ms, window=window, **PAPER, **options
+            )
             run = bionet.simulate(snn, images, device="numpy", record={"conv0_tick": ["spikes"]})
             made[key] = snn, run
         return made[key]
@@ -194,7 +197,7 @@ def test_the_answer_approaches_that_of_the_source_network(simulated, net, images
 
 
 def test_values_can_be_rounded_to_the_nearest_step(small, images):
-    snn = bionet.convert(small, "tdsnn", images, leak=5 * ms, rounding="nearest")
+    snn = bionet.convert(small, "tdsnn", images, leak=5 * ms, bias_correction=False)
     run = bionet.simulate(snn, images, device="numpy")
     expected, _ = closed_form(small, images, 5, shift=0.5)
     np.testing.assert_array_equal(run.spike_steps["input"], expected["input"])
@@ -205,7 +208,7 @@ def test_values_can_be_rounded_to_the_nearest_step(small, images):
 
 
 def test_the_latest_spike_is_the_largest_score(net, images):
-    snn = bionet.convert(net, "tdsnn", images, leak=50 * ms, readout="LS")
+    snn = bionet.convert(net, "tdsnn", images, leak=50 * ms, readout="LS", **PAPER)
     run = bionet.simulate(snn, images, device="numpy")
     assert run.parameters["readout"] == "LS"
     _, scores = closed_form(net, images, 50)
@@ -304,7 +307,7 @@ def test_a_network_trained_with_rounded_values_is_converted_without_loss():
     net.eval(), coded.eval()
     with torch.no_grad():
         scores, plain = coded(images).numpy(), net(images).numpy()
-    snn = bionet.convert(net, "tdsnn", images.numpy(), leak=6 * ms, rounding="nearest")
+    snn = bionet.convert(net, "tdsnn", images.numpy(), leak=6 * ms, bias_correction=False)
     run = bionet.simulate(snn, images.numpy(), device="numpy")
     np.testing.assert_allclose(output_values(run, snn), scores, rtol=0, atol=1e-9)
     assert np.abs(scores - plain).max() > 1e-3
@@ -359,7 +362,7 @@ def test_the_network_survives_a_file(simulated, tmp_path):
 
 
 def test_a_finer_step_is_a_finer_code(small, images):
-    fine = bionet.convert(small, "tdsnn", images, leak=5 * ms, dt=0.5 * ms)
+    fine = bionet.convert(small, "tdsnn", images, leak=5 * ms, dt=0.5 * ms, **PAPER)
     run = bionet.simulate(fine, images, device="numpy")
     expected, _ = closed_form(small, images, 10)
     np.testing.assert_array_equal(run.spike_steps["conv0"], expected[0])
@@ -458,7 +461,7 @@ def test_a_dynamic_window_that_never_ends_is_refused(small, images):
 
 
 def test_the_reverse_coding_belongs_to_a_temporal_network(tiny, tiny_images):
-    with pytest.raises(bionet.InputError, match="networks of method 'tdsnn'"):
+    with pytest.raises(bionet.InputError, match="network of method 'tdsnn'"):
         bionet.simulate(tiny, tiny_images, 10 * ms, coding="reverse", device="numpy")
 
 

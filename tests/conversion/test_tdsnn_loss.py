@@ -14,6 +14,8 @@ from bionet.conversion.tdsnn import temporal_records
 from bionet.conversion.temporal.rounding_loss import changed_answers
 from bionet.conversion.tracing.trace import trace
 
+PAPER = {"rounding": "up", "bias_correction": False}
+
 
 @pytest.fixture(scope="module")
 def images():
@@ -39,7 +41,7 @@ def test_the_share_and_the_remedy_are_named(net, images):
     lost = changed(net, images, 4.0, "up", False)
     assert lost > 0.05
     with pytest.warns(UserWarning, match="steps of the temporal code") as found:
-        snn = bionet.convert(net, "tdsnn", images, leak=4 * ms, rounding="up")
+        snn = bionet.convert(net, "tdsnn", images, leak=4 * ms, **PAPER)
     text = str(found[0].message)
     assert f"change the answers of {100 * lost:.1f} % of 150 calibration images; with " in text
     best = float(re.search(r"of ([0-9.]+) %$", text)[1])
@@ -55,4 +57,4 @@ def test_a_code_fine_enough_says_nothing(net, images):
     for some, options in ((images, {"leak": 400 * ms}), (images[:50], {"leak": 4 * ms})):
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
-            bionet.convert(net, "tdsnn", some, bias_correction=True, rounding="nearest", **options)
+            bionet.convert(net, "tdsnn", some, **options)

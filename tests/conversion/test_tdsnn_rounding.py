@@ -30,7 +30,7 @@ def test_an_input_gain_rounds_pixels_more_finely_and_changes_nothing_else(first)
     errors = []
     for gain in (1, 20):
         snn = bionet.convert(
-            net, "tdsnn", images, leak=20 * ms, rounding="nearest", input_gain=gain
+            net, "tdsnn", images, leak=20 * ms, bias_correction=False, input_gain=gain
         )
         run = bionet.simulate(snn, images, device="numpy")
         assert np.all(
@@ -53,7 +53,13 @@ def test_training_rounds_as_the_converted_network_does(window):
     with torch.no_grad():
         scores = coded(images).numpy()
     snn = bionet.convert(
-        net, "tdsnn", images.numpy(), leak=6 * ms, rounding="nearest", input_gain=12, window=window
+        net,
+        "tdsnn",
+        images.numpy(),
+        leak=6 * ms,
+        bias_correction=False,
+        input_gain=12,
+        window=window,
     )
     run = bionet.simulate(snn, images.numpy(), device="numpy")
     audit = bionet.audit(net, snn, run, images.numpy())

@@ -66,7 +66,7 @@ def test_a_network_with_a_ticking_max_pooling():
     net = pooled_network((1, 2))
     images = np.random.default_rng(0).uniform(size=(3, 1, 6, 6)).astype(np.float32)
     net(torch.from_numpy(images))
-    options = {"calibration": images, "leak": 2 * ms}
+    options = {"calibration": images, "leak": 2 * ms, "rounding": "up"}
     runs = [
         bionet.simulate(
             bionet.convert(net, "tdsnn", max_pooling=kind, **options), images, device="numpy"
@@ -85,5 +85,7 @@ def test_a_network_whose_pool_has_no_weights_is_refused():
     net(torch.from_numpy(images))
     with pytest.raises(bionet.InputError, match="max_pooling='last-spike'"):
         bionet.convert(net, "tdsnn", images, leak=10 * ms, max_pooling="ticking", margin=20)
+    with pytest.raises(bionet.InputError, match="needs rounding='up'"):
+        bionet.convert(net, "tdsnn", images, max_pooling="ticking", rounding="nearest")
     with pytest.raises(bionet.InputError, match="mode='compensate'"):
         bionet.convert(net, "tdsnn", images, mode="finetune", max_pooling="ticking")
