@@ -56,11 +56,16 @@ def audit(
     if weights is None and spiking.origin.network == network:
         weights = spiking.origin.weights
     source = source_network(network, weights)
+    net = source.net
+    if spiking.method == "biophysical":
+        from bionet.commands.cells import network_of_rates
+
+        net = network_of_rates(net, weights)
     chosen = load_images(data, split, data_dir).first(images, "--images")
     chosen.check_classes(spiking.population(spiking.readout.potential).size)
     rates = spiking.code is None or not spiking.code.once  # spike steps need no potentials
     run = simulate_network(spiking, chosen.images, final_potentials=rates, **settings)
-    result = audit_network(source.net, spiking, run, chosen.images)
+    result = audit_network(net, spiking, run, chosen.images)
     found = describe(
         "audit",
         arguments,

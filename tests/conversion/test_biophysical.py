@@ -101,7 +101,10 @@ def test_the_same_network_by_hand_in_plain_brian2_fires_the_same_spikes(rates):
         assert set(zip(units.tolist(), steps.tolist(), strict=True)) == expected
 
 
-@pytest.mark.parametrize("synapse", [bionet.synapse.exponential(5 * ms), CONDUCTANCE])
+@pytest.mark.parametrize(
+    "synapse",
+    [bionet.synapse.exponential(5 * ms), pytest.param(CONDUCTANCE, marks=pytest.mark.slow)],
+)
 def test_relays_that_fire_at_once_change_no_count(rates, synapse, tmp_path):
     free, dale = (converted(rates, synapse=synapse, dale=kind) for kind in (None, "relay"))
     assert not free.is_dale()
@@ -115,6 +118,7 @@ def test_relays_that_fire_at_once_change_no_count(rates, synapse, tmp_path):
     assert np.array_equal(counts["linear0_inhibitory"], counts["linear0"])
 
 
+@pytest.mark.slow
 def test_half_the_step_gives_the_same_rates(rates):
     means = []
     for dt in (0.25 * ms, 0.125 * ms):
@@ -140,7 +144,7 @@ def test_an_inhibitory_weight_into_a_conductance_lowers_the_potential():
 
 
 def test_pixels_of_zero_leave_a_unit_at_rheobase_silent(rates):
-    snn = converted(rates)
+    snn = converted(rates, duration=25 * ms)
     run = bionet.simulate(snn, 0 * IMAGES[:1], device="numpy", progress=False)
     bias = rates.get_submodule("0").bias.detach().numpy()
     assert not run.counts["linear0"][0][bias < -0.05].any()
@@ -171,6 +175,7 @@ def test_poolings_fold_into_the_next_layer_exactly():
     assert values["linear7"] == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_a_pooling_that_reaches_over_the_edge_is_a_population_of_sums():
     torch.manual_seed(0)
     net = nn.Sequential(
@@ -233,6 +238,7 @@ def test_what_cannot_be_converted_is_refused_in_one_line(rates):
         bionet.convert(rates, method="biophysical", input_shape=(12,), passes=-1)
 
 
+@pytest.mark.slow
 def test_the_audit_names_the_layer_whose_gain_is_wrong(rates):
     snn = converted(rates, duration=400 * ms)
     run = bionet.simulate(snn, IMAGES, device="numpy", progress=False)

@@ -25,10 +25,9 @@ def test_lif_fires_as_its_closed_form_says(curve):
     above = curve.drive > 0.02
     potential = 10 * (1 + curve.drive[above])
     period = 5 + 20 * np.log(potential / (potential - 10))
-    # A spike waits for the end of a step of 0.1 ms, and a refractory period may take one more.
+    # A spike comes at the end of a step of 0.1 ms, and so does the refractory period.
     measured = 1000 / np.asarray(curve.rates)[above]
-    assert (measured - period > -0.05).all()
-    assert (measured - period < 0.25).all()
+    assert np.abs(measured - period).max() < 0.1
     assert np.asarray(curve.rates)[curve.drive <= 0].max() == 0
 
 
@@ -37,6 +36,7 @@ def test_potentials_of_a_curve_are_rest_and_threshold(curve):
     assert curve.resting["v"] / mV == pytest.approx(-50, abs=0.02)
 
 
+@pytest.mark.slow
 def test_presented_rate_is_that_of_many_phases_on_average():
     settings = {**FAST, "settle": 0 * ms, "duration": 200 * ms}
     curve = f_i(
@@ -52,6 +52,7 @@ def test_presented_rate_is_that_of_many_phases_on_average():
     assert np.asarray(curve.rates)[strong] == pytest.approx(np.asarray(expected), rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_kept_curve_is_taken_from_disk_and_a_damaged_one_is_not(tmp_path, monkeypatch):
     monkeypatch.setenv("BIONET_CACHE", str(tmp_path))
     settings = {"settle": 20 * ms, "duration": 60 * ms, "points": 8}
@@ -67,6 +68,7 @@ def test_a_kept_curve_is_taken_from_disk_and_a_damaged_one_is_not(tmp_path, monk
     assert len(said) > n_said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("synapse", "expected"),
     [
@@ -77,9 +79,11 @@ def test_a_kept_curve_is_taken_from_disk_and_a_damaged_one_is_not(tmp_path, monk
 )
 def test_charge_of_a_spike_is_its_closed_form(synapse, expected):
     model = synapse.on(bionet.equations.lif())
-    assert spike_charge(model, 1, 80 * pA, 0.25 * ms) == pytest.approx(expected, rel=2e-3)
+    # The response is a sum over steps: half a step of 20 ms is 0.6 %.
+    assert spike_charge(model, 1, 80 * pA, 0.25 * ms) == pytest.approx(expected, rel=8e-3)
 
 
+@pytest.mark.slow
 def test_charge_into_a_conductance_is_its_driving_force_times_its_time_constant():
     synapse = bionet.synapse.conductance(0 * mV, -80 * mV, 5 * ms, 10 * ms)
     model = synapse.on(bionet.equations.lif())
