@@ -257,8 +257,9 @@ class Random(nn.Module):
         return self.head(x).mean((2, 3))
 
 
+@pytest.mark.slow
 @settings(
-    max_examples=8, deadline=None, derandomize=True,
+    max_examples=12, deadline=None, derandomize=True,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(kinds=LAYERS, seed=st.integers(0, 99), method=st.sampled_from(["rate", "augmapping"]))

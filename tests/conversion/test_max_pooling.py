@@ -156,8 +156,11 @@ def test_one_unit_answers_each_question_and_devices_agree(images):
 
 
 def test_what_has_no_gate_is_refused(images):
+    net = nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(images[0].size // 4, 2))
     with pytest.raises(InputError, match="takes the maximum of pixels"):
-        convert(nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 2)), "rate", images)
+        convert(net, "dsnn", images, fold=True, sigma=1.0)
+    kernels = {q.kernel.kind for q in convert(net, "rate", images).projections}
+    assert "max_pool2d" not in kernels  # a tree of differences compares pixels
     snn = convert(pooled_network(), "rate", images)
     bare = bionet.equations.integrate_and_fire()
     with pytest.raises(InputError, match="its gate compares 'r' of the source"):
