@@ -156,7 +156,7 @@ def test_one_unit_answers_each_question_and_devices_agree(images):
 
 
 def test_what_has_no_gate_is_refused(images):
-    net = nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(images[0].size // 4, 2))
+    net = nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 2))
     with pytest.raises(InputError, match="takes the maximum of pixels"):
         convert(net, "dsnn", images, fold=True, sigma=1.0)
     kernels = {q.kernel.kind for q in convert(net, "rate", images).projections}
