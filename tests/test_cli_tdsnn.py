@@ -75,6 +75,9 @@ def test_the_temporal_code_in_training_needs_a_leak(capsys):
     for line in ("train lenet5 --activation tdsnn", "train lenet5 --leak 10ms"):
         assert cli.main(line.split()) == 2
         assert "belong together" in capsys.readouterr().err
+    for line in ("train lenet5 --levels 4", "train lenet5 --activation f-i --levels 4"):
+        assert cli.main(line.split()) == 2
+        assert "--levels belongs to --activation qcfs" in capsys.readouterr().err
 
 
 @pytest.mark.slow

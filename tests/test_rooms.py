@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "perturbations": {"equations", "network"},
     "brian": {"equations", "network"},
     "running": {"equations", "network", "brian", "results"},
-    "zoo": set(),
+    "zoo": {"conversion"},  # weights trained with QCFS activations have their scales
     "datasets": set(),
     "evaluation": {"datasets"},
     "sources": {"datasets", "network", "zoo"},

@@ -1,5 +1,6 @@
 """Training: it learns, repeats itself exactly, goes on where it stopped, and refuses bad input."""
 
+import dataclasses
 import inspect
 import math
 from collections.abc import Iterator
@@ -9,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from brian2 import ms
 from torch import nn
 
+import bionet
 from bionet import datasets, zoo
 from bionet.errors import BioNetError, InputError
 from bionet.train import (
@@ -447,3 +450,41 @@ def test_no_module_reads_or_writes_pickles() -> None:
         source = inspect.getsource(module)
         assert "import pickle" not in source
         assert "torch.load(" not in source
+
+
+def test_a_qcfs_training_loses_nothing_in_its_own_steps_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An epoch on some of the digits: the weights load as QCFS and fire exactly in four steps."""
+    whole = datasets.load("digits", "train")
+    some = dataclasses.replace(whole, images=whole.images[:600], labels=whole.labels[:600])
+    load = datasets.load
+    monkeypatch.setattr(
+        datasets,
+        "load",
+        lambda data, split, *folder: some if split == "train" else load(data, split),
+    )
+    line = {"data": "digits", "epochs": 1, "levels": 4, "threads": 1, "progress": False}
+    kept = tmp_path / "c.safetensors"
+    result = train_zoo("lenet5", **line, out=tmp_path, checkpoint=kept)
+    told = zoo.provenance(result.weights)
+    assert told["activation"] == {"kind": "qcfs", "levels": 4}
+    assert told["command"].endswith("--epochs 1 --threads 1 --activation qcfs --levels 4")
+    net, test = zoo.load("lenet5", result.weights), load("digits", "test")
+    assert evaluate(net, *test) == result.accuracy_test > 0.95
+    assert {net.relu1.levels, net.relu2.levels, net.relu3.levels} == {4}
+    assert isinstance(zoo.load("lenet5", "digits").relu1, nn.ReLU)
+
+    few = some.images[:50]
+    snn = bionet.convert(net, "rate", few, fold_pooling=True, signed=True)
+    run = bionet.simulate(snn, test.images[:40], 4 * ms, device="numpy")
+    own = net(torch.from_numpy(test.images[:40])).argmax(1).numpy()
+    assert (run.predictions("MP") == own).mean() >= 0.95
+
+    monkeypatch.setattr(epochs, "_run_epoch", lambda *args: pytest.fail("nothing was left to do"))
+    again = train_zoo("lenet5", **line, out=tmp_path / "again", checkpoint=kept)
+    assert again.accuracy_test == result.accuracy_test
+    with pytest.raises(InputError, match="another training .*levels 4 there, 8 here"):
+        train_zoo("lenet5", **(line | {"levels": 8}), out=tmp_path, checkpoint=kept)
+    with pytest.raises(InputError, match="levels and leak are of two activations"):
+        train_zoo("lenet5", **line, leak=10.0, out=tmp_path)

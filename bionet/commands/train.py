@@ -43,13 +43,19 @@ def train(
         Path | None, typer.Option(help="File to save every epoch in, and to go on from.")
     ] = None,
     activation: Annotated[
-        Literal["relu", "tdsnn", "rounded", "f-i"],
+        Literal["relu", "qcfs", "tdsnn", "rounded", "f-i"],
         typer.Option(
-            help="Train shipped weights on with the temporal code in place: tdsnn for"
-            " mode=finetune, rounded for mode=compensate and rounding=nearest; or through the"
-            " f-I curve of a neuron, for method biophysical."
+            help="Train shipped weights on with what spiking units do in place: qcfs for method"
+            " rate in few steps; tdsnn for mode=finetune, rounded for mode=compensate and"
+            " rounding=nearest; or through the f-I curve of a neuron, for method biophysical."
         ),
     ] = "relu",
+    levels: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Of qcfs: levels above 0, the steps that show them exactly.  [qcfs: 4]"
+        ),
+    ] = None,
     neuron: Annotated[
         str, typer.Option(help="Of f-i: a neuron as for bionet f-i, such as adex:pattern=tonic.")
     ] = "lif",
@@ -88,6 +94,8 @@ def train(
     """Train a network of the zoo; writes its weights with their provenance."""
     is_file = out.suffix == ".safetensors"
     check_writable(out.parent if is_file else out)
+    if levels is not None and activation != "qcfs":
+        raise InputError("--levels belongs to --activation qcfs; leave it out")
     if activation == "f-i":
         if leak is not None:
             raise InputError("--leak belongs to --activation tdsnn or rounded; leave it out")
@@ -113,12 +121,13 @@ def train(
         )
         _report(context, network, data, device, result, out)
         return
-    if (activation != "relu") != (leak is not None):
+    from bionet.train import MODES, train_zoo
+
+    if (activation in MODES) != (leak is not None):
         raise InputError("--activation tdsnn or rounded and --leak, such as 10ms, belong together")
     if input_gain != 1 and activation != "rounded":
         raise InputError("--input-gain belongs to --activation rounded; leave it out")
-    from bionet.train import MODES, train_zoo
-
+    levels = levels or 4 if activation == "qcfs" else None
     result = train_zoo(
         network,
         data,
@@ -136,6 +145,7 @@ def train(
         mode=MODES.get(activation, "finetune"),
         input_gain=input_gain,
         dtype=dtype,
+        levels=levels,
     )
     _report(context, network, data, device, result, out)
 

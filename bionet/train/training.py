@@ -18,12 +18,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from bionet import datasets, zoo
+from bionet.conversion.preparing.quantised_activation import quantised_network
 from bionet.conversion.preparing.temporal_activation import add_bias_neurons, temporal_network
 from bionet.errors import InputError
 from bionet.evaluation import Arrays, as_tensors, check_network, device_of, evaluate, find_device
@@ -56,6 +57,8 @@ __all__ = [
 ]
 
 Mode = Literal["finetune", "compensate"]
+# Training images that the scales of QCFS activations begin from.
+SCALE_IMAGES = 500
 # How weights are converted that were trained with this activation (bionet train --activation).
 MODES: Mapping[str, Mode] = {"tdsnn": "finetune", "rounded": "compensate"}
 
@@ -101,6 +104,7 @@ def train(
     weight_decay: float = 0.01,
     flip: bool = False,
     channels_last: bool = False,
+    extra: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Train a network in place, from the weights it has; its mode and device stay as they are.
 
@@ -120,6 +124,8 @@ def train(
         Show epoch, rate and time left on the standard error stream.
     checkpoint : path, optional
         A safetensors file, replaced after every epoch. If it is there, training goes on from it.
+    extra : mapping, optional
+        What else a checkpoint must have in common with this training, as plain JSON.
 
     Returns
     -------
@@ -134,7 +140,7 @@ def train(
     """
     check_seed(seed)
     recipe = Recipe(epochs, batch_size, learning_rate, weight_decay, augment, flip, channels_last)
-    job = Job(*as_tensors(data_train, "data_train"), recipe, seed)
+    job = Job(*as_tensors(data_train, "data_train"), recipe, seed, extra=extra or {})
     test = as_tensors(data_test, "data_test")
     check_trainable(net, job)
     check_network(net, *test)
@@ -190,6 +196,7 @@ def train_zoo(
     mode: Mode = "finetune",
     input_gain: float = 1.0,
     dtype: Literal["float32", "float16"] = "float32",
+    levels: int | None = None,
 ) -> TrainResult:
     """Train a network of the zoo by its recipe and write its weights with their provenance.
 
@@ -227,6 +234,10 @@ def train_zoo(
         With ``mode="compensate"``: pixels are coded this many times as large.
     dtype : {"float32", "float16"}
         Type that the weights are stored in. The accuracies are those of the stored values.
+    levels : int, optional
+        Train with QCFS activations of so many levels in place of ReLUs
+        (:class:`bionet.conversion.QCFS`), from the shipped weights where there are some. The
+        file then holds their scales too.
 
     Returns
     -------
@@ -240,6 +251,10 @@ def train_zoo(
     """
     make = zoo.entry(network).make
     recipe = recipe_for(network, data)
+    if levels is not None and leak is not None:
+        raise InputError(
+            "levels and leak are of two activations, QCFS and a temporal code; give one"
+        )
     if dtype not in ("float32", "float16"):
         raise InputError(f"dtype: expected float32 or float16, got {dtype!r}")
     if epochs is not None:
@@ -252,9 +267,13 @@ def train_zoo(
     path = weights_path(out, network, data)
     with _threads(threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = make() if leak is None or start else zoo.load(network, data).train()
+        trained_on = leak is not None or (levels is not None and data in zoo.entry(network).data)
+        net = zoo.load(network, data).train() if trained_on and not start else make()
         if start is not None:
             zoo.start_from(net, start)
+        if levels is not None:
+            some = torch.as_tensor(data_train.images[:SCALE_IMAGES])
+            net = quantised_network(net, levels, some)
         trained = net
         if leak is not None and mode == "finetune":
             trained = temporal_network(net, leak, input_gain=input_gain)
@@ -269,6 +288,7 @@ def train_zoo(
             device=device,
             progress=progress,
             checkpoint=checkpoint,
+            extra={} if levels is None else {"levels": levels},
             **dataclasses.asdict(recipe),
         )
         if dtype == "float16":
@@ -302,9 +322,12 @@ def train_zoo(
             leak,
             mode,
             input_gain,
+            levels,
         ),
         "versions": versions(),
     }
+    if levels is not None:
+        metadata["activation"] = {"kind": "qcfs", "levels": levels}
     save_weights(net.half() if dtype == "float16" else net, path, metadata)
     return dataclasses.replace(result, weights=path)
 
@@ -357,6 +380,7 @@ def _command(
     leak: float | None,
     mode: Mode,
     input_gain: float,
+    levels: int | None,
 ) -> str:
     """The command line that trains these weights again."""
     command = f"bionet train {network} --data {data} --seed {seed}"
@@ -370,6 +394,8 @@ def _command(
     ):
         if value != default:
             command += f" --{option} {value}"
+    if levels is not None:
+        command += f" --activation qcfs --levels {levels}"
     if leak is None:
         return command
     activation = {name: value for value, name in MODES.items()}[mode]

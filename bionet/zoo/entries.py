@@ -149,7 +149,8 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
         Any network; it is changed only if the whole file fits.
     path : path
         The file. Every tensor of the network must be there, under its name and with its shape.
-        Biases that ``bionet train --activation tdsnn`` gave to layers without any are added.
+        Biases that ``bionet train --activation tdsnn`` gave to layers without any are added, and
+        QCFS activations take the place of ReLUs where ``--activation qcfs`` trained them.
 
     Raises
     ------
@@ -167,6 +168,11 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
             if f"{name}.bias" in tensors
         }
     expected |= {name: layer.weight.flatten(1)[:, 0] for name, layer in added.items()}
+    levels = _quantised_levels(header)
+    if levels is not None:
+        from bionet.conversion.preparing.quantised_activation import relu_names, replace_relus
+
+        expected |= {f"{name}.scale": torch.zeros(()) for name in relu_names(net)}
     missing = [name for name in expected if name not in tensors]
     extra = [name for name in tensors if name not in expected]
     if missing or extra:
@@ -184,7 +190,17 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
             raise InputError(f"{path}: '{name}' holds NaN or infinity; train the network again")
     for name, layer in added.items():
         layer.bias = nn.Parameter(tensors[name].clone())
+    if levels is not None:
+        replace_relus(net, levels)
     net.load_state_dict(tensors)
+
+
+def _quantised_levels(header: Mapping[str, Any]) -> int | None:
+    """Levels of the QCFS activations that weights were trained with, None for ReLUs."""
+    activation = header.get("activation")
+    if not isinstance(activation, Mapping) or activation.get("kind") != "qcfs":
+        return None
+    return int(activation["levels"])
 
 
 def start_from(net: nn.Module, path: str | os.PathLike[str]) -> tuple[str, ...]:

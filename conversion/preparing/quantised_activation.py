@@ -35,7 +35,7 @@ from torch.nn import functional
 
 from bionet.errors import InputError
 
-__all__ = ["QCFS", "quantised_network"]
+__all__ = ["QCFS", "quantised_network", "relu_names", "replace_relus"]
 
 RELUS = (nn.ReLU,)
 FUNCTIONS = (functional.relu, torch.relu, torch.relu_)
@@ -118,20 +118,18 @@ def quantised_network(net: nn.Module, levels: int, images: torch.Tensor) -> nn.M
         If the network has no ReLU that is a module: a functional one has no place for a scale.
     """
     copied = copy.deepcopy(net)
-    replaced = {
-        name: QCFS(levels) for name, module in copied.named_modules() if type(module) in RELUS
-    }
-    if not replaced or _has_functional(copied):
+    names = relu_names(copied)
+    if not names or _has_functional(copied):
         raise InputError(
-            f"{type(net).__name__} has {'functional ReLUs' if replaced else 'no nn.ReLU modules'};"
+            f"{type(net).__name__} has {'functional ReLUs' if names else 'no nn.ReLU modules'};"
             " write every activation as a module of its own, nn.ReLU(), to have it replaced by QCFS"
         )
-    seen: dict[str, list[torch.Tensor]] = {name: [] for name in replaced}
+    seen: dict[str, list[torch.Tensor]] = {name: [] for name in names}
     hooks = [
         copied.get_submodule(name).register_forward_hook(
             lambda module, given, value, name=name: seen[name].append(value.detach().flatten())
         )
-        for name in replaced
+        for name in names
     ]
     training = copied.training
     with torch.no_grad():
@@ -139,14 +137,32 @@ def quantised_network(net: nn.Module, levels: int, images: torch.Tensor) -> nn.M
     for hook in hooks:
         hook.remove()
     copied.train(training)
-    for name, activation in replaced.items():
+    for name, activation in replace_relus(copied, levels).items():
         values = torch.cat(seen[name])
         rank = max(1, round(len(values) * 0.999))
         scale = float(values.kthvalue(rank).values) or float(values.max()) or 1.0
         activation.scale.data.fill_(scale)
-        parent, _, child = name.rpartition(".")
-        setattr(copied.get_submodule(parent), child, activation)
     return copied
+
+
+def relu_names(net: nn.Module) -> tuple[str, ...]:
+    """Names of the ReLU modules of a network."""
+    return tuple(name for name, module in net.named_modules() if type(module) in RELUS)
+
+
+def replace_relus(net: nn.Module, levels: int) -> dict[str, QCFS]:
+    """Put a QCFS activation in place of every ReLU module of a network, which is changed.
+
+    Returns
+    -------
+    dict of str to QCFS
+        By name; their scales have to be set.
+    """
+    activations = {name: QCFS(levels).train(net.training) for name in relu_names(net)}
+    for name, activation in activations.items():
+        parent, _, child = name.rpartition(".")
+        setattr(net.get_submodule(parent), child, activation)
+    return activations
 
 
 def _has_functional(net: nn.Module) -> bool:
