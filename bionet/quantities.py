@@ -64,7 +64,7 @@ def physical(text: str, option: str) -> Any:
         return int(number) if number.is_integer() and "." not in found[1] else number
     from brian2.units import allunits, stdunits
 
-    unit = getattr(stdunits, found[2], getattr(allunits, found[2], None))
+    unit: Any = getattr(stdunits, found[2], getattr(allunits, found[2], None))
     if not hasattr(unit, "dim"):
         raise InputError(f"{option}: {text!r} has no unit that Brian2 knows; write -70*mV as -70mV")
     return number * unit

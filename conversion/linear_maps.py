@@ -79,8 +79,8 @@ def _on_images(kernel: Kernel, source: torch.Tensor) -> torch.Tensor:
         geometry = (kernel.stride, kernel.padding, kernel.dilation, kernel.groups)
         return F.conv2d(source, weights, None, *geometry)
     if isinstance(kernel, MaxPool2d):
-        geometry = (kernel.kernel, kernel.stride, kernel.padding, 1, kernel.ceil_mode)
-        return F.max_pool2d(source, *geometry) * kernel.weight
+        pool = (kernel.kernel, kernel.stride, kernel.padding, 1, kernel.ceil_mode)
+        return F.max_pool2d(source, *pool) * kernel.weight
     if isinstance(kernel, AveragePool2d):
         pooled = F.avg_pool2d(
             source,

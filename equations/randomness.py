@@ -213,7 +213,8 @@ def counter_uniform(
     float64 array
     """
     key = (np.asarray(seed_low).item(), np.asarray(seed_high).item())
-    word = philox((unit, step, stream, site), key)[0]
+    counter = tuple(np.asarray(word) for word in (unit, step, stream, site))
+    word = philox(counter, key)[0]
     return np.atleast_1d(word * (1.0 / 4294967296.0))
 
 

@@ -297,10 +297,10 @@ def _layers(
             scores = output_values(_images(run, part), snn).reshape(total.shape)
             off = np.abs(scores - total) > uncertain
             # A score that is off counts as wrong: it is not that of the sum.
-            shown = np.where(off, scores, total)
+            read = np.where(off, scores, total)
             signed = ann[snn.readout.potential] if mode != "finetune" else values[name].numpy()
             yield Checked(
-                snn.readout.potential, shown, total, np.where(off, shown, total),
+                snn.readout.potential, read, total, read,
                 np.zeros(total.shape, dtype=bool), scores, signed.reshape(total.shape),
             )  # fmt: skip
 

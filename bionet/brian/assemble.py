@@ -212,7 +212,11 @@ def _presentation(
     for population in populations:
         group, model = groups[population.name], population.model
         resets += [
-            Reset(group, name, to_channel_last(v, population.shape) if np.ndim(v) else v)
+            Reset(
+                group,
+                name,
+                to_channel_last(np.asarray(v), population.shape) if np.ndim(v) else float(v),
+            )
             for name, v in initial_values(population).items()
         ]
         if model.refractory is not None:

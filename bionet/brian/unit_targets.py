@@ -69,10 +69,10 @@ class Targets:
             offsets = np.searchsorted(table[:, 0], np.arange(rows * columns + 1))
             self._table, self._offsets = table[:, 1:], offsets
         elif isinstance(kernel, Dense):
-            columns = to_channel_last(
+            weights = to_channel_last(
                 kernel.weights.reshape(kernel.weights.shape[0], *source), source
             ).T
-            self._columns = to_channel_last(columns.reshape(-1, *target), target)
+            self._columns = to_channel_last(weights.reshape(-1, *target), target)
         elif isinstance(kernel, Sparse):
             self._sparse = channel_last_rows(kernel, source, target)
         elif not isinstance(kernel, OneToOne | Largest):

@@ -195,7 +195,9 @@ def _converted(method: str, options: Mapping[str, Any], maximum: bool) -> Spikin
         parameter.data = torch.tensor(values, dtype=torch.float32)
     images = random.random((20, 1, 6, 6), dtype=np.float32)
     known = bionet.conversion.options(method)
-    given = {} if "thresholds" in known or "sigma" in known else {"calibration": images}
+    given: dict[str, Any] = (
+        {} if "thresholds" in known or "sigma" in known else {"calibration": images}
+    )
     return bionet.convert(net, method, input_shape=(1, 6, 6), **given, **options)
 
 

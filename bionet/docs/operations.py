@@ -91,7 +91,8 @@ class Volume(nn.Module):
 
 
 def _conv(*options: Any, **more: Any) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(4, 4, *options, **more, bias=False), nn.ReLU())
+    given: dict[str, Any] = {"bias": False} | more
+    return nn.Sequential(nn.Conv2d(4, 4, *options, **given), nn.ReLU())
 
 
 PLAIN: Mapping[str, Between] = {

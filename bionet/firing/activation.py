@@ -66,6 +66,7 @@ class FrequencyActivation(nn.Module):
         self.start = start
         # Made from the neuron, so not part of the weights of a network.
         table = torch.from_numpy(values.astype(np.float32))
+        self.table: torch.Tensor
         self.register_buffer("table", table, persistent=False)
         # Rates of the last batch while training, for the cost of rates.
         self.last: torch.Tensor | None = None

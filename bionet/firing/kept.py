@@ -51,5 +51,5 @@ def kept_on_disk(
     values = {name: np.asarray(value) for name, value in measure().items()}
     if keep:
         with atomic(path) as part, part.open("wb") as file:
-            np.savez(file, **values)
+            np.savez(file, allow_pickle=False, **values)
     return values

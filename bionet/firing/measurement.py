@@ -214,7 +214,7 @@ def _bracket(model: NeuronModel, protocol: Protocol, currents: np.ndarray) -> tu
             " background, or raise its threshold"
         )
     if not fires.any():
-        unit = unit_name(model.dimensions[model.current])
+        unit = unit_name(model.dimensions[str(model.current)])
         raise InputError(
             f"model {model.name!r} does not fire at any current up to {currents[-1]:g} {unit}"
             f" in {protocol.duration:g} s"

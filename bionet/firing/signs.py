@@ -82,13 +82,13 @@ class Signs:
         """Set to 0 every weight that has the wrong sign."""
         with torch.no_grad():
             for layer, sign in self.layers:
-                weight = layer.weight
+                weight = torch.as_tensor(layer.weight)
                 weight.copy_(
                     sign.to(weight.device) * (sign.to(weight.device) * weight).clamp(min=0)
                 )
 
 
-def _fitting(signs: torch.Tensor, layer: nn.Module) -> torch.Tensor:
+def _fitting(signs: torch.Tensor, layer: nn.Conv2d | nn.Linear) -> torch.Tensor:
     """Signs of the channels in a shape that broadcasts with a layer's weights."""
     if isinstance(layer, nn.Conv2d):
         per_group = layer.weight.shape[1]

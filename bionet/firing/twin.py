@@ -198,7 +198,7 @@ def _without_norms(graph: fx.GraphModule) -> fx.GraphModule:
                 f"the batch normalisation {node.target!r} does not follow a layer with weights"
                 " directly, so it cannot become a part of one; train without it"
             )
-        fuse = fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fuse_conv_bn_eval
+        fuse: Any = fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fuse_conv_bn_eval
         graph.add_submodule(str(before.target), fuse(layer, norm))
         modules = dict(graph.named_modules())
         node.replace_all_uses_with(before)

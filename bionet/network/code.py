@@ -26,7 +26,7 @@ import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -195,9 +195,9 @@ class TemporalCode(Code):
     tolerance: float = 0.0
     least_steps: int = 1
     input_gain: float = 1.0
-    mode: str = "compensate"
+    mode: Literal["compensate", "finetune"] = "compensate"
     window: str = "static"
-    rounding: str = "up"
+    rounding: Literal["up", "nearest"] = "up"
     margin: float = 1.0
     largest: Mapping[str, float] = field(default_factory=dict)
     shifts: Mapping[str, Any] = field(default_factory=dict)

@@ -58,7 +58,7 @@ class Origin:
 
     def without(self, population: str) -> Origin:
         """The same for a network that lacks a population."""
-        kept = {
+        kept: dict[str, Any] = {
             name: {k: v for k, v in getattr(self, name).items() if k != population}
             for name in ("layers", "scales")
         }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bionet.network.kernel_base import Kernel
-from bionet.network.kernels import Conv2d, Dense, OneToOne
+from bionet.network.kernels import Conv2d, Dense, OneToOne, Sparse
 
 if TYPE_CHECKING:
     from bionet.network.spiking_network import SpikingNetwork
@@ -28,9 +28,9 @@ def part(kernel: Kernel, sign: int) -> Kernel | None:
         if not kept.any():
             return None
         return replace(kernel, weight=kept if kept.ndim else float(kept))
-    weights = getattr(kernel, "weights", None)
-    if weights is None:  # a pooling; its weights are all positive
+    if not isinstance(kernel, Dense | Conv2d | Sparse):  # a pooling; its weights are all positive
         return kernel if sign > 0 else None
+    weights = kernel.weights
     kept = np.where(np.sign(weights) == sign, weights, weights.dtype.type(0))
     return replace(kernel, weights=kept) if kept.any() else None
 
@@ -54,7 +54,13 @@ def outgoing_signs(kernel: Kernel) -> tuple[np.ndarray, np.ndarray]:
         return above.reshape(-1), below.reshape(-1)
     if isinstance(kernel, OneToOne):
         weight = np.asarray(kernel.weight, dtype=np.float64).reshape(-1)
-        return weight > 0, weight < 0
+        return np.asarray(weight > 0), np.asarray(weight < 0)
+    if isinstance(kernel, Sparse):
+        sources = np.repeat(np.arange(len(kernel.offsets) - 1), np.diff(kernel.offsets))
+        positive, negative = (np.zeros(len(kernel.offsets) - 1, dtype=bool) for _ in range(2))
+        positive[sources[kernel.weights > 0]] = True
+        negative[sources[kernel.weights < 0]] = True
+        return positive, negative
     weights = np.asarray(getattr(kernel, "weights", 1.0))
     return np.array([bool((weights > 0).any())]), np.array([bool((weights < 0).any())])
 

@@ -83,7 +83,7 @@ def _noisy(model: NeuronModel) -> NeuronModel:
     if "sigma_noise" in model.dimensions:
         raise InputError(f"membrane_noise: model {model.name!r} has it already; give it once")
     held = "*int(not_refractory)" if model.refractory is not None else ""
-    dimension = model.dimensions[model.potential]
+    dimension = model.dimensions[str(model.potential)]
     unit = "" if dimension is DIMENSIONLESS else f"{get_unit(dimension)!r}*"
     return extended(
         model,
@@ -94,7 +94,7 @@ def _noisy(model: NeuronModel) -> NeuronModel:
     )
 
 
-def _of_potential(model: NeuronModel, value: float) -> Any:
+def _of_potential(model: NeuronModel, value: float | np.ndarray) -> Any:
     """A value in SI units with the unit of the model's potential."""
     return model.quantity(str(model.potential), value)
 
@@ -135,7 +135,7 @@ def _leaky(model: NeuronModel) -> NeuronModel:
             f"membrane_leak: model {model.name!r} leaks already; change its time constant"
             " where the network is converted (tau=20*ms)"
         )
-    v, lines = model.potential, statements(model.update)
+    v, lines = str(model.potential), statements(model.update)
     # What refractory units have collected arrives first.
     collected = re.compile(rf"{model.input}\s*=")
     position = max((k + 1 for k, line in enumerate(lines) if collected.match(line)), default=0)

@@ -55,8 +55,8 @@ class ParameterSpread(NetworkPerturbation):
     function. Nature Reviews Neuroscience 7 (2006) 563-574.
     """
 
-    parameter: str
-    distribution: str
+    parameter: str  # type: ignore[misc]  # __init__ gives both; it has the order of its own
+    distribution: str  # type: ignore[misc]
     name: ClassVar[str] = "parameter_spread"
     source: ClassVar[str] = "Marder, Goaillard 2006"
 

@@ -117,6 +117,8 @@ class CoarserTimeStep(NetworkPerturbation):
         if snn.simulation.max_rate is not None:
             for population in snn.populations:
                 current = population.model.current
+                if current is None:
+                    continue
                 if current in population.parameters and unit_of(population, current) == "1":
                     drive = {current: population.parameters[current] * factor}
                     snn = snn.with_population(population.name, parameters=drive)

@@ -102,7 +102,8 @@ def fast_mnist(settings: Settings) -> Result:
     net = settings.network("lenet5", "mnist")
     calibration, _ = settings.calibration("mnist")
     rows = [accuracy("network (LeNet-5)", count(net, images, labels), len(labels))]
-    for name, options in (("plain", {}), ("fast", {"preset": "fast"})):
+    presets: tuple[tuple[str, dict[str, Any]], ...] = (("plain", {}), ("fast", {"preset": "fast"}))
+    for name, options in presets:
         snn = bionet.convert(net, "rate", calibration, steps=4, **options)
         right = settings.simulate(snn, images).predictions("MP") == labels
         rows.append(accuracy(f"{name}, 4 steps", right))

@@ -418,7 +418,7 @@ def program_values(
             values[f"{population.name}.{name}"] = np.tile(flat, plan.lanes) if value.ndim else flat
         for name, value in initial_values(population).items():
             if np.ndim(value):
-                initial = to_channel_last(value, population.shape)
+                initial = to_channel_last(np.asarray(value), population.shape)
                 values[f"presentation.{population.name}_{name}_initial"] = initial
         model = population.model
         if draws(model):
@@ -457,7 +457,7 @@ def _recorded_values(snn: SpikingNetwork, plan: Plan) -> dict[str, np.ndarray]:
         padded[: len(places)] = places
         values[f"presentation_end.units_{label}"] = padded
         values[f"presentation_end.n_units_{label}"] = np.array(len(places))
-    for key in plan.kept:
-        if key[:2] in recordable(snn, plan):
-            values[f"presentation_end.keep_{key.population}_{key.variable}"] = np.array(1)
+    for kept in plan.kept:
+        if kept[:2] in recordable(snn, plan):
+            values[f"presentation_end.keep_{kept.population}_{kept.variable}"] = np.array(1)
     return values

@@ -180,7 +180,9 @@ def _assignments(
             lines.append(f"{target}_ = {float(value)!r}  # in units of {unit}")
     for name, initial in initial_values(population).items():
         if np.ndim(initial) and np.ptp(initial):
-            arrays[f"{population.name}_{name}"] = to_channel_last(initial, population.shape)
+            arrays[f"{population.name}_{name}"] = to_channel_last(
+                np.asarray(initial), population.shape
+            )
             text = f'arrays["{population.name}_{name}"]'
             lines.append(f"{variable}.{name}_ = {text}  # when an image begins")
         elif first := float(np.ravel(initial)[0]):

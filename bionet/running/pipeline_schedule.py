@@ -94,8 +94,8 @@ def activities(snn: SpikingNetwork, steps: int) -> dict[str, Activity]:
     active[snn.readout.potential] = Activity(released, end, released)
     for population in snn.names[1:]:
         if population not in active:  # a max pooling: in the windows of its neighbours
-            clock = code.clocks.get(population)
-            begin = ends[clock] if clock else 0
+            shared = code.clocks.get(population)
+            begin = ends[shared] if shared else 0
             stop = last[clock] if clock else first_window
             active[population] = Activity(begin, stop, begin)
     return {name: active[name] for name in snn.names}

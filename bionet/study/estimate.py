@@ -175,7 +175,7 @@ def steps_of(cell: Cell, snn: SpikingNetwork) -> int:
 
 
 def _bytes(snn: SpikingNetwork, steps: int, n_images: int) -> float:
-    lanes = default_lanes(snn, 1)
+    lanes = default_lanes(snn)
     plan = Plan(steps, 1e-3, lanes, Population("input", snn.input_shape, analog()))
     recording = sum(recording_bytes(snn, plan, n_images, 0).values())
     weights = 3 * 8 * snn.n_weights

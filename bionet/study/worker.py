@@ -111,7 +111,9 @@ def check_cells(folder: Path, cells: Sequence[Cell]) -> None:
 def prepared(snn: SpikingNetwork, content: Mapping[str, Any]) -> tuple[SpikingNetwork, list[Any]]:
     """A cell's network, perturbed, and the perturbations that its images need."""
     asked = {key: content["method"][key] for key in ("duration", "dt")}
-    times = {key: float(time(text, key)) for key, text in asked.items() if text is not None}
+    times: dict[str, Any] = {
+        key: float(time(text, key)) for key, text in asked.items() if text is not None
+    }
     snn = replace(snn, simulation=replace(snn.simulation, **times))
     wanted = disturbances(content)
     of_images = [p for p in wanted if isinstance(p, ImagePerturbation)]

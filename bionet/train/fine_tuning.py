@@ -108,7 +108,7 @@ def fine_tune(
         )
     pixels, classes = as_tensors((images, labels), "images and labels")
     recipe = Recipe(epochs, batch_size, learning_rate, 0.0, augment, flip)
-    graph = normalised(net, activation, pixels) if not is_twin(net) else copy.deepcopy(net)
+    graph: Any = normalised(net, activation, pixels) if not is_twin(net) else copy.deepcopy(net)
     signs = None if dale is None else Signs.drawn(graph, dale, seed)
     if signs is not None:
         signs.apply()
@@ -203,7 +203,7 @@ def fine_tune_zoo(
         progress=progress,
         checkpoint=checkpoint,
     )
-    trained = graph.fine_tuning
+    trained: Any = graph.fine_tuning
     accuracy = evaluate(graph, *datasets.load(data, "test", data_dir))
     result = dataclasses.replace(trained, accuracy_test=accuracy, weights=path)
     metadata = {

@@ -170,7 +170,7 @@ def is_nonnegative(records: Records, record: Record, nonnegative_input: bool = T
         return all(is_nonnegative(records, b, nonnegative_input) for b in record.branches)
     if isinstance(record, Conv | Linear):
         return False
-    if isinstance(record, Mapped) and (record.weights.data < 0).any():
+    if isinstance(record, Mapped) and np.any(np.asarray(record.weights.data) < 0):
         return False
     if isinstance(record, Mapped) and (record.bias < 0).any():
         return False

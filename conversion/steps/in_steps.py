@@ -166,7 +166,12 @@ def corrected_biases(
         scale = torch.tensor(_spread(scales[record.name], record), dtype=torch.float32)
         drives = _drive(record, values)
 
-        def answer(z: torch.Tensor, record=record, scale=scale, last=last) -> torch.Tensor:
+        def answer(
+            z: torch.Tensor,
+            record: Record = record,
+            scale: torch.Tensor = scale,
+            last: bool = last,
+        ) -> torch.Tensor:
             if isinstance(record, MaxPool):
                 return z
             if last:

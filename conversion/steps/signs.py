@@ -37,6 +37,7 @@ from bionet.conversion.tracing.records import (
 )
 from bionet.network.connections import connections
 from bionet.network.kernel_base import as_image
+from bionet.network.kernels import AveragePool2d
 
 __all__ = ["OFF", "scaled", "split_signs"]
 
@@ -109,6 +110,8 @@ def _as_branch(record: Record, shapes: dict[str, tuple[int, ...]]) -> Record:
 def _mapped_pool(pool: AveragePool, source: tuple[int, ...]) -> Mapped:
     """An average pooling as a map of units, whose weights may differ between channels."""
     kernel, image = pool.kernel, as_image(source)
+    if not isinstance(kernel, AveragePool2d):
+        raise TypeError(f"{pool.place} is no average pooling of images")
     _, height, width = kernel.target_shape(image)
     table = connections(image, (height, width), kernel)  # source pixel, target pixel, tap
     weights = (pool.scale / kernel.divisors(source)).reshape(-1)[table[:, 1]]

@@ -50,6 +50,7 @@ from bionet.conversion.tracing.records import (
 )
 from bionet.network.connections import connections
 from bionet.network.kernel_base import as_image
+from bionet.network.kernels import Conv2d
 
 __all__ = [
     "ChannelMap",
@@ -89,7 +90,7 @@ def as_affine(record: Record, records: Records, input_shape: tuple[int, ...]) ->
     if isinstance(record, Affine):
         return record
     shape = record.shape
-    base = {
+    base: dict[str, Any] = {
         "name": record.name,
         "inputs": record.inputs,
         "shape": shape,
@@ -217,19 +218,19 @@ def _product(before: Affine, layer: Affine) -> Affine | None:
 
 def _chooses(record: Affine) -> bool:
     """Whether every unit of a map gets one source unit at most."""
-    return bool((sum(np.diff(m.indptr) for m in record.maps) <= 1).all())
+    return bool(np.all(sum(np.diff(m.indptr) for m in record.maps) <= 1))
 
 
 def _as_branches(
     layer: Conv | Linear,
     sources: Sequence[str],
-    branches: Sequence[Record],
+    branches: Sequence[Conv | Linear],
     bias: np.ndarray,
 ) -> Sequence[Record]:
     """One layer of the new weights, or one for each source and the addition of them."""
     if len(branches) == 1:
         return (replace(branches[0], inputs=(sources[0],), bias=bias),)
-    plain = {"rectified": False, "slope": 0.0, "bound": np.inf}
+    plain: dict[str, Any] = {"rectified": False, "slope": 0.0, "bound": np.inf}
     parts = [
         replace(
             branch,
@@ -290,8 +291,10 @@ def _as_map(before: Affine, layer: Conv) -> Sequence[Record] | None:
 def convolution_matrix(layer: Conv, source: tuple[int, ...]) -> Any:
     """Every connection of a convolution, csr_array (n_target, n_source)."""
     kernel, image = layer.kernel, as_image(source)
+    if not isinstance(kernel, Conv2d):
+        raise TypeError(f"{layer.place} is no convolution")
     _, height, width = kernel.target_shape(image)
-    table = connections(image, (height, width), layer.kernel)  # source pixel, target pixel, tap
+    table = connections(image, (height, width), kernel)  # source pixel, target pixel, tap
     size = (height * width, image[1] * image[2])
     per_group = layer.weights.shape[0] // layer.groups
     taps = layer.weights.reshape(layer.groups, per_group, layer.weights.shape[1], -1)

@@ -41,7 +41,7 @@ def with_one_output(graph: fx.GraphModule, output: int | str) -> fx.GraphModule:
         If there is no such output.
     """
     node = next(n for n in graph.graph.nodes if n.op == "output")
-    returned = node.args[0]
+    returned: Any = node.args[0]
     try:
         chosen = returned[output] if isinstance(returned, Mapping | tuple | list) else None
     except (KeyError, IndexError, TypeError):

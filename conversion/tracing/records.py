@@ -212,6 +212,7 @@ class Mapped(Weighted):
     bias : array (channels,) or of the shape
     """
 
+    weights: Any
     kind: ClassVar[str] = "map"
 
     @property

@@ -199,7 +199,9 @@ def alike_channels(probe: Probe, k: int) -> Any:
         made = probe.alone(k, values.reshape(-1, *source)).reshape(-1, channels, m)
         of_unit = made[image, channel]
         which, where = np.nonzero(of_unit)
-        rows.append(where), columns.append(units[which]), weights.append(of_unit[which, where])
+        rows.append(where)
+        columns.append(units[which])
+        weights.append(of_unit[which, where])
     matrix = sparse.csr_array(
         (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(m, n)
     )

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bionet.equations.model import NeuronModel
 from bionet.equations.synapses.base import Synapse, checked_time, with_current
@@ -124,7 +124,7 @@ class Delta(Synapse):
         v = neuron.potential
         if v is None:
             raise InputError(f"delta synapses: model {neuron.name!r} has no membrane potential")
-        changes = {"name": f"{neuron.name}; delta synapses"}
+        changes: dict[str, Any] = {"name": f"{neuron.name}; delta synapses"}
         if neuron.refractory is None or neuron.resets is None:
             return replace(neuron, **changes, input=v, inputs={"exc": v, "inh": v})
         if "z" in neuron.dimensions:
