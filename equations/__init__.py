@@ -5,6 +5,7 @@ from bionet.equations.adex import adex
 from bionet.equations.augmented import augmented, ternary
 from bionet.equations.constant_leak import constant_leak
 from bionet.equations.exponential_if import exponential_if
+from bionet.equations.first_spike import first_input, first_spike, slope_integrator
 from bionet.equations.hodgkin_huxley import hodgkin_huxley
 from bionet.equations.inputs import (
     CODINGS,
@@ -18,6 +19,7 @@ from bionet.equations.inputs import (
 from bionet.equations.integrate_and_fire import integrate_and_fire, integrator
 from bionet.equations.izhikevich import izhikevich
 from bionet.equations.largest_count import largest_count
+from bionet.equations.latency import latency
 from bionet.equations.leaky_integrate_and_fire import leaky_integrate_and_fire, leaky_integrator
 from bionet.equations.lif import lif
 from bionet.equations.model import NeuronModel
@@ -43,6 +45,10 @@ __all__ = [
     "augmented",
     "bias_neuron",
     "constant_leak",
+    "first_input",
+    "first_spike",
+    "latency",
+    "slope_integrator",
     "exponential_if",
     "hodgkin_huxley",
     "input_model",

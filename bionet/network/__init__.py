@@ -1,6 +1,7 @@
 """The description of a spiking network: populations, projections, input, readout."""
 
 from bionet.network.code import CODES, Code, CodedLayer, Fold, TemporalCode
+from bionet.network.first_spike_code import FirstSpikeCode, SpikeWindow
 from bionet.network.spiking_network import (
     AveragePool2d,
     Conv2d,
@@ -26,6 +27,7 @@ __all__ = [
     "CodedLayer",
     "Conv2d",
     "Dense",
+    "FirstSpikeCode",
     "Fold",
     "Kernel",
     "Largest",
@@ -38,6 +40,7 @@ __all__ = [
     "Readout",
     "Simulation",
     "Sparse",
+    "SpikeWindow",
     "SpikingNetwork",
     "TemporalCode",
 ]

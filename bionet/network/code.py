@@ -35,7 +35,7 @@ from bionet.errors import InputError
 if TYPE_CHECKING:
     from bionet.network.spiking_network import SpikingNetwork
 
-__all__ = ["CODES", "Code", "CodedLayer", "Fold", "TemporalCode"]
+__all__ = ["CODES", "Code", "CodedLayer", "Fold", "TemporalCode", "same_step"]
 
 CODES: dict[str, type[Code]] = {}
 
@@ -91,8 +91,20 @@ class Code:
         """What stands for an activation of 1 in a population; None: its threshold."""
         return None
 
-    def decoded(self, steps: np.ndarray, population: str) -> np.ndarray:
-        """The values that spike steps, counted from the layer's release, stand for."""
+    def shared_parameters(self, snn: SpikingNetwork) -> dict[str, Any]:
+        """What a recording keeps of the code in its parameters, as plain JSON.
+
+        ``readouts`` among it names the readouts that say something.
+        """
+        return {}
+
+    def decoded(
+        self, steps: np.ndarray, population: str, overshoot: np.ndarray | float = 0.0
+    ) -> np.ndarray:
+        """The values that spike steps, counted from the layer's release, stand for.
+
+        ``overshoot`` holds the amplitudes of the spikes, in a code that has them.
+        """
         raise InputError(f"the code {self.kind!r} has no spike steps to decode")
 
     def to_dict(self) -> dict[str, Any]:
@@ -120,6 +132,15 @@ class Code:
                 member = typing.cast(type, members[0])
                 values[name] = tuple(member(**each) for each in value)
         return kind(**values)
+
+
+def same_step(own: float, dt: float) -> None:
+    """Refuse another simulation step, in seconds, than the one that windows are for."""
+    if not math.isclose(dt, own, rel_tol=1e-9):
+        raise InputError(
+            f"the windows and weights of this network are for dt = {own * 1000:g} ms, but dt is"
+            f" {dt * 1000:g} ms; convert the network again with that dt"
+        )
 
 
 def code_type(kind: str) -> type[Code]:
@@ -235,17 +256,13 @@ class TemporalCode(Code):
         self, snn: SpikingNetwork, steps: int, dt: float, coding: str, dtype: str | None
     ) -> None:
         """See :meth:`Code.check_simulation`: step, precision, coding and length must fit."""
-        own_dt = (snn.simulation.dt or dt) * 1000
+        own_dt = snn.simulation.dt or dt
         if coding != self.coding:
             raise InputError(
                 f"this network reads the time of one spike, so its input coding is 'reverse', not"
                 f" {coding!r}; leave coding out"
             )
-        if not math.isclose(dt * 1000, own_dt, rel_tol=1e-9):
-            raise InputError(
-                f"the windows and weights of this network are for dt = {own_dt:g} ms, but dt is"
-                f" {dt * 1000:g} ms; convert the network again with that dt"
-            )
+        same_step(own_dt, dt)
         if dtype == "float32" and snn.simulation.dtype == "float64":
             raise InputError(
                 "the thresholds of this network are for dtype 'float64': in float32 a unit whose"
@@ -255,7 +272,7 @@ class TemporalCode(Code):
             raise InputError(
                 f"the windows of this network last {self.least_steps} steps in all, but the"
                 f" presentation only {steps}; leave duration out, or make it"
-                f" {self.least_steps * own_dt:g} ms or longer"
+                f" {self.least_steps * own_dt * 1000:g} ms or longer"
             )
 
     def input_arguments(self) -> dict[str, Any]:
@@ -274,7 +291,9 @@ class TemporalCode(Code):
         scales = {layer.name: math.exp(-layer.window / self.leak) for layer in self.layers}
         return scales.get(population, scales.get(output, 1.0))
 
-    def decoded(self, steps: np.ndarray, population: str) -> np.ndarray:
+    def decoded(
+        self, steps: np.ndarray, population: str, overshoot: np.ndarray | float = 0.0
+    ) -> np.ndarray:
         """exp(T/L) - 1; see :meth:`Code.decoded`."""
         gain = self.input_gain if population == "input" else 1.0
         return np.asarray(np.expm1(steps / self.leak)) / gain

@@ -148,7 +148,8 @@ class SpikingNetwork:
         target = self.population(projection.target)
         if projection.variable is not None:
             check_unit(projection, target.model, projection.variable)
-        if projection.event != "spike":
+        # Which events the input has is known with its coding, when it is simulated.
+        if projection.event != "spike" and projection.source != "input":
             events = self.population(projection.source).model.events
             if projection.event not in events:
                 raise InputError(

@@ -295,6 +295,10 @@ def _mortal(model: NeuronModel) -> NeuronModel:
         "alive : 1 (constant)",
         name=f"{model.name}, some dead",
         threshold=f"({model.threshold}) and alive > 0.5",
+        events={
+            event: f"({condition}) and alive > 0.5" if condition == model.threshold else condition
+            for event, condition in model.events.items()
+        },
         parameters={**model.parameters, "alive": 1.0},
     )
 

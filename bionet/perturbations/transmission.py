@@ -315,7 +315,21 @@ def _senders(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> list[str
     return [first["input"] if name == "input" else name for name in chosen]
 
 
+def _check_pathways(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> None:
+    """Refuse spikes that reach a target by two pathways: what befalls one must befall the other."""
+    events = {(q.source, q.target) for q in snn.projections if q.event != "spike"}
+    spikes = {(q.source, q.target) for q in snn.projections if q.event == "spike"}
+    for source, target in events & spikes:
+        if perturbation.concerns(source, snn):
+            raise InputError(
+                f"{perturbation.name}: spikes of {source!r} reach {target!r} by two pathways, one"
+                " with their exact times, which it would part; convert the network for spikes that"
+                " are all alike (method ttfs: convert it with interpolate=False)"
+            )
+
+
 def _with_input_relay(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> SpikingNetwork:
+    _check_pathways(snn, perturbation)
     wanted = "input" in _origins(snn) and perturbation.concerns("input", snn)
     if not wanted or "input" in relays(snn).values():
         return snn

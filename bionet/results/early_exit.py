@@ -5,6 +5,9 @@ spiked, the one that remains is the answer, and nothing needs to be simulated an
 potential readout (MP) knows the scores earlier, at the release of the output layer, but has to
 compare them; here one spike less than classes is the answer.
 
+Where the largest score spikes first (method ``ttfs`` with ``readout="FS"``), the first spike of the
+output layer is the answer.
+
 References
 ----------
 Zhang et al. 2019 (TDSNN), Section 3 (output layer).
@@ -50,13 +53,15 @@ def early_exit(run: Recording) -> EarlyExit:
     Parameters
     ----------
     run : Recording
-        Of a network converted with ``readout="LS"``.
+        Of a network converted with ``readout="LS"`` or, for method ``ttfs``, ``"FS"``.
 
     Raises
     ------
     InputError
         If the presentation ended before the output units of some image had spiked.
     """
+    if run.parameters.get("readout") == "FS":
+        return _first_spikes(run)
     waiting = (run.output_spikes != 0).cumsum(axis=1) == 0
     known = waiting.sum(axis=2) <= 1
     if not known[:, -1].all():
@@ -69,4 +74,12 @@ def early_exit(run: Recording) -> EarlyExit:
     for step in np.unique(steps):
         chosen = steps == step
         classes[chosen] = run.predictions("LS", int(step))[chosen]
+    return EarlyExit(steps, classes)
+
+
+def _first_spikes(run: Recording) -> EarlyExit:
+    """The answers at the first output spike; the potential answers where there is none."""
+    fired = (run.output_spikes > 0).any(axis=2)
+    steps = np.where(fired.any(axis=1), fired.argmax(axis=1) + 1, run.n_steps)
+    classes = np.where(fired.any(axis=1), run.predictions("FS"), run.predictions("MP"))
     return EarlyExit(steps, classes)

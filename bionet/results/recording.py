@@ -85,6 +85,9 @@ class Recording:
     releases : mapping of str to int array (n_images,)
         Of networks with a temporal code: the step of the presentation at which the integration
         window of each layer ended.
+    clipped : mapping of str to int array (n_images,)
+        Of networks of method ``ttfs``: units whose value was too large for their layer's window;
+        only layers that have any.
     outputs : float64 array (n_images, *shape)
         What the readout's potential stands for on the source network's own scale, where that is
         known; see :meth:`values`.
@@ -108,6 +111,7 @@ class Recording:
     final_values: Mapping[tuple[str, str], np.ndarray] = field(default_factory=dict)
     spike_steps: Mapping[str, np.ndarray] = field(default_factory=dict)
     releases: Mapping[str, np.ndarray] = field(default_factory=dict)
+    clipped: Mapping[str, np.ndarray] = field(default_factory=dict)
     outputs: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __eq__(self, other: object) -> bool:
@@ -135,6 +139,7 @@ class Recording:
     def readouts(self) -> tuple[str, ...]:
         """Those that say something: MP and LS of a temporal code, else MP, MS, FS; and its own."""
         telling = ("MP", "LS") if self.releases else ("MP", "MS", "FS")
+        telling = tuple(self.parameters.get("readouts", telling))
         return tuple(dict.fromkeys((*telling, self.parameters.get("readout", "MP"))))
 
     def predictions(self, readout: str | None = None, step: int | None = None) -> np.ndarray:
@@ -471,6 +476,7 @@ GROUPS = (
     "final_potentials",
     "spike_steps",
     "releases",
+    "clipped",
 )
 
 

@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork, TemporalCode
+from bionet.network import FirstSpikeCode, SpikingNetwork, TemporalCode
 
 if TYPE_CHECKING:
+    from brian2 import Quantity
+
     from bionet.results.recording import Recording
 
-__all__ = ["decoded", "network_outputs", "output_values"]
+__all__ = ["decoded", "network_outputs", "output_values", "spike_times"]
 
 
 def decoded(run: Recording, snn: SpikingNetwork, population: str) -> np.ndarray:
-    """The values that a population's spikes stand for, exp(T/L) - 1.
+    """The values that a population's spikes stand for, such as exp(T/L) - 1.
+
+    Where spikes carry amplitudes, the recording must have kept them for the values to be exact:
+    simulate with ``final_potentials=True``.
 
     Parameters
     ----------
@@ -39,7 +44,41 @@ def decoded(run: Recording, snn: SpikingNetwork, population: str) -> np.ndarray:
         raise InputError(f"{population!r} has no spike steps to decode; populations: {known}")
     if snn.code is None:
         raise InputError("the network has no code: its spikes are rates, see run.rates")
-    return snn.code.decoded(run.spike_steps[population], population)
+    overshoot = run.final_values.get((population, "delta"), np.zeros(()))
+    return snn.code.decoded(run.spike_steps[population], population, overshoot)
+
+
+def spike_times(run: Recording, snn: SpikingNetwork, population: str) -> Quantity:
+    """The exact time of every unit's spike of a ``ttfs`` network, from the onset of its image.
+
+    Parameters
+    ----------
+    run : Recording
+        With amplitudes: simulate with ``final_potentials=True``. Otherwise a time is that of the
+        step in which the clock saw the spike.
+    snn : SpikingNetwork
+        That was simulated.
+    population : str
+
+    Returns
+    -------
+    Quantity array (n_images, *shape)
+        NaN where a unit did not spike.
+
+    Raises
+    ------
+    InputError
+        If the network's spikes have no exact times.
+    """
+    from brian2 import second
+
+    if not isinstance(snn.code, FirstSpikeCode) or population not in run.spike_steps:
+        raise InputError(
+            f"the spikes of {population!r} have no exact times; those of a network converted by"
+            " method 'ttfs' have"
+        )
+    overshoot = run.final_values.get((population, "delta"), np.zeros(()))
+    return snn.code.times(run.spike_steps[population], population, overshoot) * second
 
 
 def output_values(run: Recording, snn: SpikingNetwork) -> np.ndarray:
@@ -86,6 +125,9 @@ def network_outputs(run: Recording, snn: SpikingNetwork) -> np.ndarray | None:
     shape = (run.n_images, *snn.shape(snn.readout.potential))
     if isinstance(snn.code, TemporalCode):
         return output_values(run, snn).reshape(shape)
+    if isinstance(snn.code, FirstSpikeCode):
+        scores = run.output_potential[:, snn.code.end - 1].astype(np.float64).reshape(shape)
+        return np.asarray(scores * snn.code.window(snn.readout.spikes).scale)
     scales = [snn.scales.get(name) for name in (snn.readout.potential, snn.readout.spikes)]
     scale = next((s for s in scales if s is not None), None)
     model = snn.population(snn.readout.potential).model

@@ -147,6 +147,11 @@ def make_plan(
         kept=(
             *(Kept(n, str(snn.population(n).model.potential)) for n in final_potentials),
             *(Kept(p.name, variable) for p in snn.populations for variable in p.model.final),
+            *(
+                Kept(p.name, str(p.model.amplitude))
+                for p in (pixels, *snn.populations)
+                if final_potentials and p.model.spike == "once" and p.model.amplitude
+            ),
             *(Kept(*found, is_step=True) for found in step_variables((pixels, *snn.populations))),
         ),
         active={name: (a.first, a.last, a.emits) for name, a in active.items()},

@@ -37,7 +37,7 @@ from bionet.running.arguments import (
 from bionet.running.devices import DEVICES, run_here, run_program
 from bionet.running.memory import check_memory
 from bionet.running.streaming import batch_of_images, streamed
-from bionet.running.temporal_code import temporal_results
+from bionet.running.temporal_code import temporal_results, warn_of_clipping
 
 __all__ = ["DEVICES", "simulate"]
 
@@ -162,19 +162,14 @@ def simulate(
     steps = {key[:2]: values for key, values in kept.items() if key.is_step}
     others = {key[:2]: values for key, values in kept.items() if not key.is_step}
     results |= temporal_results(snn, steps)
+    if not snn.perturbations:  # there a value that is too large is what the perturbation has done
+        warn_of_clipping(results.get("clipped", {}))
+    potentials = {(p.name, p.model.potential) for p in snn.populations}
     run = Recording(
         shapes={name: snn.shape(name) for name in snn.names},
         parameters=parameters | results.pop("timing"),
-        final_potentials={
-            name: values
-            for (name, variable), values in others.items()
-            if variable == snn.population(name).model.potential
-        },
-        final_values={
-            key: values
-            for key, values in others.items()
-            if key[1] != snn.population(key[0]).model.potential
-        },
+        final_potentials={key[0]: others[key] for key in others if key in potentials},
+        final_values={key: others[key] for key in others if key not in potentials},
         **results,
     )
     outputs = network_outputs(run, snn)
@@ -281,6 +276,7 @@ def _parameters(
         "readout": readout or snn.readout.default,
         **({"readout_since": snn.readout.since} if snn.readout.since else {}),
         "thresholds": thresholds,
+        **({} if snn.code is None else snn.code.shared_parameters(snn)),
         "units": recorded_dimensions(snn, plan),
         "seconds": seconds,
         "versions": {

@@ -21,14 +21,21 @@ Zhang et al. 2019 (TDSNN), Eqs. 3-11.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.network import CodedLayer, Population, SpikingNetwork, TemporalCode
+from bionet.network import (
+    CodedLayer,
+    FirstSpikeCode,
+    Population,
+    SpikingNetwork,
+    TemporalCode,
+)
 
-__all__ = ["step_variables", "temporal_results"]
+__all__ = ["first_spike_results", "step_variables", "temporal_results", "warn_of_clipping"]
 
 
 def step_variables(populations: Iterable[Population]) -> tuple[tuple[str, str], ...]:
@@ -62,6 +69,8 @@ def temporal_results(
     InputError
         If a spike came after the window that it was for.
     """
+    if isinstance(snn.code, FirstSpikeCode):
+        return first_spike_results(snn.code, final_steps)
     code = snn.code if isinstance(snn.code, TemporalCode) else None
     clocks = {} if code is None else code.clocks
     spiked, releases = {}, {}
@@ -82,6 +91,45 @@ def temporal_results(
         "spike_steps": steps,
         "releases": {layers.get(clock, clock): values for clock, values in releases.items()},
     }
+
+
+def first_spike_results(
+    code: FirstSpikeCode, final_steps: Mapping[tuple[str, str], np.ndarray]
+) -> dict[str, dict[str, np.ndarray]]:
+    """The same of a code with constant windows, and how many units clipped their value.
+
+    A unit that would have spiked before its window has noted the step before it.
+    """
+    steps: dict[str, np.ndarray] = {}
+    releases: dict[str, np.ndarray] = {}
+    clipped: dict[str, np.ndarray] = {}
+    for (name, _), spiked in final_steps.items():
+        window = code.window(name)
+        relative = spiked - spiked.dtype.type(window.start)
+        early = (spiked >= 0) & (relative < 0)
+        steps[name] = np.where(spiked < 0, spiked.dtype.type(-1), np.maximum(relative, 0))
+        if name == "input" or window.pool:
+            continue
+        releases[name] = np.full(len(spiked), window.start, dtype=spiked.dtype)
+        if not window.clips and early.any():
+            clipped[name] = early.reshape(len(early), -1).sum(axis=1, dtype=np.int32)
+    return {"spike_steps": steps, "releases": releases, "clipped": clipped}
+
+
+def warn_of_clipping(clipped: Mapping[str, np.ndarray]) -> None:
+    """Say in one line which layers had values larger than their windows have room for."""
+    if not clipped:
+        return
+    parts = [
+        f"{name} ({int(units.sum())} values of {int((units > 0).sum())} images, the first image"
+        f" {int((units > 0).argmax())})"
+        for name, units in clipped.items()
+    ]
+    warnings.warn(
+        f"values too large for their window were clipped: {', '.join(parts)}; convert with a larger"
+        " margin, or with calibration images more like these",
+        stacklevel=3,
+    )
 
 
 def _is_first(name: str, clock: str, clocks: Mapping[str, str]) -> bool:

@@ -39,7 +39,7 @@ from bionet.network.connections import connections
 from bionet.network.kernel_base import as_image
 from bionet.network.kernels import AveragePool2d
 
-__all__ = ["OFF", "scaled", "split_signs"]
+__all__ = ["OFF", "as_branch", "from_pairs", "scaled", "split_signs"]
 
 OFF = "_off"
 
@@ -64,9 +64,9 @@ def split_signs(
     off: dict[str, str] = {}
     for number, record in enumerate(records):
         signed = not is_nonnegative(records, record, nonnegative_input)
-        record = _from_pairs(record, off, shapes)
+        record = from_pairs(record, off, shapes)
         if signed and isinstance(record, AveragePool):
-            record = _as_branch(record, shapes)
+            record = as_branch(record, shapes)
         if not signed or number == len(records) - 1:
             halves.append(record)
             continue
@@ -83,11 +83,11 @@ def split_signs(
     return tuple(halves)
 
 
-def _from_pairs(record: Record, off: dict[str, str], shapes: dict[str, tuple[int, ...]]) -> Record:
+def from_pairs(record: Record, off: dict[str, str], shapes: dict[str, tuple[int, ...]]) -> Record:
     """The record with a second branch from the off half of each of its sources that has one."""
     if not any(source in off for source in record.inputs):
         return record
-    branches = list(record.branches) if isinstance(record, Sum) else [_as_branch(record, shapes)]
+    branches = list(record.branches) if isinstance(record, Sum) else [as_branch(record, shapes)]
     for branch in tuple(branches):
         if branch.source in off:
             mirrored = scaled(branch, np.asarray(-1.0))
@@ -99,7 +99,7 @@ def _from_pairs(record: Record, off: dict[str, str], shapes: dict[str, tuple[int
     return summed(record, tuple(branches))
 
 
-def _as_branch(record: Record, shapes: dict[str, tuple[int, ...]]) -> Record:
+def as_branch(record: Record, shapes: dict[str, tuple[int, ...]]) -> Record:
     if isinstance(record, AveragePool):
         return _mapped_pool(record, shapes[record.source])
     if isinstance(record, MaxPool):

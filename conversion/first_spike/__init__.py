@@ -1,0 +1,1 @@
+"""What method ``ttfs`` is made of: windows, input, populations."""

@@ -1,0 +1,273 @@
+"""Method ttfs: every unit's value is the activation of the network, whatever the clock."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from brian2 import ms
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import bionet
+from bionet.conversion.linear_maps import apply_kernel
+from bionet.errors import InputError
+from bionet.network import MaxPool2d, SpikingNetwork
+from bionet.perturbations import DeadUnits, SpikeTimeJitter, SynapticFailure, WeightNoise, perturb
+from bionet.results.early_exit import early_exit
+from bionet.results.temporal_values import decoded, spike_times
+
+
+class Residual(nn.Module):
+    """Shortcut, max pooling, ReLU6, concatenation and average pooling."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(2, 4, 3, padding=1)
+        self.second = nn.Conv2d(4, 4, 3, padding=1)
+        self.third = nn.Conv2d(4, 4, 3, padding=1)
+        self.bounded = nn.Conv2d(4, 4, 1)
+        self.last = nn.Linear(16, 5)
+
+    def forward(self, x):
+        a = self.first(x).relu()
+        c = (self.third(self.second(a).relu()) + a).relu()
+        d = nn.functional.max_pool2d(c, 2)
+        e = nn.functional.hardtanh(self.bounded(d), 0.0, 0.2)
+        return self.last(nn.functional.avg_pool2d(torch.cat([d, e], 1), 2).flatten(1))
+
+
+@pytest.fixture(scope="module")
+def net():
+    torch.manual_seed(0)
+    return Residual().eval()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).random((6, 2, 4, 8), dtype=np.float32)
+
+
+def values_by_numpy(snn, images):
+    """Every unit's value from the network's own kernels and biases, layer by layer."""
+    code = snn.code
+    values = {"input": np.asarray(images, dtype=np.float64)}
+    for population in snn.populations:
+        name = population.name
+        total = np.zeros((len(images), *population.shape))
+        for q in snn.projections:
+            if q.target != name or q.event == "arrival":
+                continue
+            before = values[q.source]
+            if q.source != "input":
+                before = before / code.window(q.source).scale
+            total = total + apply_kernel(q.kernel, before).reshape(total.shape)
+        if name == snn.readout.potential:
+            return values | {name: total + population.parameters["b"]}
+        window = code.window(name)
+        if not window.pool:
+            total = np.clip(total + population.parameters["b"], 0, window.bound)
+        values[name] = total * window.scale
+
+
+def check(net, snn, run, images, tolerance):
+    """Values of every unit, silence and single spikes; the answers of the torch network."""
+    expected = values_by_numpy(snn, images)
+    for window in snn.code.windows:
+        shown = decoded(run, snn, window.name)
+        assert np.abs(shown - expected[window.name]).max() < tolerance
+        assert run.counts[window.name].max() <= 1
+        silent = (run.spike_steps[window.name] < 0).mean()
+        least = snn.code.low if window.name == "input" else 0.0
+        assert silent == (expected[window.name] <= least).mean()
+    with torch.no_grad():
+        outputs = net.double()(torch.tensor(images).double()).numpy()
+    net.float()
+    assert np.abs(run.values() - outputs).max() < max(tolerance, 1e-6 * (tolerance > 1e-9))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"tau": 7 * ms, "dt": 2 * ms}, {"tau": 1 * ms, "fold_pooling": False}],
+    ids=["default", "odd step", "one step"],
+)
+def test_every_value_is_the_activation_whatever_the_step(net, images, options):
+    snn = bionet.convert(net, "ttfs", calibration=images, readout="FS", **options)
+    run = bionet.simulate(snn, images, device="numpy", final_potentials=True)
+    check(net, snn, run, images, 1e-10)
+    assert not run.clipped
+    # Exact times: t_max - tau x, those of a pool at its first input's.
+    times = spike_times(run, snn, "first") / snn.code.tau
+    window = snn.code.window("first")
+    end = (window.start + window.ramp) * snn.code.step
+    x = values_by_numpy(snn, images)["first"] / window.scale
+    assert np.nanmax(np.abs(np.asarray(times) - (end - x))) < 1e-10
+    assert (np.isnan(times) == (x == 0)).all()
+    assert early_exit(run).classes.tolist() == run.predictions("MP").tolist()
+
+
+@pytest.mark.parametrize("way", [{"input": "analog"}, {"input": "pairs"}, {"input_range": (-1, 1)}])
+def test_negative_pixels_by_current_pairs_or_shift(net, images, way):
+    signed = images - 0.5
+    snn = bionet.convert(net, "ttfs", calibration=signed, **way)
+    run = bionet.simulate(snn, signed, device="numpy")
+    with torch.no_grad():
+        outputs = net.double()(torch.tensor(signed).double()).numpy()
+    net.float()
+    assert np.abs(run.values() - outputs).max() < 1e-12
+
+
+def test_in_float32_values_are_exact_to_its_rounding(net, images):
+    snn = bionet.convert(net, "ttfs", calibration=images, dtype="float32")
+    run = bionet.simulate(snn, images, device="numpy", final_potentials=True)
+    expected = values_by_numpy(snn, images)
+    assert np.abs(decoded(run, snn, "third" if "third" in run.counts else "add") - expected["add"]
+                  ).max() < 1e-5
+    with pytest.raises(InputError, match="convert the network with dtype='float32'"):
+        exact = bionet.convert(net, "ttfs", calibration=images)
+        bionet.simulate(exact, images, device="numpy", dtype="float32")
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 20), st.integers(1, 3))
+def test_random_networks(seed, steps, depth):
+    torch.manual_seed(seed)
+    widths = [5, *np.random.default_rng(seed).integers(1, 7, depth), 3]
+    layers = [m for a, b in zip(widths, widths[1:], strict=False) for m in
+              (nn.Linear(int(a), int(b)), nn.ReLU())][:-1]
+    net = nn.Sequential(*layers)
+    for parameter in net.parameters():
+        parameter.data = parameter.data.abs() if parameter.ndim == 1 else parameter.data
+    images = np.random.default_rng(seed).random((4, 5), dtype=np.float32)
+    snn = bionet.convert(net, "ttfs", calibration=images, tau=steps * ms, readout="FS", margin=8)
+    run = bionet.simulate(snn, images, device="numpy", final_potentials=True)
+    check(net, snn, run, images, 1e-10)
+
+
+def test_without_amplitudes_values_round_to_the_nearest_step():
+    """x = q floor(A/q + 1/2), the closed form, layer by layer."""
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
+    images = np.random.default_rng(1).random((20, 6), dtype=np.float32)
+    snn = bionet.convert(net, "ttfs", calibration=images, interpolate=False, tau=10 * ms)
+    run = bionet.simulate(snn, images, device="numpy", final_potentials=True)
+    q = snn.code.step
+    x = np.floor(images / q + 0.5) * q
+    assert np.allclose(decoded(run, snn, "input"), x, atol=1e-12)
+    for name in ("0", "2"):
+        population = snn.population(next(p.name for p in snn.populations if name in p.name))
+        kernel = next(p.kernel for p in snn.projections if p.target == population.name)
+        scale = snn.code.window(population.name).scale
+        total = np.maximum(apply_kernel(kernel, x) + population.parameters["b"], 0)
+        x = np.floor(total / q + 0.5) * q
+        assert np.allclose(decoded(run, snn, population.name), scale * x, atol=1e-12)
+
+
+def test_a_value_too_large_is_clipped_and_said_with_layer_and_image(net, images):
+    snn = bionet.convert(net, "ttfs", calibration=images[:1] * 0.1)
+    with pytest.warns(UserWarning, match=r"clipped: first \(\d+ values of \d images, the first"):
+        run = bionet.simulate(snn, images, device="numpy", final_potentials=True)
+    window = snn.code.window("first")
+    assert np.isclose(decoded(run, snn, "first").max(), window.bound * window.scale)
+    assert run.clipped["first"].sum() > 0
+    # The bound of a ReLU6 is meant.
+    assert "bounded" not in run.clipped
+    assert any(w.clips for w in snn.code.windows)
+
+
+def test_it_is_saved_with_its_code_and_its_recording(net, images, tmp_path):
+    snn = bionet.convert(net, "ttfs", calibration=images)
+    again = SpikingNetwork.load(snn.save(tmp_path / "net.snn"))
+    assert again == snn
+    assert again.code == snn.code
+    run = bionet.simulate(again, images[:2], device="numpy")
+    assert bionet.Recording.load(run.save(tmp_path / "run")) == run
+    assert run.readouts == ("MP",)
+
+
+def test_weight_noise_leaves_poolings_alone(net, images):
+    snn = bionet.convert(net, "ttfs", calibration=images)
+    noisy = perturb(snn, [WeightNoise(0.1)], seed=1)
+    for before, after in zip(snn.projections, noisy.projections, strict=True):
+        if isinstance(before.kernel, MaxPool2d):
+            assert before.kernel == after.kernel
+    pairs = [(q.source, q.target) for q in noisy.projections]
+    for source, target in set(pairs):  # both pathways have one set of weights
+        kernels = [q.kernel for q in noisy.projections if (q.source, q.target) == (source, target)]
+        assert all(k == kernels[0] for k in kernels)
+
+
+def test_dead_units_neither_spike_nor_send_slopes(net, images):
+    snn = bionet.convert(net, "ttfs", calibration=images)
+    dead = perturb(snn, [DeadUnits(1.0, populations=("first",))])
+    run = bionet.simulate(dead, images[:2], device="numpy", final_potentials=True)
+    assert not run.counts["first"].any()
+    expected = snn.population("second").parameters["b"]
+    assert ((run.counts["second"] > 0) == (expected > 0)).all()
+
+
+def test_spikes_that_fail_or_travel_need_one_pathway(net, images):
+    exact = bionet.convert(net, "ttfs", calibration=images)
+    rounded = bionet.convert(net, "ttfs", calibration=images, interpolate=False)
+    for perturbation in (SynapticFailure(0.1), SpikeTimeJitter(1 * ms)):
+        with pytest.raises(InputError, match="convert it with interpolate=False"):
+            perturb(exact, [perturbation])
+        run = bionet.simulate(perturb(rounded, [perturbation]), images, device="numpy")
+        assert max(c.max() for c in run.counts.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tau": 16.0}, "tau must be a time > 0"),
+        ({"dt": 20 * ms}, "must not be longer than tau"),
+        ({"margin": 0}, "margin must be a number > 0"),
+        ({"input": "rate"}, "input is one of"),
+        ({"input_range": (1, 0)}, "input_range is"),
+        ({"input_range": (0, 2), "input": "pairs"}, "belongs to input='latency'"),
+        ({"calibration": None, "input_shape": (2, 4, 8)}, "pass calibration=images"),
+    ],
+)
+def test_options_out_of_range(net, images, options, message):
+    with pytest.raises(InputError, match=message):
+        bionet.convert(net, "ttfs", **{"calibration": images, **options})
+
+
+def test_pixels_outside_the_range_are_refused_by_image(net, images):
+    wrong = images.copy()
+    wrong[3, 0, 0, 0] = 1.5
+    with pytest.raises(InputError, match="image 3 holds pixels from .* to 1.5"):
+        bionet.convert(net, "ttfs", calibration=wrong)
+    snn = bionet.convert(net, "ttfs", calibration=images)
+    with pytest.raises(InputError, match="image 3"):
+        bionet.simulate(snn, wrong, device="numpy")
+    with pytest.raises(InputError, match="dt = 1 ms, but dt is 2 ms"):
+        bionet.simulate(snn, images, dt=2 * ms, duration=200 * ms, device="numpy")
+    with pytest.raises(InputError, match="windows of this network last"):
+        bionet.simulate(snn, images, duration=20 * ms, device="numpy")
+    with pytest.raises(InputError, match="its input coding is 'latency'"):
+        bionet.simulate(snn, images, coding="analog", device="numpy")
+
+
+@pytest.mark.devices
+def test_the_same_on_all_devices(net, images):
+    for options in ({"readout": "FS"}, {"interpolate": False}):
+        snn = bionet.convert(net, "ttfs", calibration=images, **options)
+        runs = [
+            bionet.simulate(snn, images, device=device, final_potentials=True)
+            for device in ("numpy", "cython", "cpp_standalone")
+        ]
+        for run in runs[1:]:
+            for name, steps in runs[0].spike_steps.items():
+                assert (run.spike_steps[name] == steps).all()
+            for key, values in runs[0].final_values.items():
+                assert (run.final_values[key] == values).all()
+            assert (run.output_potential == runs[0].output_potential).all()
+
+
+def test_no_warning_where_nothing_is_clipped(net, images):
+    snn = bionet.convert(net, "ttfs", calibration=images)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bionet.simulate(snn, images[:1], device="numpy")
