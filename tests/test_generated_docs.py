@@ -62,6 +62,7 @@ def test_every_method_shows_its_own_equations(made):
         "rate": "v -= theta",
         "dsnn": "dv/dt = -v/tau + I/dt : 1",
         "tdsnn": "v >= theta and inhibition == 0",
+        "ttfs": "delta = clip(v - theta, 0, dt/tau)",
         "augmapping": "o = floor(clip(v/theta_p, 0, inf))",
         "termapping": "o = int(v >= theta_p) - int(v <= theta_n)",
         "threshold_search": "v = clip(v, v_min, inf)",

@@ -35,6 +35,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "rate.md": ("rate",),
         "dsnn.md": ("dsnn",),
         "tdsnn.md": ("tdsnn",),
+        "ttfs.md": ("ttfs",),
         "augmapping.md": ("augmapping", "termapping"),
         "threshold-search.md": ("threshold_search",),
         "biophysical.md": ("biophysical",),
@@ -67,6 +68,12 @@ WAYS: Mapping[str, tuple[Way, ...]] = MappingProxyType(
             ("", {"leak": 10 * ms}, False, None),
             ('window="dynamic"', {"leak": 10 * ms, "window": "dynamic"}, False, None),
             ("a max pooling", {"leak": 10 * ms}, True, None),
+        ),
+        "ttfs": (
+            ("", {}, False, None),
+            ("a max pooling", {}, True, None),
+            ('input="analog"', {"input": "analog"}, False, None),
+            ("interpolate=False, a max pooling", {"interpolate": False}, True, None),
         ),
         "augmapping": (
             ("", {}, False, None),
@@ -213,14 +220,19 @@ ELSEWHERE = (
 )
 
 
+# Of tables that know as many variables of a model, these come last: they share names with many.
+LAST = ("first_spike", "latency")
+
+
 @functools.cache
 def _tables() -> tuple[Mapping[str, str], ...]:
     """Symbol -> meaning, for each module of equations."""
     tables = []
-    for module in pkgutil.iter_modules(equations.__path__):
-        if module.name in ELSEWHERE:
+    names = [module.name for module in pkgutil.iter_modules(equations.__path__)]
+    for name in sorted(names, key=LAST.__contains__):
+        if name in ELSEWHERE:
             continue
-        text = importlib.import_module(f"bionet.equations.{module.name}").__doc__ or ""
+        text = importlib.import_module(f"bionet.equations.{name}").__doc__ or ""
         rows = re.findall(r"^``(\w+)`` +\S+ {2,}(.+)$", text, re.M)
         tables.append({name: re.sub(r":math:`(.+)`", r"$\1$", told) for name, told in rows})
     return tuple(tables)
