@@ -25,8 +25,8 @@ symbol              unit     meaning
 ==================  =======  ==============================================================
 
 A layer with ReLU becomes a population of its name, with two pathways from each of its sources:
-one delivers amplitudes to v, the other, of the event ``arrival``, weights to ``slope``. A max pooling's unit
-passes on the first spike it gets, in the window of its source. An average pooling goes into the
+one delivers amplitudes to v, the other, of the event ``arrival``, weights to ``slope``. A max
+pooling's unit passes on the first spike it gets, in the window of its source. An average pooling goes into the
 weights of the layer after it. See :mod:`bionet.equations.first_spike` for the neurons.
 
 References
@@ -55,7 +55,7 @@ from bionet.conversion.steps.fold_pooling import fold_pooling as without_average
 from bionet.conversion.steps.layers import gates_need_trees, population_records
 from bionet.conversion.steps.scales import activation_scales, normalise_weights
 from bionet.conversion.tracing.activations import as_images
-from bionet.conversion.tracing.records import MaxPool, Record, Records, Sum, Weighted
+from bionet.conversion.tracing.records import MaxPool, Record, Records
 from bionet.conversion.tracing.trace import trace
 from bionet.equations import first_input, first_spike, slope_integrator
 from bionet.equations.first_spike import ARRIVAL
@@ -208,9 +208,7 @@ def convert_ttfs(
         "calibration_images": len(images),
         "notes": list(traced.notes),
     }
-    return _network(
-        records, plan, code, tau, traced.input_shape, input, readout, dtype, metadata
-    )
+    return _network(records, plan, code, tau, traced.input_shape, input, readout, dtype, metadata)
 
 
 def _network(
@@ -229,9 +227,7 @@ def _network(
     neuron = first_spike(tau, code.exact, code.epsilon)
     # Nobody listens to the output layer, whose spikes are counted as they are.
     kept = ("delta",) if code.exact else ()
-    output = replace(
-        neuron, amplitude=None, events={}, final=kept, name=f"{neuron.name}, output"
-    )
+    output = replace(neuron, amplitude=None, events={}, final=kept, name=f"{neuron.name}, output")
     pool = first_input(code.exact)
     populations, projections = [], []
     for record in records:

@@ -5,7 +5,8 @@ r"""The code of ``ttfs``: one spike a unit, the earlier the larger its value.
     x = \lambda \left((R - 1 - k)\, q + \delta\right), \qquad q = dt/\tau
 
 is the value of a spike in step k of its layer's window, R steps of ramp long, with the amplitude
-:math:`\delta` and the layer's scale :math:`\lambda`; without amplitudes it is :math:`\lambda (R - k) q`.
+:math:`\delta` and the layer's scale :math:`\lambda`; without amplitudes it is
+:math:`\lambda (R - k) q`.
 
 =================  =====  ==============================================================
 symbol             unit   meaning
@@ -181,7 +182,7 @@ class FirstSpikeCode(Code):
         }
 
     def threshold(self, window: SpikeWindow) -> float:
-        """theta of a window: half a step more where values are rounded to steps."""
+        """The theta of a window: half a step more where values are rounded to steps."""
         return (window.ramp + (0.0 if self.exact else 0.5)) * self.step
 
     def shared_parameters(self, snn: SpikingNetwork) -> dict[str, Any]:

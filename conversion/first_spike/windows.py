@@ -8,9 +8,9 @@ no bit. With :math:`X_l` the largest activation of the calibration set times a m
     \lambda_l = 2^{\lceil \log_2 X_l \rceil}, \qquad R_l = \lceil X_l / (\lambda_l q) \rceil, \qquad
     \theta_l = R_l q, \qquad q = dt/\tau
 
-so that windows have half of :math:`\tau` at least, and :math:`\tau` at most. A bound, such as 6 of a
-ReLU6, is :math:`\theta` itself: :math:`\lambda_l = 6/(R q)`. A layer's window begins where the last
-of its sources' ends; a source whose window ended earlier, the shortcut of a residual block, is
+so that windows have half of :math:`\tau` at least, and :math:`\tau` at most. A bound, such as 6 of
+a ReLU6, is :math:`\theta` itself: :math:`\lambda_l = 6/(R q)`. A layer's window begins where the
+last of its sources' ends; a source whose window ended earlier, the shortcut of a residual block, is
 delayed by the steps between, so that all summands are in v at one time.
 """
 

@@ -100,6 +100,7 @@ def from_pairs(record: Record, off: dict[str, str], shapes: dict[str, tuple[int,
 
 
 def as_branch(record: Record, shapes: dict[str, tuple[int, ...]]) -> Record:
+    """The record as one summand of a sum; a pooling as a map of units."""
     if isinstance(record, AveragePool):
         return _mapped_pool(record, shapes[record.source])
     if isinstance(record, MaxPool):

@@ -122,8 +122,12 @@ def test_in_float32_values_are_exact_to_its_rounding(net, images):
     snn = bionet.convert(net, "ttfs", calibration=images, dtype="float32")
     run = bionet.simulate(snn, images, device="numpy", final_potentials=True)
     expected = values_by_numpy(snn, images)
-    assert np.abs(decoded(run, snn, "third" if "third" in run.counts else "add") - expected["add"]
-                  ).max() < 1e-5
+    assert (
+        np.abs(
+            decoded(run, snn, "third" if "third" in run.counts else "add") - expected["add"]
+        ).max()
+        < 1e-5
+    )
     with pytest.raises(InputError, match="convert the network with dtype='float32'"):
         exact = bionet.convert(net, "ttfs", calibration=images)
         bionet.simulate(exact, images, device="numpy", dtype="float32")
@@ -134,8 +138,11 @@ def test_in_float32_values_are_exact_to_its_rounding(net, images):
 def test_random_networks(seed, steps, depth):
     torch.manual_seed(seed)
     widths = [5, *np.random.default_rng(seed).integers(1, 7, depth), 3]
-    layers = [m for a, b in zip(widths, widths[1:], strict=False) for m in
-              (nn.Linear(int(a), int(b)), nn.ReLU())][:-1]
+    layers = [
+        m
+        for a, b in zip(widths, widths[1:], strict=False)
+        for m in (nn.Linear(int(a), int(b)), nn.ReLU())
+    ][:-1]
     net = nn.Sequential(*layers)
     for parameter in net.parameters():
         parameter.data = parameter.data.abs() if parameter.ndim == 1 else parameter.data
