@@ -26,8 +26,8 @@ symbol              unit     meaning
 
 A layer with ReLU becomes a population of its name, with two pathways from each of its sources:
 one delivers amplitudes to v, the other, of the event ``arrival``, weights to ``slope``. A max
-pooling's unit passes on the first spike it gets, in the window of its source. An average pooling goes into the
-weights of the layer after it. See :mod:`bionet.equations.first_spike` for the neurons.
+pooling's unit passes on the first spike it gets, in the window of its source. An average pooling
+goes into the weights of the layer after it. See :mod:`bionet.equations.first_spike`.
 
 References
 ----------
