@@ -13,10 +13,11 @@ and in the window, from :math:`t_{min}` to :math:`t_{max} = t_{min} + \tau\theta
 .. math:: \tau \frac{dv}{dt} = 1, \qquad \text{spike where } v \ge \theta
 
 A clock sees the spike in the first step in which :math:`v \ge \theta`. As v is linear, what it has
-by then exceeded the threshold by is how late the clock was: :math:`\delta = v - \theta`, in
-units of :math:`\tau`. A spike carries it as its amplitude, and a neuron it reaches adds :math:`w \delta` to
-v beside w to its slope, so that nothing is lost by the clock. Without that amplitude values are
-rounded to the nearest multiple of :math:`q = dt/\tau`: then :math:`\theta` lies half a q lower.
+by then exceeded the threshold by is how late the clock was: :math:`\delta = v - \theta`, in units
+of :math:`\tau`. A spike carries it as its amplitude, and a neuron it reaches adds
+:math:`w \delta` to v beside w to its slope, so that nothing is lost by the clock. Without that
+amplitude values are rounded to the nearest multiple of :math:`q = dt/\tau`: then :math:`\theta`
+lies half a q lower.
 
 A value above :math:`\theta` would have to spike before its window. It spikes in the first step of
 it, stands for :math:`\theta`, and its ``spiked`` is the step before.
