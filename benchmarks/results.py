@@ -4,7 +4,7 @@
     bionet study coding-robustness
     python -m benchmarks.results runs/reproduce --study runs/study/coding-robustness
 
-A study's table pools its seeds, with Wilson's 95 % interval.
+A study's table gives mean and spread over its seeds, and Wilson's 95 % interval over the images.
 
 Only the part between the two marks of docs/results.md is written; a result that is there already
 and has no folder in this call stays.
@@ -21,7 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from bionet import figures
-from bionet.results.metrics import wilson_interval
+from bionet.results.over_seeds import over_seeds
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results.md"
@@ -80,19 +80,19 @@ def of_study(folder: Path) -> str:
         f"## study {name}",
         "",
         f"`bionet study {name}`: {len(table)} cells, {images} images, {seeds} seeds; accuracy in %"
-        " with Wilson's 95 % interval.",
+        " as mean over the seeds, with Wilson's 95 % interval over the images of one seed,"
+        " and +- the standard deviation over the seeds.",
         "",
         f"| perturbation | level | {' | '.join(codes)} |",
         "|---" * (2 + len(codes)) + "|",
     ]
     for (perturbation, level), cells in table.groupby(["perturbation", "level"], sort=False):
-        sums = cells.groupby("code")[["correct", "images"]].sum()
         texts = []
         for code in codes:
-            n = int(sums.loc[code, "images"])
-            share = sums.loc[code, "correct"] / n
-            low, high = wilson_interval(share, n)
-            texts.append(f"{100 * share:.1f} ({100 * low:.1f} to {100 * high:.1f})")
+            mean = over_seeds(cells.loc[cells["code"] == code, "accuracy"], images)
+            spread = f" +- {100 * mean.spread:.1f}" if mean.seeds > 1 else ""
+            interval = f"{100 * mean.low:.1f} to {100 * mean.high:.1f}"
+            texts.append(f"{100 * mean.accuracy:.1f} ({interval}){spread}")
         lines.append(f"| {perturbation} | {level:g} | {' | '.join(texts)} |")
     picture = f"study-{name}.png"
     figures.save(figures.accuracy_against_perturbation(table), GALLERY / picture)

@@ -1,4 +1,8 @@
-"""Robustness: accuracy against the strength of a perturbation, one line for each input coding."""
+"""Robustness: accuracy against the strength of a perturbation, one line for each input coding.
+
+Lines are means over seeds, dots the seeds themselves, bands 95 % intervals over the images of one
+seed (:mod:`bionet.results.over_seeds`).
+"""
 
 from __future__ import annotations
 
@@ -8,32 +12,37 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from bionet.errors import InputError
 from bionet.figures.panels import LINES, MARKERS, choose, panels
 from bionet.figures.style import style
-from bionet.results.metrics import wilson_interval
+from bionet.results.over_seeds import over_seeds
 
-__all__ = ["accuracy_against_perturbation", "pooled"]
+__all__ = ["BAND", "SEEDS", "accuracy_against_perturbation", "by_level"]
 
 NEEDED = ("coding", "perturbation", "level", "n_images")
+BAND, SEEDS = "95 % interval over images", "one seed"
 
 
-def pooled(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for each coding, perturbation and level: seeds together, with 95 % intervals.
+def by_level(table: pd.DataFrame) -> pd.DataFrame:
+    """One row for each coding, perturbation and level: mean and spread over seeds, 95 % intervals.
 
     Parameters
     ----------
     table : DataFrame
         Columns coding, perturbation, level, n_images (or images, as a study calls it), and
-        correct (images) or accuracy (share). Rows that stand alone keep their own ``low`` and
-        ``high`` where they have them; where there are several methods or networks, codings of
+        correct (images) or accuracy (share). Rows of one coding, perturbation and level are seeds,
+        on the same images. Rows that stand alone keep their own ``low`` and ``high`` where they
+        have them; where there are several methods or networks, codings of
         different ones are kept apart.
 
     Returns
     -------
     DataFrame
-        Columns coding, perturbation, level, n_images, accuracy, low, high; shares in [0, 1].
+        Columns coding, perturbation, level, n_images (of one seed), accuracy, low, high (interval
+        over images), spread (over seeds), shares (array, one for each seed); all in [0, 1].
 
     Raises
     ------
@@ -61,13 +70,16 @@ def pooled(table: pd.DataFrame) -> pd.DataFrame:
         raise InputError("n_images must be at least 1 in every row")
     rows = []
     for key, group in table.groupby(["coding", "perturbation", "level"], sort=False):
-        n, accuracy = int(group["n_images"].sum()), group["correct"].sum() / group["n_images"].sum()
-        low, high = (float(end) for end in wilson_interval(min(accuracy, 1.0), n))
+        shares = (group["correct"] / group["n_images"]).to_numpy()
+        all_seeds = over_seeds(shares, int(group["n_images"].min()))
+        low, high = all_seeds.low, all_seeds.high
         if len(group) == 1 and {"low", "high"} <= set(group):
             low, high = float(group["low"].iloc[0]), float(group["high"].iloc[0])
-        rows.append((*key, n, accuracy, low, high))
+        rows.append(
+            (*key, all_seeds.n_images, all_seeds.accuracy, low, high, all_seeds.spread, shares)
+        )
     columns = ["coding", "perturbation", "level", "n_images", "accuracy", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*columns, "spread", "shares"])
 
 
 @style()
@@ -81,7 +93,8 @@ def accuracy_against_perturbation(
     Parameters
     ----------
     table : DataFrame
-        As :func:`pooled` takes it, the result of a study; ``unit`` may name the level's unit.
+        As :func:`by_level` takes it, the result of a study; ``unit`` may name the level's unit, or
+        ``measure`` what it counts.
     perturbations : sequence of str, optional
         All of the table by default, one panel each.
     axes : sequence of Axes, optional
@@ -90,14 +103,15 @@ def accuracy_against_perturbation(
     Returns
     -------
     array of Axes (n_perturbations,)
-        Bands are 95 % intervals (Wilson's where the table has none).
+        Lines are means over seeds, dots the seeds, bands 95 % intervals over images (Wilson's for
+        the images of one seed, where the table has none); the legend says so.
 
     Raises
     ------
     InputError
         If a column is missing, a value out of range or a perturbation unknown.
     """
-    rows = pooled(table)
+    rows = by_level(table)
     names = choose(list(dict.fromkeys(rows["perturbation"])), perturbations, "perturbation")
     codings = list(dict.fromkeys(rows["coding"]))
     columns = len(names) if len(names) < 3 else 2 if len(names) == 4 else 3
@@ -107,17 +121,31 @@ def accuracy_against_perturbation(
             part = rows[(rows["perturbation"] == name) & (rows["coding"] == coding)]
             if len(part):
                 _line(ax, part.sort_values("level"), coding, number)
-        whose = table[table["perturbation"] == name]
-        unit = str(whose["unit"].iloc[0]) if "unit" in whose else ""
+        unit = _unit(table[table["perturbation"] == name])
         ax.set_xlabel(f"{name.replace('_', ' ')} ({unit})" if unit else name.replace("_", " "))
         ax.set_ylabel("accuracy (%)")
         ax.set_ylim(0, 102)
+    handles, labels = drawn[0].get_legend_handles_labels()
+    handles.append(Patch(color="0.5", alpha=0.3, linewidth=0))
+    labels.append(BAND)
+    if rows["shares"].map(len).max() > 1:
+        handles.append(Line2D([], [], color="0.5", ls="", marker=".", markersize=3))
+        labels.append(SEEDS)
     if axes is None and len(drawn) > 1:
-        handles, labels = drawn[0].get_legend_handles_labels()
-        drawn[0].figure.legend(handles, labels, loc="outside upper center", ncols=len(codings))
+        columns = min(len(handles), 4)
+        drawn[0].figure.legend(handles, labels, loc="outside upper center", ncols=columns)
     else:
-        drawn[0].legend(loc="lower left")
+        drawn[0].legend(handles, labels, loc="lower left")
     return drawn
+
+
+def _unit(rows: pd.DataFrame) -> str:
+    """Unit of the level, or what it counts where it is a plain number."""
+    for column in ("unit", "measure"):
+        text = rows[column].iloc[0] if column in rows else ""
+        if isinstance(text, str) and text not in ("", "1"):
+            return text
+    return ""
 
 
 def _line(ax: Axes, rows: pd.DataFrame, coding: str, number: int) -> None:
@@ -126,3 +154,6 @@ def _line(ax: Axes, rows: pd.DataFrame, coding: str, number: int) -> None:
     ax.fill_between(level, low, high, color=color, alpha=0.15, linewidth=0)
     look: dict[str, Any] = {"color": color, "ls": LINES[number % 7], "marker": MARKERS[number % 7]}
     ax.plot(level, 100 * rows["accuracy"], label=coding, **look)
+    if rows["shares"].map(len).max() > 1:
+        at, shares = np.repeat(level, rows["shares"].map(len)), np.concatenate([*rows["shares"]])
+        ax.plot(at, 100 * shares, color=color, ls="", marker=".", markersize=3, alpha=0.6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +39,9 @@ def report(
     check_writable(out.parent)
     notes: tuple[str, ...] = ()
     before = read_run(run)
+    # Of the context that is given: typer may carry a click of its own, whose current context
+    # click itself does not know.
+    commands: Mapping[str, Any] = getattr(context.find_root().command, "commands", {})
     if _is_study(run):
         from bionet.commands.drawings import read_table
         from bionet.pages.study_page import study_report
@@ -46,11 +50,11 @@ def report(
         if len(table) < table.attrs.get("cells", 0):
             notes = (f"unfinished: {len(table)} of {table.attrs['cells']} cells",)
             title += f" ({notes[0]})"
-        file = study_report(table, out, title, before, _command(before))
+        file = study_report(table, out, title, before, _command(before, commands))
     else:
         from bionet.pages.run_page import html_report
 
-        found = material(run, audit)
+        found = material(run, audit, commands)
         file, notes = html_report(found, out), found.notes
     same = ("network", "method", "coding", "device", "dt_ms", "steps", "images")
     inherited = {name: before.get(name) for name in same}
@@ -69,8 +73,13 @@ def _is_study(folder: Path) -> bool:
     return not (folder / DESCRIPTION).is_file() and any(table.is_file() for table in tables)
 
 
-def material(folder: Path, with_audit: bool = True) -> Material:
-    """What the folder of a run, and the network and images it notes, give for a report."""
+def material(
+    folder: Path, with_audit: bool = True, commands: Mapping[str, Any] | None = None
+) -> Material:
+    """What the folder of a run, and the network and images it notes, give for a report.
+
+    ``commands``, those of the command line by name, are what shows the line that made the run.
+    """
     from bionet.commands.run_sources import run_sources
     from bionet.pages.run_page import Material
     from bionet.results.recording import Recording
@@ -102,21 +111,17 @@ def material(folder: Path, with_audit: bool = True) -> Material:
     return Material(
         run,
         description=description,
-        command=_command(description),
+        command=_command(description, commands or {}),
         title=title or folder.resolve().name,
         notes=tuple(notes),
         **parts,
     )
 
 
-def _command(description: dict[str, Any]) -> str | None:
-    """The command line of a run, where this is called by a command and the run's is known."""
-    import click
-
+def _command(description: dict[str, Any], commands: Mapping[str, Any]) -> str | None:
+    """The command line of a run, where its command is known."""
     from bionet.pages.run_page import command_line
 
-    context = click.get_current_context(silent=True)
-    commands: dict[str, Any] = getattr(context and context.find_root().command, "commands", {})
     name = str(description.get("command"))
     return command_line(description, commands[name].params) if name in commands else None
 

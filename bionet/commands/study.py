@@ -127,16 +127,30 @@ def _estimate(
 
 def _table(short: object, title: str) -> Table:
     """The summary, for people."""
-    table = Table(title=title, title_justify="left")
-    for name in ("method", "coding", "perturbation", "level", "accuracy", "95 %", "latency"):
+    table = Table(
+        title=title,
+        title_justify="left",
+        caption="accuracy: %, mean ± standard deviation over the seeds; 95 %: over images",
+        caption_justify="left",
+    )
+    for name in (
+        "method",
+        "coding",
+        "perturbation",
+        "level",
+        "accuracy",
+        "95 %",
+        "latency",
+    ):
         left = name in ("method", "coding", "perturbation")
         # A name that is cut short could be another one.
         table.add_column(name, justify="left" if left else "right", overflow="fold")
     for row in short.itertuples():  # type: ignore[attr-defined]
         unit = "" if row.unit == "1" else f" {row.unit}"
+        spread = f" ±{100 * row.spread:.1f}" if row.seeds > 1 else ""
         table.add_row(
             row.method, row.coding, row.perturbation, f"{row.level:g}{unit}",
-            f"{100 * row.accuracy:.1f} %", f"{100 * row.low:.0f} to {100 * row.high:.0f}",
+            f"{100 * row.accuracy:.1f}{spread}", f"{100 * row.low:.0f} to {100 * row.high:.0f}",
             f"{row.latency_ms:.0f} ms",
         )  # fmt: skip
     return table

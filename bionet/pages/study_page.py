@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bionet import figures
 from bionet.errors import InputError
-from bionet.figures.robustness import pooled
+from bionet.figures.robustness import by_level
 from bionet.files import atomic
 from bionet.pages.run_page import drawing, embedded
 
@@ -55,10 +55,11 @@ def study_report(
     if path.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"a report's name ends in .html, such as report.html, but is {path}")
     found = description or {}
-    rows = pooled(table)
+    rows = by_level(table)
     units = dict(zip(table["perturbation"], table["unit"], strict=True)) if "unit" in table else {}
     rows["unit"] = [_unit(units.get(name)) for name in rows["perturbation"]]
-    n_images = int(rows["n_images"].sum())
+    rows["seeds"] = rows["shares"].map(len)
+    n_images = int(table["images" if "images" in table else "n_images"].sum())
     versions = ", ".join(f"{name} {v}" for name, v in (found.get("versions") or {}).items())
     provenance = {"versions": versions, **(found.get("arguments") or {})}
     environment = Environment(

@@ -60,6 +60,8 @@ class Perturbation(ABC):
         What studies call it.
     unit : str
         ``"1"`` for a plain number.
+    measure : str
+        What a plain number counts, for the axis of a figure.
     least, most : float
         Range of the level, in its unit.
     whole : bool
@@ -78,6 +80,7 @@ class Perturbation(ABC):
     level: Any
     name: ClassVar[str] = ""
     unit: ClassVar[str] = "1"
+    measure: ClassVar[str] = ""
     least: ClassVar[float] = 0.0
     most: ClassVar[float] = math.inf
     whole: ClassVar[bool] = False

@@ -39,6 +39,7 @@ class GaussianNoise(ImagePerturbation):
     """Independent normal noise of standard deviation ``level`` on every pixel."""
 
     name: ClassVar[str] = "gaussian_noise"
+    measure: ClassVar[str] = "of the range of pixels"
     source: ClassVar[str] = CORRUPTIONS
 
     def change(self, image: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -51,6 +52,7 @@ class SaltAndPepper(ImagePerturbation):
     """Pixels that become black or white with probability ``level``; all channels of it alike."""
 
     name: ClassVar[str] = "salt_and_pepper"
+    measure: ClassVar[str] = "share of pixels"
     most: ClassVar[float] = 1.0
     source: ClassVar[str] = CORRUPTIONS
 
@@ -65,6 +67,7 @@ class Occlusion(ImagePerturbation):
     """A black square anywhere within the image; ``level`` is its side as a share of the height."""
 
     name: ClassVar[str] = "occlusion"
+    measure: ClassVar[str] = "side / height"
     most: ClassVar[float] = 1.0
     source: ClassVar[str] = "DeVries, Taylor 2017 (Cutout)"
 
@@ -85,6 +88,7 @@ class Contrast(ImagePerturbation):
     """Contrast reduced by the share ``level`` about the mean of the image."""
 
     name: ClassVar[str] = "contrast"
+    measure: ClassVar[str] = "share taken away"
     most: ClassVar[float] = 1.0
     source: ClassVar[str] = CORRUPTIONS
 

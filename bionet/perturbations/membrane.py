@@ -62,6 +62,7 @@ class MembraneNoise(NetworkPerturbation):
     """
 
     name: ClassVar[str] = "membrane_noise"
+    measure: ClassVar[str] = "thresholds / sqrt(ms)"
     source: ClassVar[str] = "Gerstner et al. 2014, Section 8.1"
 
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
@@ -170,6 +171,7 @@ class ThresholdSpread(NetworkPerturbation):
     """
 
     name: ClassVar[str] = "threshold_spread"
+    measure: ClassVar[str] = "share of the threshold"
     source: ClassVar[str] = "Indiveri et al. 2011 (device mismatch)"
 
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
@@ -270,6 +272,7 @@ class DeadUnits(NetworkPerturbation):
     """
 
     name: ClassVar[str] = "dead_units"
+    measure: ClassVar[str] = "share of units"
     most: ClassVar[float] = 1.0
     source: ClassVar[str] = "Torres-Huitzil, Girau 2017 (stuck-at-0)"
 

@@ -58,6 +58,7 @@ class ParameterSpread(NetworkPerturbation):
     parameter: str  # type: ignore[misc]  # __init__ gives both; it has the order of its own
     distribution: str  # type: ignore[misc]
     name: ClassVar[str] = "parameter_spread"
+    measure: ClassVar[str] = "share of the value"
     source: ClassVar[str] = "Marder, Goaillard 2006"
 
     def __init__(

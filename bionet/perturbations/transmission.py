@@ -54,6 +54,7 @@ class SynapticFailure(NetworkPerturbation):
     """
 
     name: ClassVar[str] = "synaptic_failure"
+    measure: ClassVar[str] = "share of transmissions"
     most: ClassVar[float] = 1.0
     source: ClassVar[str] = "Allen, Stevens 1994"
 

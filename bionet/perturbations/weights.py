@@ -60,6 +60,7 @@ class WeightNoise(_WeightPerturbation):
     """
 
     name: ClassVar[str] = "weight_noise"
+    measure: ClassVar[str] = "share of the weight"
     source: ClassVar[str] = "Indiveri et al. 2011 (device mismatch)"
 
     def changed(self, weights: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -60,23 +60,22 @@ def summary(found: pd.DataFrame) -> Any:
     Returns
     -------
     pandas.DataFrame
-        ``accuracy`` with the Wilson interval of all images of all seeds together.
+        ``accuracy``: the mean over ``seeds``; ``low`` and ``high``: its 95 % interval over the
+        ``images`` of one seed; ``spread``: the standard deviation over the seeds
+        (:mod:`bionet.results.over_seeds`).
     """
-    from bionet.results.metrics import wilson_interval
+    from bionet.results.over_seeds import over_seeds
 
     axes = ["network", "method", "coding", "perturbation", "level", "unit"]
     grouped = found.groupby(axes, sort=False, dropna=False)
     short = grouped.agg(
-        images=("images", "sum"),
-        correct=("correct", "sum"),
+        images=("images", "min"),
+        shares=("accuracy", list),
         latency_ms=("latency_ms", "mean"),
         spikes=("spikes_per_image", "mean"),
         events=("synaptic_events_per_image", "mean"),
     ).reset_index()
-    intervals = [
-        wilson_interval(c / n, int(n)) for c, n in zip(short.correct, short.images, strict=True)
-    ]
-    short.insert(len(axes), "accuracy", short.correct / short.images)
-    short.insert(len(axes) + 1, "low", [float(low) for low, _ in intervals])
-    short.insert(len(axes) + 2, "high", [float(high) for _, high in intervals])
-    return short
+    accuracies = [over_seeds(s, int(n)) for s, n in zip(short.shares, short.images, strict=True)]
+    for number, name in enumerate(("accuracy", "low", "high", "spread", "seeds")):
+        short.insert(len(axes) + number, name, [getattr(a, name) for a in accuracies])
+    return short.drop(columns="shares")

@@ -188,6 +188,7 @@ def _row(
         "perturbation": content["perturbation"]["label"],
         "level": content["level"],
         "unit": unit_of(content),
+        "measure": _measure(content),
         "seed": content["seed"],
         "images": run.n_images,
         "correct": correct,
@@ -224,6 +225,14 @@ def unit_of(content: Mapping[str, Any]) -> str:
 
     name = content["perturbation"]["name"]
     return "1" if name == "none" else perturbations.find(name).unit
+
+
+def _measure(content: Mapping[str, Any]) -> str:
+    """What the level of a cell counts, where it has no unit."""
+    from bionet import perturbations
+
+    name = content["perturbation"]["name"]
+    return "" if name == "none" else perturbations.find(name).measure
 
 
 def latencies(run: Recording, labels: np.ndarray) -> tuple[int, float]:

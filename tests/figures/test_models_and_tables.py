@@ -12,7 +12,7 @@ import bionet.figures as figures
 from bionet.equations import integrate_and_fire, leaky_integrate_and_fire
 from bionet.errors import InputError
 from bionet.figures.frequency_current import closed_form_rate, simulated_rate
-from bionet.figures.robustness import pooled
+from bionet.figures.robustness import by_level
 from bionet.results.metrics import wilson_interval
 
 
@@ -144,23 +144,24 @@ def study():
     return pd.DataFrame(rows, columns=columns)
 
 
-def test_seeds_are_pooled_with_wilson_intervals():
-    table = pooled(study())
+def test_seeds_are_averaged_with_intervals_over_the_images_of_one():
+    table = by_level(study())
     assert len(table) == 12
     row = table[(table.coding == "poisson") & (table.level == 2)].iloc[0]
-    assert (row.n_images, row.accuracy) == (100, 0.59)
-    assert (row.low, row.high) == tuple(map(float, wilson_interval(0.59, 100)))
+    assert (row.n_images, row.accuracy) == (50, 0.59)
+    assert (row.low, row.high) == tuple(map(float, wilson_interval(0.59, 50)))
+    assert row.spread == pytest.approx(np.std([0.6, 0.58], ddof=1))
 
 
 def test_a_rows_own_interval_is_kept():
     table = study().query("seed == 0").assign(low=0.1, high=0.9)
-    assert (pooled(table)[["low", "high"]] == (0.1, 0.9)).all().all()
+    assert (by_level(table)[["low", "high"]] == (0.1, 0.9)).all().all()
 
 
 def test_the_table_of_a_study_is_understood():
     """It says images for n_images, and one coding may occur under two methods."""
     both = pd.concat([study().assign(method="rate"), study().assign(method="dsnn", correct=7)])
-    table = pooled(both.rename(columns={"n_images": "images"}))
+    table = by_level(both.rename(columns={"n_images": "images"}))
     assert len(table) == 24
     assert set(table["coding"]) == {
         f"{coding} ({method})" for coding in ("analog", "poisson") for method in ("rate", "dsnn")
@@ -176,6 +177,9 @@ def test_robustness_panels():
     np.testing.assert_allclose(drawn.get_ydata(), [95, 75, 75])
     assert {line(axes[0], name).get_marker() for name in ("analog", "poisson")} == {"o", "s"}
     (legend,) = axes[0].figure.legends
-    assert [t.get_text() for t in legend.get_texts()] == ["analog", "poisson"]
+    notes = ["95 % interval over images", "one seed"]
+    assert [t.get_text() for t in legend.get_texts()] == ["analog", "poisson", *notes]
+    dots = next(drawn for drawn in axes[0].lines if drawn.get_marker() == ".")
+    np.testing.assert_allclose(dots.get_ydata(), [96, 94, 76, 74, 76, 74])
     (alone,) = figures.accuracy_against_perturbation(study(), ["jitter"], axes=[plt.subplots()[1]])
-    assert texts(alone) == ["analog", "poisson"]
+    assert texts(alone) == ["analog", "poisson", *notes]

@@ -206,8 +206,9 @@ def test_a_study_has_a_report(tmp_path):
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "results.csv", index=False)
     assert cli.main(["report", str(tmp_path), "--out", str(tmp_path / "study.html")]) == 0
     found = (tmp_path / "study.html").read_text()
-    low, high = (100 * float(end) for end in wilson_interval(0.79, 100))
-    cells = ["2 ms", "100", "79.0 %", f"{low:.1f} to {high:.1f} %"]
+    low, high = (100 * float(end) for end in wilson_interval(0.79, 50))
+    interval = f"{low:.1f} to {high:.1f} %"
+    cells = ["2 ms", "50", "79.0 %", interval, "2", "1.4"]
     assert "".join(f'<td class="number">{cell}</td>' for cell in cells) in found
     assert found.count("<tr><td>") == 8
     assert "&lt;poisson&gt;" in found and "<poisson>" not in found

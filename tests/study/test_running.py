@@ -87,7 +87,7 @@ def test_latencies_against_a_slow_reference(tiny, tiny_images):
     labels = np.array([0, 1, 2, 0, 1])
     answers = np.stack([run.predictions(step=k) for k in range(1, 13)], axis=1)
     accuracy = (answers == labels[:, None]).mean(axis=0)
-    settled = next(k + 1 for k in range(12) if (np.abs(accuracy[k:] - accuracy[-1]) <= 0.01).all())
+    settled = next(k + 1 for k in range(12) if (accuracy[k:] >= accuracy[-1] - 0.01).all())
     decided = [
         next(k + 1 for k in range(12) if (row[k:] == row[-1]).all()) for row in answers
     ]  # fmt: skip
@@ -238,7 +238,7 @@ TIMES = {"duration": "8ms", "dt": None, "max_rate": None}
     "method, perturbation, message",
     [
         ({"codings": ["reverse"]}, {"name": "none", "levels": [0]},
-         "^method 'rate', coding 'reverse': the reverse coding is for networks of method 'tdsnn'"),
+         "^method 'rate', coding 'reverse': the reverse coding needs tau, the leak of a network"),
         ({"name": "tdsnn", "options": {"dtype": "float32"}}, {"name": "none", "levels": [0]},
          "^method 'rate', coding 'analog': this network reads the time of one spike"),
         ({}, {"name": "transmission_delay", "levels": [1, 40]},
