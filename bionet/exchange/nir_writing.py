@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -224,15 +224,22 @@ def _differential(model: NeuronModel) -> dict[str, str]:
     return {n: str(e.expr) for n, e in model.brian().items() if e.type == "differential equation"}
 
 
+# What tells one kind of neuron from another.
+NIR_FACTS: tuple[Callable[[NeuronModel], Any], ...] = (
+    lambda model: model.threshold,
+    lambda model: model.reset,
+    lambda model: model.update,
+    _differential,
+)
+
+
 def _nir_kind(model: NeuronModel) -> str | None:
     """The kind of a model of :mod:`bionet.equations.nir_nodes`, compared with all of that kind."""
     for kind in NIR_NEURONS:
-        if model.name != nir_neuron(kind).name:
-            continue
         for integration in ("exact", "euler"):
             for synapse in ("box", "jump") if integration == "euler" else ("box",):
                 plain = nir_neuron(kind, integration, synapse=synapse)  # type: ignore[arg-type]
-                if (model.update, _differential(model)) == (plain.update, _differential(plain)):
+                if all(fact(model) == fact(plain) for fact in NIR_FACTS):
                     return kind
     return None
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from bionet.errors import InputError
 from bionet.network import FirstSpikeCode, SpikingNetwork, TemporalCode
+from bionet.network.initial_values import initial_values
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -130,11 +131,13 @@ def network_outputs(run: Recording, snn: SpikingNetwork) -> np.ndarray | None:
         return np.asarray(scores * snn.code.window(snn.readout.spikes).scale)
     scales = [snn.scales.get(name) for name in (snn.readout.potential, snn.readout.spikes)]
     scale = next((s for s in scales if s is not None), None)
-    model = snn.population(snn.readout.potential).model
-    plain = "dv/dt = I/dt : 1" in model.equations.splitlines() and model.threshold is None
+    population = snn.population(snn.readout.potential)
+    model = population.model
+    plain = model.integrates and model.threshold is None
     if scale is None or not plain or snn.code is not None:
         return None
     factor = np.asarray(scale, dtype=np.float64)
     factor = factor.reshape(-1, *[1] * (len(shape) - 2)) if factor.ndim else factor
     final = run.output_potential[:, -1].astype(np.float64).reshape(shape)
-    return np.asarray((final - float(model.initial.get("v", 0.0))) * factor / run.n_steps)
+    before = initial_values(population)[str(model.potential)]
+    return np.asarray((final - before) * factor / run.n_steps)
