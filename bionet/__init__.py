@@ -24,7 +24,17 @@ from typing import TYPE_CHECKING, Any
 from bionet.errors import BioNetError, InputError
 
 if TYPE_CHECKING:
-    from bionet import conversion, datasets, equations, figures, perturbations, study, train, zoo
+    from bionet import (
+        conversion,
+        datasets,
+        equations,
+        figures,
+        inputs,
+        perturbations,
+        study,
+        train,
+        zoo,
+    )
     from bionet.audits.audit import audit
     from bionet.audits.diagnose import diagnose, mended
     from bionet.audits.diagnosis import Diagnosis
@@ -88,6 +98,7 @@ __all__ = [
     "figures",
     "from_nir",
     "fine_tune",
+    "inputs",
     "mended",
     "perturb",
     "perturbations",
@@ -136,6 +147,7 @@ _MODULES = (
     "datasets",
     "equations",
     "figures",
+    "inputs",
     "perturbations",
     "study",
     "train",

@@ -33,13 +33,14 @@ class Images:
     ----------
     name : str
         The data set, or the file.
-    images : float array (n, ...)
+    images : float array (n, ...), or a Stimulus in its place
         They are checked against a network where one gets them.
     labels : int64 array (n,)
+        Empty where there are none.
     """
 
     name: str
-    images: np.ndarray
+    images: Any
     labels: np.ndarray
 
     def first(self, n: int | None, option: str) -> Images:

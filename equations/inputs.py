@@ -7,6 +7,7 @@ analog      x drives the first layer as a constant current: I = W x + b  (none)
 poisson     rate = abs(x) max_rate                                       rand() < rate dt
 uniform     d(phase)/dt = abs(x) max_rate, phase back by 1 at a spike    phase >= 1
 reverse     one spike, later for a larger x: T(x) = ceil(L ln(k x + 1))  gain e^(t/tau) >= 1 + k x
+events      a spike of size x in every step in which x is not 0          x != 0
 ==========  ===========================================================  =========================
 
 A negative pixel emits *negative spikes* at the rate of its absolute value: the same train,
@@ -58,6 +59,7 @@ __all__ = [
     "InputModel",
     "analog",
     "as_input",
+    "events",
     "input_model",
     "poisson",
     "reverse",
@@ -292,6 +294,24 @@ def reverse(tau: Quantity, gain: float = 1.0, scale: float = 1.0) -> InputModel:
         spike="once",
         pixels=(0.0, 1.0),
         summary="each pixel spikes once, the later the larger it is",
+    )
+
+
+@CODINGS.named("events")
+def events() -> InputModel:
+    """Spikes at given times: a unit emits a spike of size x in every step in which x is not 0.
+
+    For inputs whose x changes in every step: events of a camera and recorded spike trains.
+    """
+    return InputModel(
+        name="events",
+        equations="x : 1 (constant)",
+        threshold="x != 0",
+        parameters={"x": 0.0},
+        input="x",
+        amplitude="x",
+        spike="graded",
+        summary="units fire at given times",
     )
 
 

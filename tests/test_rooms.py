@@ -33,8 +33,9 @@ MAY_IMPORT = {
     "network": {"equations"},
     "results": {"equations", "network"},
     "perturbations": {"equations", "network"},
+    "inputs": {"network", "results"},
     "brian": {"equations", "network"},
-    "running": {"equations", "network", "brian", "results"},
+    "running": {"equations", "network", "inputs", "brian", "results"},
     "zoo": {"conversion"},  # weights trained with QCFS activations have their scales
     "datasets": set(),
     "evaluation": {"datasets"},

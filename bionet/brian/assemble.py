@@ -96,6 +96,9 @@ def assemble(
         if uses_step(population.model) or population.name in guarded(plan):
             own_step = f"step_{population.name}" if plan.period else "step"
             group.variables.add_reference("step", presentation, own_step)
+            if population is plan.input:
+                of_frame = own_step if plan.period else "frame_step"
+                group.variables.add_reference("frame_step", presentation, of_frame)
         if draws(population.model):
             for word in ("seed_low", "seed_high"):
                 group.variables.add_reference(word, presentation)
@@ -224,7 +227,8 @@ def _presentation(
         if population.name in driven:
             current = str(model.current)
             whole = np.broadcast_to(population.parameters[current], population.shape)
-            resets.append(Reset(group, current, to_channel_last(whole, population.shape)))
+            initial = to_channel_last(whole, population.shape)
+            resets.append(Reset(group, current, initial, is_drive=True))
     resets += [
         Reset(group, "_queued", 0.0)
         for group in groups.values()
@@ -243,7 +247,16 @@ def _presentation(
             plan.period,
             plan.check_every,
         )
-    return Presentation(groups["input"], streams, resets, plan.lanes, plan.steps, plan.check_every)
+    return Presentation(
+        groups["input"],
+        streams,
+        resets,
+        plan.lanes,
+        plan.steps,
+        plan.check_every,
+        plan.frame_steps or plan.steps,
+        plan.carries_over,
+    )
 
 
 def recordable(snn: SpikingNetwork, plan: Plan) -> tuple[tuple[str, str], ...]:

@@ -12,7 +12,7 @@ from brian2.equations.equations import Equations, SingleEquation
 from bionet.brian.channel_last import to_channel_last, torch_index
 from bionet.brian.idle_steps import guard, guarded
 from bionet.brian.inhibition import LateralInhibition
-from bionet.brian.model_code import draws, expressions, is_idle, running_code
+from bionet.brian.model_code import draws, expressions, is_idle, of_frame, running_code
 from bionet.brian.plan import Plan
 from bionet.equations.model import NeuronModel, loops
 from bionet.equations.randomness import (
@@ -63,7 +63,10 @@ def neuron_group(population: Population, plan: Plan, clock: Any, driven: bool, s
         threshold=running_code(model.threshold, site),
         reset=running_code(model.reset, site + 10) or ("" if model.threshold else None),
         refractory=model.refractory if model.refractory is not None else False,
-        events={e: running_code(code, site + 30) for e, code in model.events.items()},
+        events={
+            e: running_code(of_frame(code) if population is plan.input else code, site + 30)
+            for e, code in model.events.items()
+        },
         method=model.method,
         namespace={
             **model.namespace,

@@ -27,7 +27,15 @@ from bionet.equations.model import NeuronModel
 from bionet.equations.randomness import replace_rand, uses_rand
 from bionet.network import Population
 
-__all__ = ["codes", "draws", "expressions", "is_idle", "running_code", "uses_step"]
+__all__ = [
+    "codes",
+    "draws",
+    "expressions",
+    "is_idle",
+    "of_frame",
+    "running_code",
+    "uses_step",
+]
 
 
 def of_presentation(code: str | None) -> str | None:
@@ -37,6 +45,11 @@ def of_presentation(code: str | None) -> str | None:
     code = re.sub(r"\bxi(_\w+)?\b", "(randn()/sqrt(dt))", code)
     # Brian2 notes the time of the last spike in its own time.
     return code if re.search(r"\blastspike\b", code) else re.sub(r"\bt\b", "(step*dt)", code)
+
+
+def of_frame(code: str) -> str:
+    """The condition of an input's event, counted from the onset of a frame of its images."""
+    return re.sub(r"\bstep\b", "frame_step", str(of_presentation(code)))
 
 
 def running_code(code: str | None, first_site: int) -> str | None:

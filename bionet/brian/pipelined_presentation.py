@@ -17,6 +17,7 @@ import numpy as np
 from brian2.devices.device import RuntimeDevice, get_device
 from brian2.groups.group import CodeRunner
 
+from bionet.brian.feed import Feed
 from bionet.brian.presentation import Presentation, PresentationEnd, Reset
 
 __all__ = ["PipelinedEnd", "PipelinedPresentation"]
@@ -66,12 +67,12 @@ class PipelinedPresentation(Presentation):
         self._resets: dict[str, list[Reset]] = {name: [] for name in self.activity}
         constants: dict[str, list[Any]] = {name: [] for name in self.activity}
         arrays: dict[str, list[Any]] = {name: [] for name in self.activity}
-        left = {kind: list(keywords[f"{kind}_resets"]) for kind in ("constant", "array")}
+        left = {kind: list(keywords[f"{kind}_resets"]) for kind in ("constant", "array", "drive")}
         for reset in self.resets:
             name = getattr(reset.group, "target", reset.group).name  # synapses: their target's
             self._resets[name].append(reset)
             if isinstance(reset.initial, np.ndarray):
-                arrays[name].append(left["array"].pop(0))
+                arrays[name].append(left["drive" if reset.is_drive else "array"].pop(0))
             else:
                 constants[name].append(left["constant"].pop(0))
         named = zip(self.streams, keywords["stream_variables"], strict=True)
@@ -83,9 +84,9 @@ class PipelinedPresentation(Presentation):
         ]  # fmt: skip
         return keywords
 
-    def show(self, pixels: np.ndarray, numbers: np.ndarray, seed: int) -> None:
+    def show(self, feed: Feed, numbers: np.ndarray, seed: int) -> None:
         """Give the images of the next run (NumPy and Cython devices)."""
-        super().show(pixels, numbers, seed)
+        super().show(feed, numbers, seed)
         self.variables["now"].set_value(0)
 
     def phase(self, name: str) -> tuple[int, int]:
@@ -110,15 +111,16 @@ class PipelinedPresentation(Presentation):
 
     def _load(self, name: str, batch: int) -> None:
         """Pixels and random streams of a population's next images."""
-        part = slice(batch * self.lanes, (batch + 1) * self.lanes)
-        loaded: list[tuple[Any, str, np.ndarray]]
-        loaded = [(group, "stream", self.image_streams[part][:, None]) for group in self.streams]
-        loaded.append((self.images, "x", self.pixels[part]))
-        for group, variable, shown in loaded:
+        first = batch * self.lanes
+        numbers = self.image_streams[first : first + self.lanes]
+        for group in self.streams:
             if group.name == name:
-                values = group.variables[variable].get_value().reshape(self.lanes, -1)
-                values[:] = 0
-                values[: len(shown)] = shown
+                stream = group.variables["stream"].get_value().reshape(self.lanes, -1)
+                stream[:] = 0
+                stream[: len(numbers)] = numbers[:, None]
+        if self.images.name == name:
+            x = self.images.variables["x"].get_value().reshape(self.lanes, -1)
+            self.feed.fill(x, first, 0, 1)
 
 
 class PipelinedEnd(PresentationEnd):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bionet.brian.presentation import Kept
+from bionet.brian.kept import Kept
 from bionet.equations.inputs import InputModel
 from bionet.network import Population, SpikingNetwork
 from bionet.network.input_population import input_of
@@ -45,6 +45,12 @@ class Plan:
     period : int
         Steps from one image to the next where they follow one another through the layers
         (pipelined), or 0.
+    frame_steps : int
+        Steps of a frame of the input; 0 where an image is static.
+    sparse : bool
+        Whether the input is a list of events.
+    carries_over : bool
+        Whether a presentation begins with the state in which the one before has ended.
     check_every : int
         Steps from one look at NaN and infinity to the next; 0: at the end of a presentation.
     """
@@ -61,6 +67,9 @@ class Plan:
     skip_idle: bool = True
     active: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     period: int = 0
+    frame_steps: int = 0
+    sparse: bool = False
+    carries_over: bool = False
     check_every: int = 0
 
     @property

@@ -1,8 +1,9 @@
 """Presenting images one after another, ``lanes`` at a time, within one run of Brian2.
 
-A presentation lasts ``steps`` simulation steps. In its first step :class:`Presentation` loads the
-next images and sets every state variable back; after its last step :class:`PresentationEnd`
-writes out spike counts and readout. Thousands of images thus need one process, one build and one
+A presentation lasts ``steps`` simulation steps. In its first step :class:`Presentation` sets
+every state variable back, unless the state is to carry over (a stream), and at the start of each
+frame it loads the input's values; after its last step :class:`PresentationEnd` writes out spike
+counts and readout. Thousands of images thus need one process, one build and one
 ``Network.run``. In C++ standalone both are code objects that stream from and to files; on the
 other devices they are the Python methods below.
 """
@@ -21,13 +22,14 @@ from brian2.core.variables import Variables
 from brian2.devices.device import RuntimeDevice, get_device
 from brian2.groups.group import CodeRunner, Group
 
+from bionet.brian.feed import Feed, FrameFeed
 from bionet.brian.finite import NotFinite, NotFiniteError, first_not_finite
+from bionet.brian.kept import Kept
 from bionet.equations.randomness import seed_words
 
 __all__ = [
     "Collected",
     "Firing",
-    "Kept",
     "Presentation",
     "PresentationEnd",
     "count_dtype",
@@ -51,17 +53,6 @@ def step_dtype(steps: int) -> np.dtype:
     return np.dtype(np.int16 if steps < 32768 else np.int32)
 
 
-class Kept(NamedTuple):
-    """A state variable whose values are kept at the end of every presentation.
-
-    ``is_step`` marks one that holds a step of the presentation, or -1, and is a whole number.
-    """
-
-    population: str
-    variable: str
-    is_step: bool = False
-
-
 class Firing(NamedTuple):
     """A population that fires, and its variable with the signed size of a spike."""
 
@@ -78,12 +69,14 @@ def header() -> str:
 class Reset:
     """One variable and the value it takes at the start of a presentation.
 
-    ``initial`` is a number, or an array with one value for every unit of a lane.
+    ``initial`` is a number, or an array with one value for every unit of a lane. A drive is what
+    an analog input adds its current to: it is set back at the start of every frame.
     """
 
     group: Any
     variable: str
     initial: float | np.ndarray
+    is_drive: bool = False
 
     def apply(self, lanes: int) -> None:
         """Set the variable (NumPy and Cython devices)."""
@@ -117,6 +110,10 @@ class Presentation(Group, CodeRunner):
     resets : sequence of Reset
     lanes, steps, check_every : int
         As in :class:`~bionet.brian.plan.Plan`.
+    frame_steps : int
+        Steps of a frame; those of a presentation where an image is static.
+    carries_over : bool
+        Whether the state is that of the end of the presentation before, but in the first one.
     when, name
         As for every Brian2 object.
     """
@@ -132,19 +129,22 @@ class Presentation(Group, CodeRunner):
         lanes: int,
         steps: int,
         check_every: int = 0,
+        frame_steps: int | None = None,
+        carries_over: bool = False,
         when: str = "start",
         name: str = "presentation",
     ) -> None:
         Nameable.__init__(self, name)
         self.images, self.streams, self.resets, self.lanes = images, streams, resets, lanes
-        self.pixels = np.zeros((0, len(images) // lanes))
+        self.feed: Feed = FrameFeed(np.zeros((0, 1, len(images) // lanes)))
         self.image_streams = np.zeros(0, dtype=np.int32)
         self.variables = Variables(self)
         self.variables.add_constant("N", lanes)
-        for counter in ("step", "presented"):
+        for counter in ("step", "frame_step", "presented"):
             self.variables.add_array(counter, size=1, dtype=np.int32, scalar=True)
         constants = {"steps": steps, "n_images": 0, "seed_low": 0, "seed_high": 0}
-        constants["check_every"] = check_every
+        constants |= {"check_every": check_every, "frame_steps": frame_steps or steps}
+        constants |= {"carries_over": int(carries_over), "sparse": 0}
         for constant, value in constants.items():
             self.variables.add_array(constant, size=1, dtype=np.int32, scalar=True)
             self.variables[constant].set_value(value)
@@ -165,7 +165,8 @@ class Presentation(Group, CodeRunner):
         """Names for the variables of other groups that a presentation touches."""
         v = self.variables
         v.add_reference("_x", self.images, "x")
-        stream_variables, constant_resets, array_resets = [], [], []
+        stream_variables, constant_resets = [], []
+        array_resets: dict[bool, list[Any]] = {False: [], True: []}  # drives apart
         for number, group in enumerate(self.streams):
             v.add_reference(f"_stream_{number}", group, "stream")
             stream_variables.append((v[f"_stream_{number}"], len(group) // self.lanes))
@@ -176,7 +177,7 @@ class Presentation(Group, CodeRunner):
                 initial = f"{reset.group.name}_{reset.variable}_initial"
                 v.add_array(initial, size=reset.initial.size, dtype=variable.dtype)
                 v[initial].set_value(reset.initial)
-                array_resets.append((variable, v[initial]))
+                array_resets[reset.is_drive].append((variable, v[initial]))
             else:
                 constant_resets.append((variable, repr(float(reset.initial))))
         scalar = "float" if v["_x"].dtype == np.float32 else "double"
@@ -188,24 +189,25 @@ class Presentation(Group, CodeRunner):
             "image_variable": v["_x"],
             "stream_variables": stream_variables,
             "constant_resets": constant_resets,
-            "array_resets": array_resets,
+            "array_resets": array_resets[False],
+            "drive_resets": array_resets[True],
         }
 
-    def show(self, pixels: np.ndarray, numbers: np.ndarray, seed: int) -> None:
+    def show(self, feed: Feed, numbers: np.ndarray, seed: int) -> None:
         """Give the images of the next run (NumPy and Cython devices).
 
         Parameters
         ----------
-        pixels : array (n_images, n_pixels)
-            Channel-last.
+        feed : Feed
+            Values of the input's units.
         numbers : int array (n_images,)
             Numbers of the images, which with the seed select their random numbers.
         seed : int
         """
-        self.pixels, self.image_streams = pixels, numbers.astype(np.int32)
+        self.feed, self.image_streams = feed, numbers.astype(np.int32)
         for word, value in zip(("seed_low", "seed_high"), seed_words(seed), strict=True):
             self.variables[word].set_value(value)
-        self.variables["n_images"].set_value(len(pixels))
+        self.variables["n_images"].set_value(len(feed))
         self.variables["presented"].set_value(0)
         self.variables["step"].set_value(0)
 
@@ -219,23 +221,33 @@ class Presentation(Group, CodeRunner):
         if not isinstance(get_device(), RuntimeDevice):
             super().run()
             return
-        if self.variables["step"].get_value().item() != 0:
-            return
+        step, frame_steps, carries_over = (
+            int(self.variables[name].get_value().item())
+            for name in ("step", "frame_steps", "carries_over")
+        )
+        self.variables["frame_step"].set_value(step % frame_steps)
         presented = self.variables["presented"].get_value()
-        if presented.item() >= len(self.pixels):  # all were shown: begin again
-            presented[:] = 0
-        first = int(presented.item())
-        part = slice(first, first + self.lanes)
-        x = self.images.variables["x"].get_value().reshape(self.lanes, -1)
-        x[:] = 0
-        shown = self.pixels[part]
-        x[: len(shown)] = shown
+        if step == 0:
+            if presented.item() >= len(self.feed):  # all were shown: begin again
+                presented[:] = 0
+            self._begin(int(presented.item()), carries_over=bool(carries_over))
+        if step % frame_steps == 0:
+            x = self.images.variables["x"].get_value().reshape(self.lanes, -1)
+            self.feed.fill(x, int(presented.item()), step, frame_steps)
+            for reset in self.resets:
+                if reset.is_drive:
+                    reset.apply(self.lanes)
+
+    def _begin(self, first: int, carries_over: bool) -> None:
+        """Random numbers of the images from ``first`` on, and the state of a presentation."""
+        numbers = self.image_streams[first : first + self.lanes]
         for group in self.streams:
             stream = group.variables["stream"].get_value().reshape(self.lanes, -1)
             stream[:] = 0
-            stream[: len(shown)] = self.image_streams[part][:, None]
+            stream[: len(numbers)] = numbers[:, None]
         for reset in self.resets:
-            reset.apply(self.lanes)
+            if not reset.is_drive and not (carries_over and first):
+                reset.apply(self.lanes)
 
 
 class PresentationEnd(Group, CodeRunner):

@@ -108,6 +108,8 @@ def _networks(command: str | None, given: dict[str, Any]) -> tuple[SpikingNetwor
 def _images(command: str | None, given: dict[str, Any]) -> Images:
     from bionet.sources import load_images
 
+    if given.get("input_file") is not None:
+        raise InputError("its input is a file of frames, events or spikes, not images")
     if command == "demo":
         return load_images("digits", "test", None).first(given["images"], "--images")
     images = load_images(given["data"], given["split"], _path(given))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -33,6 +33,14 @@ def simulate(
     weights: o.Weights = None,
     data: o.Data = "digits",
     split: o.Split = "test",
+    input_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            help="An .npz file instead of --data: frames and frame_ms; or t_ms, x, y and p; or i and"
+            " t_ms (with image for several); with labels or without.",
+        ),
+    ] = None,
     images: Annotated[int | None, typer.Option(help="The first images.  [default: all]")] = None,
     duration: o.Duration = None,
     dt: o.Dt = None,
@@ -43,6 +51,10 @@ def simulate(
     processes: o.Processes = None,
     dtype: o.Dtype = None,
     readout: o.Readout = None,
+    reset: Annotated[
+        Literal["presentation", "never"],
+        typer.Option(help="never: a stream, the network goes on from one image to the next."),
+    ] = "presentation",
     pipelined: Annotated[
         bool | None,
         typer.Option(
@@ -68,10 +80,16 @@ def simulate(
     check_writable(out)
     snn, source = _network(network, weights, data, data_dir, seed)
     settings = simulated(arguments, snn)
-    chosen = load_images(data, split, data_dir).first(images, "--images")
+    if input_file is None:
+        chosen = load_images(data, split, data_dir).first(images, "--images")
+    else:
+        chosen = _from_file(input_file, images)
     recorded = None if record_images == "all" else numbers(record_images, "--record-images")
-    wanted = _recorded(record or [], snn, coding or snn.coding)
-    chosen.check_classes(snn.population(snn.readout.potential).size)
+    wanted = _recorded(
+        record or [], snn, coding or getattr(chosen.images, "coding", None) or snn.coding
+    )
+    if chosen.labels.size:
+        chosen.check_classes(snn.population(snn.readout.potential).size)
     from bionet.running.simulate import simulate as simulate_network
 
     run = simulate_network(
@@ -80,6 +98,7 @@ def simulate(
         record=wanted,
         record_images=recorded,
         readout=readout,
+        reset=reset,
         pipelined=pipelined,
         **settings,
     )
@@ -88,7 +107,7 @@ def simulate(
         arguments,
         network=network,
         **measure(snn, run, chosen.labels),
-        accuracy_ann=ann_accuracy(source, chosen),
+        accuracy_ann=None if input_file is not None else ann_accuracy(source, chosen),
     )
     save_run(out, run, chosen, found)
     Console().print(result_table(found, f"{network} on {chosen.name}"))
@@ -119,11 +138,22 @@ def ann_accuracy(source: Source | None, chosen: Images) -> float | None:
     return evaluate(source.net, chosen.images, chosen.labels)
 
 
+def _from_file(path: Path, images: int | None) -> Images:
+    """The stimulus of a file, in place of images, and its labels."""
+    from bionet.inputs.from_file import load_stimulus
+
+    if images is not None:
+        raise InputError("--images is for --data; the file of --input is shown whole")
+    stimulus, labels = load_stimulus(path)
+    return Images(str(path), stimulus, labels)
+
+
 def save_run(out: Path, run: Recording, chosen: Images, found: dict[str, Any]) -> None:
     """Write a recording, the labels and ``run.json``: all of them or none."""
     with staged(out) as folder:
         replace(run, final_potentials={}).save(folder)
-        save_labels(folder, chosen.labels)
+        if chosen.labels.size:
+            save_labels(folder, chosen.labels)
         write_run(folder / "run.json", found)
 
 

@@ -88,6 +88,10 @@ class Recording:
     clipped : mapping of str to int array (n_images,)
         Of networks of method ``ttfs``: units whose value was too large for their layer's window;
         only layers that have any.
+    image_steps : int array (n_images,)
+        Steps of every presentation where they differ, else empty. ``n_steps`` is then the largest
+        of them; after the end of a shorter one its last readout potential stands, and recorded
+        potentials are NaN.
     outputs : float64 array (n_images, *shape)
         What the readout's potential stands for on the source network's own scale, where that is
         known; see :meth:`values`.
@@ -112,6 +116,7 @@ class Recording:
     spike_steps: Mapping[str, np.ndarray] = field(default_factory=dict)
     releases: Mapping[str, np.ndarray] = field(default_factory=dict)
     clipped: Mapping[str, np.ndarray] = field(default_factory=dict)
+    image_steps: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     outputs: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __eq__(self, other: object) -> bool:
@@ -127,8 +132,13 @@ class Recording:
 
     @property
     def n_steps(self) -> int:
-        """Number of simulation steps of a presentation."""
+        """Number of simulation steps of a presentation, the longest where they differ."""
         return int(self.output_potential.shape[1])
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Number of simulation steps of every presentation, int array (n_images,)."""
+        return self.image_steps if self.image_steps.size else np.full(self.n_images, self.n_steps)
 
     @property
     def dt(self) -> Quantity:
@@ -270,11 +280,11 @@ class Recording:
         """
         signed = self.final_values.get((population, "total"))
         if signed is not None:
-            return signed[part].astype(np.float64) / self.n_steps
+            return _divided(signed[part].astype(np.float64), self.steps[part])
         if population not in self.counts:
             known = ", ".join(self.counts)
             raise InputError(f"population {population!r} has no rates; those that fire: {known}")
-        return self.counts[population][part] / self.n_steps
+        return _divided(self.counts[population][part], self.steps[part])
 
     def potential(self, population: str, image: int = 0) -> np.ndarray:
         """Potential of the recorded units of a population, float array (n_steps, n_units).
@@ -333,7 +343,7 @@ class Recording:
             "output_spikes": self.output_spikes,
             "recorded_images": self.recorded_images,
         }
-        for name in ("events", "outputs"):
+        for name in ("events", "outputs", "image_steps"):
             if getattr(self, name).size:
                 arrays[name] = getattr(self, name)
         for (population, variable), a in self.final_values.items():
@@ -420,7 +430,11 @@ class Recording:
             output_spikes=arrays["output_spikes"],
             recorded_images=arrays["recorded_images"],
             final_values=values,
-            **{name: arrays[name] for name in ("events", "outputs") if name in arrays},  # type: ignore[arg-type]
+            **{
+                name: arrays[name]
+                for name in ("events", "outputs", "image_steps")
+                if name in arrays
+            },  # type: ignore[arg-type]
             **grouped,  # type: ignore[arg-type]  # its keys are GROUPS
         )
 
@@ -478,6 +492,11 @@ GROUPS = (
     "releases",
     "clipped",
 )
+
+
+def _divided(sums: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Sums over the steps of every image as means of a step."""
+    return np.asarray(sums / steps.reshape(-1, *[1] * (sums.ndim - 1)))
 
 
 def _exchanged(module: str) -> Any:

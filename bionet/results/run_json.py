@@ -87,7 +87,7 @@ def measure(snn: SpikingNetwork, run: Recording, labels: Any) -> dict[str, Any]:
         "compile_seconds": parameters.get("compile_seconds"),
         "network_hash": snn.hash(),
         "readout": parameters["readout"],
-        "accuracy_snn": run.accuracy(labels),
+        "accuracy_snn": run.accuracy(labels) if len(labels) else None,
         "ties": int(run.ties().sum()),
         "spikes_per_image": metrics.spikes_per_image(run),
         "spikes_per_neuron": metrics.spikes_per_neuron(run),

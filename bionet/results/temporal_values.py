@@ -121,7 +121,7 @@ def network_outputs(run: Recording, snn: SpikingNetwork) -> np.ndarray | None:
     Returns
     -------
     float64 array (n_images, *shape), or None
-        None where there is no scale, or the potential is no plain sum of the input.
+        None where there is no scale, or the potential is no plain sum of the input of its image.
     """
     shape = (run.n_images, *snn.shape(snn.readout.potential))
     if isinstance(snn.code, TemporalCode):
@@ -134,10 +134,12 @@ def network_outputs(run: Recording, snn: SpikingNetwork) -> np.ndarray | None:
     population = snn.population(snn.readout.potential)
     model = population.model
     plain = model.integrates and model.threshold is None
-    if scale is None or not plain or snn.code is not None:
+    stream = run.parameters.get("reset") == "never"
+    if scale is None or not plain or snn.code is not None or stream:
         return None
     factor = np.asarray(scale, dtype=np.float64)
     factor = factor.reshape(-1, *[1] * (len(shape) - 2)) if factor.ndim else factor
     final = run.output_potential[:, -1].astype(np.float64).reshape(shape)
     before = initial_values(population)[str(model.potential)]
-    return np.asarray((final - before) * factor / run.n_steps)
+    steps = run.steps.reshape(-1, *[1] * (len(shape) - 1))
+    return np.asarray((final - before) * factor / steps)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,21 +11,21 @@ from typing import Any
 import numpy as np
 from brian2 import Quantity, second
 
+from bionet.brian.kept import Kept
 from bionet.brian.plan import Plan
-from bionet.brian.presentation import Kept
 from bionet.equations.inputs import InputModel
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 from bionet.network.delivery import check_deliveries
 from bionet.network.input_population import input_of, input_population
+from bionet.network.signal import Signal
 from bionet.network.simulation import DTYPES
 from bionet.running.pipeline_schedule import activities, check_pipeline, period
 from bionet.running.temporal_code import step_variables
 
 __all__ = [
     "available_cores",
-    "check_images",
     "check_pixels",
     "default_lanes",
     "fit_to_images",
@@ -35,44 +34,7 @@ __all__ = [
 ]
 
 
-def check_images(snn: SpikingNetwork, images: np.ndarray) -> np.ndarray:
-    """The images as floats, or an InputError: shape, type, NaN."""
-    pixels = np.asarray(images)
-    if pixels.dtype.kind not in "fiub":
-        what = pixels.dtype if pixels.ndim else type(images).__name__
-        raise InputError(f"images must be an array of numbers, but are of the type {what}")
-    if pixels.ndim != 1 + len(snn.input_shape) or pixels.shape[1:] != snn.input_shape:
-        raise InputError(
-            f"images must have the shape (n_images, {', '.join(map(str, snn.input_shape))}),"
-            f" but have {pixels.shape}"
-        )
-    if not len(pixels):
-        raise InputError("images is empty; give at least one image")
-    _check_bytes(pixels)
-    pixels = pixels if pixels.dtype.kind == "f" else pixels.astype(np.float32)
-    finite = np.isfinite(pixels).reshape(len(pixels), -1).all(axis=1)
-    if not finite.all():
-        raise InputError(f"image {int(np.argmin(finite))} holds NaN or infinity; clean the images")
-    return pixels
-
-
-def _check_bytes(pixels: np.ndarray) -> None:
-    """Refuse integers beyond 1, and warn of floats that look like them."""
-    if pixels.dtype.kind in "iu" and pixels.max() > 1:
-        raise InputError(
-            f"images hold {pixels.dtype} values up to {pixels.max()}, but conversions and networks"
-            " take floats; divide pixels of 0 to 255 by 255, or convert the images to float32 where"
-            " the network was trained on such numbers"
-        )
-    if pixels.dtype.kind == "f" and 100 < pixels.max() <= 255 and (pixels % 1 == 0).all():
-        warnings.warn(
-            f"images hold whole numbers up to {pixels.max():g}; a network trained on pixels in"
-            " [0, 1] needs them divided by 255",
-            stacklevel=3,
-        )
-
-
-def check_pixels(snn: SpikingNetwork, pixels: np.ndarray, model: InputModel) -> None:
+def check_pixels(snn: SpikingNetwork, signal: Signal, model: InputModel) -> None:
     """Refuse pixels that an input cannot code.
 
     Raises
@@ -81,12 +43,11 @@ def check_pixels(snn: SpikingNetwork, pixels: np.ndarray, model: InputModel) -> 
         Naming the first image, or the range, and what to do.
     """
     least, most = model.pixels
-    low, high = float(pixels.min()), float(pixels.max())
+    low, high = signal.bounds()
     if low < least and not model.signed:
         raise InputError(
-            f"image {int((pixels.reshape(len(pixels), -1) < least).any(axis=1).argmax())} holds"
-            f" pixels below {least:g} (the least is {low:g}), for which the {model.name} coding has"
-            f" no spike; scale the images to lie between {least:g} and {most:g}, and let the"
+            f"image {signal.first_below(least)} holds pixels below {least:g} (the least is"
+            f" {low:g}), for which the {model.name} coding has no spike; scale the images to lie between {least:g} and {most:g}, and let the"
             " network subtract the mean (a BatchNorm2d before its first layer)"
         )
     if model.signed and snn.simulation.signed_input:
@@ -174,6 +135,8 @@ def fit_to_images(plan: Plan, n_images: int, device: str, processes: int | None)
     Compiled programs keep their lanes even where there are fewer images: a lane without an image
     costs little, another compilation much.
     """
+    if plan.carries_over:  # one stream
+        return replace(plan, lanes=1, processes=1)
     if device == "numpy":
         return replace(plan, lanes=min(plan.lanes, n_images))
     if device != "cpp_standalone":

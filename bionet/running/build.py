@@ -12,12 +12,12 @@ from brian2 import Hz, Quantity, check_units, second
 from brian2.devices.device import RuntimeDevice, get_device
 
 from bionet.brian.assemble import assemble
-from bionet.brian.channel_last import to_channel_last
+from bionet.brian.feed import make_feed
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+from bionet.inputs import Stimulus
 from bionet.network import SpikingNetwork
-from bionet.network.input_population import input_of
-from bionet.running.arguments import check_images, check_pixels, make_plan
+from bionet.running.shown import as_stimulus, shown
 
 __all__ = ["build"]
 
@@ -25,7 +25,7 @@ __all__ = ["build"]
 @check_units(duration=second, dt=second, max_rate=Hz)
 def build(
     snn: SpikingNetwork,
-    images: np.ndarray,
+    images: np.ndarray | Stimulus,
     duration: Quantity | None = None,
     dt: Quantity | None = None,
     *,
@@ -40,8 +40,9 @@ def build(
     Parameters
     ----------
     snn : SpikingNetwork
-    images : array (n_images, *input_shape)
-        Presented side by side, and again from the start when ``duration`` is over.
+    images : array (n_images, *input_shape) or Stimulus
+        Presented side by side, and again from the start when ``duration`` is over; or what
+        :mod:`bionet.inputs` makes, of one duration.
     duration, dt : Quantity
         Length of a presentation and simulation step, in units of time.
     coding, max_rate, dtype, seed, record
@@ -66,23 +67,24 @@ def build(
             " bionet.simulate(device='cpp_standalone'), or write the network as a script of plain"
             " Brian2 with bionet.eject"
         )
-    pixels = check_images(snn, images)
-    duration, dt = snn.times(duration, dt)
-    plan = make_plan(
+    stimulus = as_stimulus(images)
+    plan, presented = shown(
         snn,
+        stimulus,
         duration=duration,
         dt=dt,
         coding=coding,
         max_rate=max_rate,
-        lanes=len(pixels),
+        lanes=len(stimulus),
         dtype=dtype,
         record=record,
     )
-    check_pixels(snn, pixels, input_of(plan.input))
+    if np.ptp(presented.steps):
+        raise InputError(
+            "build: images side by side are presented for the same time, but their durations"
+            " differ; build those of one duration, or use bionet.simulate"
+        )
     built = assemble(snn, replace(plan, skip_idle=False, check_every=1), monitors=True)
-    built.presentation.show(
-        plan.presented(to_channel_last(pixels, snn.input_shape)),
-        np.arange(len(pixels)),
-        seed,
-    )
+    feed = make_feed(plan, presented.signal)
+    built.presentation.show(feed, np.arange(len(presented)), seed)
     return built.network, built.groups

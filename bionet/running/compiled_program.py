@@ -36,9 +36,9 @@ from bionet.brian.assemble import recordable, recorded_variable, synapse_names
 from bionet.brian.channel_last import pack, to_channel_last, torch_index
 from bionet.brian.finite import NotFinite, NotFiniteError
 from bionet.brian.idle_steps import BOUNDS, guarded
+from bionet.brian.kept import Kept
 from bionet.brian.model_code import draws, is_idle
 from bionet.brian.plan import Plan
-from bionet.brian.presentation import Kept
 from bionet.equations.randomness import seed_words
 from bionet.errors import BioNetError
 from bionet.files import atomic
@@ -195,7 +195,8 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
     ]
     simulation = program_plan(snn, plan).to_dict()
     # Numbers that a running program takes as values:
-    for name in ("steps", "input", "processes", "check_every"):
+    values = ("steps", "input", "processes", "check_every", "frame_steps", "sparse", "carries_over")
+    for name in values:
         del simulation[name]
     simulation["active"], simulation["period"] = sorted(plan.active), bool(plan.period)
     return {
@@ -387,6 +388,9 @@ def program_values(
         "presentation.steps": np.array(plan.steps),
         "presentation.n_images": np.array(n_images),
         "presentation.check_every": np.array(plan.check_every),
+        "presentation.frame_steps": np.array(plan.frame_steps or plan.steps),
+        "presentation.sparse": np.array(int(plan.sparse)),
+        "presentation.carries_over": np.array(int(plan.carries_over)),
         **{
             f"presentation.{word}": np.array(value)
             for word, value in zip(("seed_low", "seed_high"), seed_words(seed), strict=True)

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,18 @@ from brian2 import Network, prefs, second
 from brian2.devices.device import RuntimeDevice, get_device
 
 from bionet.brian.assemble import Built, assemble, monitor_name, recorded, recorded_variable
-from bionet.brian.channel_last import from_channel_last, to_channel_last, torch_index
+from bionet.brian.channel_last import from_channel_last, torch_index
+from bionet.brian.feed import make_feed
 from bionet.brian.finite import NotFiniteError
 from bionet.brian.plan import Plan
 from bionet.brian.presentation import count_dtype, spike_dtype, step_dtype
 from bionet.errors import BioNetError, InputError
 from bionet.network import SpikingNetwork
+from bionet.network.signal import Signal
 from bionet.progress import Progress
 from bionet.running.compiled_program import Program, program_values, ready_program
 from bionet.running.compiler import compile_arguments
+from bionet.running.run_results import Monitored, RunResults, Timing, joined
 
 __all__ = ["DEVICES", "run_here", "run_program"]
 
@@ -35,29 +39,30 @@ DEVICES = ("cpp_standalone", "cython", "numpy")
 def run_program(
     snn: SpikingNetwork,
     plan: Plan,
-    pixels: np.ndarray,
+    signal: Signal,
     numbers: np.ndarray,
     device: str,
     seed: int,
     bar: Progress,
-) -> dict[str, Any]:
+) -> RunResults:
     """Simulate in compiled C++ programs, ``plan.processes`` of them side by side."""
     del device
     before = time.perf_counter()
     program = ready_program(snn, plan, lambda: bar.note("compiling (once for this network)"))
     compile_seconds = time.perf_counter() - before
     bar.note("simulating")
-    parts = [p for p in np.array_split(np.arange(len(pixels)), plan.processes) if p.size]
+    parts = [p for p in np.array_split(np.arange(len(signal)), plan.processes) if p.size]
     done = [0] * len(parts)
 
-    def run_part(position: int) -> dict[str, Any]:
+    def run_part(position: int) -> RunResults:
         def report(count: int) -> None:
             done[position] = count
             bar.update(sum(done))
 
         part = parts[position]
         try:
-            return _run_part(snn, plan, program, pixels[part], numbers[part], seed, report)
+            shown = signal.part(part, plan.steps)
+            return _run_part(snn, plan, program, shown, numbers[part], seed, report)
         except NotFiniteError as error:  # its image is counted within the part
             image = int(part[error.where.image])
             raise NotFiniteError(error.where._replace(image=image)) from error
@@ -65,29 +70,28 @@ def run_program(
     before = time.perf_counter()
     with ThreadPoolExecutor(len(parts)) as pool, contextlib.ExitStack() as stack:
         stack.callback(program.stop)  # else the pool would wait for the programs that still run
-        results = _merge(list(pool.map(run_part, range(len(parts)))))
+        results = joined(list(pool.map(run_part, range(len(parts)))))
         stack.pop_all()
-    results["timing"] = _timing(
-        len(pixels), time.perf_counter() - before, compile_seconds if program.compiled else 0.0
-    )
-    return results
+    compiling = compile_seconds if program.compiled else 0.0
+    timing = Timing(time.perf_counter() - before, compiling, len(signal))
+    return replace(results, timing=timing)
 
 
 def _run_part(
     snn: SpikingNetwork,
     plan: Plan,
     program: Program,
-    pixels: np.ndarray,
+    signal: Signal,
     numbers: np.ndarray,
     seed: int,
     report: Callable[[int], None],
-) -> dict[str, Any]:
+) -> RunResults:
     """One process of a program, with a folder of its own that is removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="bionet-"))
     try:
-        plan.presented(to_channel_last(pixels, snn.input_shape)).tofile(folder / "images.bin")
+        make_feed(plan, signal).write(folder, plan.lanes)
         numbers.astype(np.int32).tofile(folder / "streams.bin")
-        program.run(folder, program_values(snn, plan, len(pixels), seed), report)
+        program.run(folder, program_values(snn, plan, len(signal), seed), report)
         try:
             return _read_program(snn, plan, folder, numbers)
         except (OSError, ValueError) as error:
@@ -96,30 +100,7 @@ def _run_part(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _merge(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Results of consecutive images, joined along the images."""
-    merged: dict[str, Any] = {}
-    for name, value in parts[0].items():
-        if name == "recorded_units":
-            merged[name] = value
-        elif isinstance(value, dict):
-            merged[name] = {key: np.concatenate([p[name][key] for p in parts]) for key in value}
-        else:
-            merged[name] = np.concatenate([p[name] for p in parts])
-    return merged
-
-
-def _timing(n_images: int, run_seconds: float, compile_seconds: float) -> dict[str, float]:
-    return {
-        "run_seconds": run_seconds,
-        "compile_seconds": compile_seconds,
-        "images_per_second": n_images / run_seconds,
-    }
-
-
-def _read_program(
-    snn: SpikingNetwork, plan: Plan, folder: Path, numbers: np.ndarray
-) -> dict[str, Any]:
+def _read_program(snn: SpikingNetwork, plan: Plan, folder: Path, numbers: np.ndarray) -> RunResults:
     n, steps = len(numbers), plan.steps
 
     def read(name: str, dtype: Any, *shape: int) -> np.ndarray:
@@ -142,9 +123,9 @@ def _read_program(
         monitors[f"{name}.v"] = {
             "v": read("values_{}.{}.bin".format(*recorded_variable(snn, name)), plan.dtype, -1)
         }
-    return {
-        "counts": {name: flat(f"counts_{name}", name, count_dtype(steps)) for name in counted},
-        "kept": {
+    return RunResults(
+        counts={name: flat(f"counts_{name}", name, count_dtype(steps)) for name in counted},
+        kept={
             key: flat(
                 f"kept_{key.population}.{key.variable}",
                 key.population,
@@ -152,16 +133,17 @@ def _read_program(
             )
             for key in plan.kept
         },
-        "output_potential": _in_torch_order(
+        output_potential=_in_torch_order(
             snn, snn.readout.potential, read("output_potential.bin", plan.dtype, n, steps, -1)
         ),
-        "output_spikes": _in_torch_order(
+        output_spikes=_in_torch_order(
             snn,
             snn.readout.spikes,
             read("output_spikes.bin", spike_dtype(_amplitude(snn)), n, steps, -1),
         ),
-        "events": read("events.bin", np.int32, n, steps),
-    } | _monitored(snn, plan, monitors, numbers)
+        events=read("events.bin", np.int32, n, steps),
+        monitored=_monitored(snn, plan, monitors, numbers),
+    )
 
 
 def _amplitude(snn: SpikingNetwork) -> str | None:
@@ -178,19 +160,18 @@ def _in_torch_order(snn: SpikingNetwork, name: str, values: np.ndarray) -> np.nd
 def run_here(
     snn: SpikingNetwork,
     plan: Plan,
-    pixels: np.ndarray,
+    signal: Signal,
     numbers: np.ndarray,
     device: str,
     seed: int,
     bar: Progress,
-) -> dict[str, Any]:
+) -> RunResults:
     """Simulate in this process, on the NumPy or Cython device."""
     with _runtime(device, plan.dtype):
         built = assemble(snn, plan)
-        shown = plan.presented(to_channel_last(pixels, snn.input_shape))
-        built.presentation.show(shown, numbers, seed)
+        built.presentation.show(make_feed(plan, signal), numbers, seed)
         bar.note("generating code")
-        presentations = -(-len(pixels) // plan.lanes)
+        presentations = -(-len(signal) // plan.lanes)
         bar.watch(lambda: int(built.presentation.variables["presented"].get_value().item()))
         before = time.perf_counter()
         built.network.run(
@@ -200,30 +181,30 @@ def run_here(
             report_period=0.2 * second,
         )
         seconds = time.perf_counter() - before
-        if int(built.presentation.variables["presented"].get_value().item()) < len(pixels):
+        if int(built.presentation.variables["presented"].get_value().item()) < len(signal):
             raise KeyboardInterrupt  # in another thread than this one
         collected = built.end.collected
         shapes = {name: snn.shape(name) for name in snn.names}
         counted = {k: v for k, v in collected.counts.items() if v}
-        results = {
-            "counts": {
+        return RunResults(
+            counts={
                 name: from_channel_last(np.concatenate(parts), shapes[name])
                 for name, parts in counted.items()
             },
-            "kept": {
+            kept={
                 key: from_channel_last(np.concatenate(parts), shapes[key.population])
                 for key, parts in collected.kept.items()
             },
-            "output_potential": _in_torch_order(
+            output_potential=_in_torch_order(
                 snn, snn.readout.potential, np.concatenate(collected.output_potential)
             ),
-            "output_spikes": _in_torch_order(
+            output_spikes=_in_torch_order(
                 snn, snn.readout.spikes, np.concatenate(collected.output_spikes)
             ),
-            "events": np.concatenate(collected.events),
-            "timing": _timing(len(pixels), seconds, 0.0),
-        }
-        return results | _monitored(snn, plan, _read_monitors(plan, built), numbers)
+            events=np.concatenate(collected.events),
+            monitored=_monitored(snn, plan, _read_monitors(plan, built), numbers),
+            timing=Timing(seconds, 0.0, len(signal)),
+        )
 
 
 @contextlib.contextmanager
@@ -287,7 +268,7 @@ def _monitored(
     plan: Plan,
     monitors: Mapping[str, Mapping[str, np.ndarray]],
     numbers: np.ndarray,
-) -> dict[str, Any]:
+) -> Monitored:
     """Tables of spikes and potentials, by image, from monitors over lanes and presentations."""
     n, steps, lanes = len(numbers), plan.steps, plan.lanes
     spikes, amplitudes, potentials, recorded_units = {}, {}, {}, {}
@@ -313,10 +294,5 @@ def _monitored(
         potentials[name] = _by_image(v, plan, population, n)
         recorded_units[name] = chosen
     any_recorded = bool(plan.spikes or plan.potentials)
-    return {
-        "recorded_spikes": spikes,
-        "recorded_amplitudes": amplitudes,
-        "recorded_potentials": potentials,
-        "recorded_units": recorded_units,
-        "recorded_images": numbers if any_recorded else np.zeros(0, dtype=np.int64),
-    }
+    recorded_images = numbers if any_recorded else np.zeros(0, dtype=np.int64)
+    return Monitored(recorded_images, spikes, amplitudes, potentials, recorded_units)

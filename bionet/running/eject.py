@@ -30,7 +30,8 @@ from bionet.errors import InputError
 from bionet.files import atomic
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.input_population import input_of
-from bionet.running.arguments import check_images, check_pixels, make_plan
+from bionet.network.signal import FrameSignal
+from bionet.running.arguments import make_plan
 from bionet.running.eject_parts import (
     Request,
     describe_population,
@@ -39,6 +40,7 @@ from bionet.running.eject_parts import (
     script_population,
     uses_random_numbers,
 )
+from bionet.running.shown import shown
 
 __all__ = ["MAX_SYNAPSES", "eject"]
 
@@ -106,14 +108,26 @@ def eject(
             f" one (some {snn.n_synapses / 2e7:.1f} GB); above {MAX_SYNAPSES:,} give --force"
             " (force=True), or use bionet.build, which stores shared weights once"
         )
-    duration, dt = snn.times(duration, dt)
-    plan = make_plan(
-        snn, duration=duration, dt=dt, coding=coding, max_rate=max_rate, lanes=1,
-        dtype=dtype, record=None,
-    )  # fmt: skip
-    pixels = None if images is None else check_images(snn, images)
-    if pixels is not None:
-        check_pixels(snn, pixels, input_of(plan.input))
+    settings: dict[str, Any] = {
+        "coding": coding, "max_rate": max_rate, "lanes": 1, "dtype": dtype, "record": None,
+    }  # fmt: skip
+    pixels = None
+    if images is None:
+        duration, dt = snn.times(duration, dt)
+        plan = make_plan(snn, duration=duration, dt=dt, **settings)
+    else:
+        plan, presented = shown(snn, images, duration=duration, dt=dt, **settings)
+        if (
+            not isinstance(presented.signal, FrameSignal)
+            or np.ptp(presented.steps)
+            or plan.frame_steps
+        ):
+            raise InputError(
+                f"eject: a script shows one static image, but it was given"
+                f" {presented.stimulus.kind} that change or differ in time; eject the network with"
+                " static images, or use bionet.build"
+            )
+        pixels = presented.signal.frames[:, 0]
     text, arrays = script(snn, plan, path, pixels, seed)
     return [_write_text(path, text), _write_arrays(path.with_suffix(".npz"), arrays)]
 

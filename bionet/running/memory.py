@@ -36,6 +36,7 @@ def estimate(snn: SpikingNetwork, plan: Plan, n_images: int, n_recorded: int) ->
         Part -> bytes; spikes are estimated from an activity of one spike in five steps.
     """
     number = np.dtype(plan.dtype).itemsize
+    n_frames = 0 if plan.sparse else plan.steps // (plan.frame_steps or plan.steps)
     counts = snn.n_units * n_images * count_dtype(plan.steps).itemsize
     spike = spike_dtype(snn.population(snn.readout.spikes).model.amplitude)
     n_classes = snn.population(snn.readout.potential).size
@@ -43,7 +44,7 @@ def estimate(snn: SpikingNetwork, plan: Plan, n_images: int, n_recorded: int) ->
         "spike counts": 2 * counts,  # once in the program's file order, once in PyTorch's
         "readout": n_images * plan.steps * n_classes * (number + spike.itemsize),
         "events": n_images * plan.steps * 4,
-        "images": 2 * n_images * int(np.prod(snn.input_shape)) * number,
+        "images": 2 * n_images * n_frames * int(np.prod(snn.input_shape)) * number,
     }
     for key in plan.kept:
         size = int(np.prod(snn.shape(key.population)))

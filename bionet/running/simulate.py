@@ -20,22 +20,20 @@ from bionet.brian.plan import Plan
 from bionet.equations.model import NeuronModel
 from bionet.equations.randomness import seed_words
 from bionet.errors import InputError
+from bionet.inputs import Stimulus
 from bionet.interruption import interruptible
 from bionet.network import SpikingNetwork
 from bionet.network.input_population import input_of
+from bionet.network.signal import Signal
 from bionet.progress import Progress
 from bionet.results.readout import READOUTS
 from bionet.results.recording import Recording
 from bionet.results.temporal_values import network_outputs
-from bionet.running.arguments import (
-    check_images,
-    check_pixels,
-    fit_to_images,
-    make_plan,
-    recorded_images,
-)
+from bionet.running.arguments import fit_to_images, recorded_images
 from bionet.running.devices import DEVICES, run_here, run_program
 from bionet.running.memory import check_memory
+from bionet.running.run_results import Monitored, RunResults, joined
+from bionet.running.shown import Shown, shown
 from bionet.running.streaming import batch_of_images, streamed
 from bionet.running.temporal_code import temporal_results, warn_of_clipping
 
@@ -45,7 +43,7 @@ __all__ = ["DEVICES", "simulate"]
 @check_units(duration=second, dt=second, max_rate=Hz)
 def simulate(
     snn: SpikingNetwork,
-    images: np.ndarray,
+    images: np.ndarray | Stimulus,
     duration: Quantity | None = None,
     dt: Quantity | None = None,
     *,
@@ -61,6 +59,7 @@ def simulate(
     stream: str | Path | None = None,
     final_potentials: bool = False,
     readout: str | None = None,
+    reset: str = "presentation",
     pipelined: bool | None = None,
     progress: bool = False,
     **removed: Any,
@@ -70,16 +69,18 @@ def simulate(
     Parameters
     ----------
     snn : SpikingNetwork
-    images : array (n_images, *input_shape)
-        Pixels, in PyTorch's order.
+    images : array (n_images, *input_shape) or Stimulus
+        Pixels, in PyTorch's order; or what :mod:`bionet.inputs` makes: movies, events, spike
+        trains, images with a duration each.
     duration : Quantity
         Length of a presentation, in units of time; a multiple of ``dt``. By default what the
-        conversion chose, or 50 ms.
+        conversion chose, or 50 ms; that of movies is given by their frames.
     dt : Quantity
         Simulation step, in units of time; by default what the conversion chose, or 1 ms.
     coding : str or NeuronModel, optional
         Input coding: "analog", "poisson", "uniform", "reverse", that of another package,
-        ``module:function`` of your own, or the model of its units; the network's own by default.
+        ``module:function`` of your own, or the model of its units; the network's own by default,
+        and "events" for events and spike trains.
     max_rate : Quantity, optional
         Firing rate of an input of value 1 (spiking codings); one spike a step by default. The
         spikes are scaled so that the mean input does not depend on it.
@@ -106,6 +107,10 @@ def simulate(
         Keep the potential of every unit at the end of its presentation (for the audit).
     readout : {"MP", "MS", "FS", "LS"}, optional
         Default readout of the recording; the network's own by default.
+    reset : {"presentation", "never"}
+        Whether every presentation begins from the initial state, or the network goes on from the
+        state in which the presentation before has ended: one stream, its images one by one.
+        Potentials that are read out then hold what earlier images have left in them.
     pipelined : bool, optional
         Let the next image enter a layer as soon as this one has left it (method ``tdsnn`` with
         static windows): the same spikes, counted from the onset of their image, at a higher rate.
@@ -126,17 +131,17 @@ def simulate(
         If compiling or running the program fails, or a state variable becomes NaN or infinite.
     """
     _refuse(removed)
-    pixels = check_images(snn, images)
     if device not in DEVICES:
         raise InputError(f"unknown device {device!r}; known are {', '.join(DEVICES)}")
     seed_words(seed)
     if readout is not None and readout not in READOUTS:
         raise InputError(f"unknown readout {readout!r}; known are {', '.join(READOUTS)}")
-    duration, dt = snn.times(duration, dt)
-    plan = make_plan(
+    plan, presented = shown(
         snn,
+        images,
         duration=duration,
         dt=dt,
+        reset=reset,
         coding=coding,
         max_rate=max_rate,
         lanes=lanes,
@@ -147,30 +152,40 @@ def simulate(
         ),
         pipelined=pipelined,
     )
-    check_pixels(snn, pixels, input_of(plan.input))
-    plan = fit_to_images(plan, len(pixels), device, processes)
-    recorded = recorded_images(record_images, len(pixels)) if record else np.zeros(0, np.int64)
+    n_images = len(presented)
+    plan = fit_to_images(plan, n_images, device, processes)
+    recorded = recorded_images(record_images, n_images) if record else np.zeros(0, np.int64)
+    if plan.carries_over and stream is not None:
+        raise InputError(
+            "reset='never': recordings into a file simulate images a second time, in batches; leave"
+            " stream out"
+        )
     batch = len(recorded) if stream is None else min(len(recorded), batch_of_images(snn, plan))
-    check_memory(snn, plan, len(pixels), batch)
+    check_memory(snn, plan, n_images, batch)
     started = time.perf_counter()
-    with interruptible(), Progress(len(pixels), progress) as bar:
-        numbers = np.arange(len(pixels))
-        results = _run(snn, plan, pixels, numbers, recorded, device, seed, bar, stream)
+    with interruptible(), Progress(n_images, progress) as bar:
+        results = _run(snn, plan, presented, recorded, device, seed, bar, stream)
     seconds = time.perf_counter() - started
-    parameters = _parameters(snn, plan, device, seed, readout, seconds, len(pixels))
-    kept = results.pop("kept")
-    steps = {key[:2]: values for key, values in kept.items() if key.is_step}
-    others = {key[:2]: values for key, values in kept.items() if not key.is_step}
-    results |= temporal_results(snn, steps)
+    parameters = _parameters(snn, plan, device, seed, readout, seconds, n_images)
+    parameters |= _of_stimulus(presented, plan) | results.timing.to_dict()
+    steps = {key[:2]: values for key, values in results.kept.items() if key.is_step}
+    others = {key[:2]: values for key, values in results.kept.items() if not key.is_step}
+    temporal = temporal_results(snn, steps)
     if not snn.perturbations:  # there a value that is too large is what the perturbation has done
-        warn_of_clipping(results.get("clipped", {}))
+        warn_of_clipping(temporal.get("clipped", {}))
     potentials = {(p.name, p.model.potential) for p in snn.populations}
     run = Recording(
         shapes={name: snn.shape(name) for name in snn.names},
-        parameters=parameters | results.pop("timing"),
+        parameters=parameters,
+        counts=results.counts,
+        output_potential=results.output_potential,
+        output_spikes=results.output_spikes,
+        events=results.events,
+        image_steps=presented.steps if np.ptp(presented.steps) else np.zeros(0, dtype=np.int64),
         final_potentials={key[0]: others[key] for key in others if key in potentials},
         final_values={key: others[key] for key in others if key not in potentials},
-        **results,
+        **results.monitored.fields(),
+        **temporal,
     )
     outputs = network_outputs(run, snn)
     return run if outputs is None else replace(run, outputs=outputs)
@@ -190,51 +205,89 @@ def _refuse(arguments: Mapping[str, Any]) -> None:
 def _run(
     snn: SpikingNetwork,
     plan: Plan,
-    pixels: np.ndarray,
-    numbers: np.ndarray,
+    presented: Shown,
     recorded: np.ndarray,
     device: str,
     seed: int,
     bar: Progress,
     stream: str | Path | None = None,
-) -> dict[str, Any]:
+) -> RunResults:
     """Simulate all images, and those to be recorded with monitors.
 
     An image's spikes depend neither on lanes nor on its neighbours, so the recorded images can
-    be simulated a second time with monitors, and all others without.
+    be simulated a second time with monitors, and all others without. In a stream they do.
     """
-    runner = run_program if device == "cpp_standalone" else run_here
+    numbers = np.arange(len(presented))
     everything = len(recorded) == len(numbers) and stream is None
+    if plan.carries_over and len(recorded):
+        results = _images(snn, plan, presented, numbers, device, seed, bar)
+        return replace(results, monitored=results.monitored.of(recorded))
     bare = plan if everything else replace(plan, spikes=(), potentials={})
+    results = _images(snn, bare, presented, numbers, device, seed, bar)
+    if len(recorded) and not everything:
+
+        def monitored(images: np.ndarray) -> Monitored:
+            again = replace(plan, kept=())
+            quiet = Progress(0, False)
+            return _images(snn, again, presented, images, device, seed, quiet).monitored
+
+        if stream is None:
+            return replace(results, monitored=monitored(recorded))
+        size = batch_of_images(snn, plan)
+        return replace(results, monitored=streamed(stream, recorded, size, monitored))
+    return results
+
+
+def _images(
+    snn: SpikingNetwork,
+    plan: Plan,
+    presented: Shown,
+    numbers: np.ndarray,
+    device: str,
+    seed: int,
+    bar: Progress,
+) -> RunResults:
+    """Simulate some images, those of one duration together."""
+    parts, images = [], []
+    for steps, group in presented.groups(numbers):
+        fitted = fit_to_images(replace(plan, steps=steps), len(group), device, plan.processes)
+        signal = presented.signal.part(group, steps)
+        results = _alike(snn, fitted, signal, group, device, seed, bar)
+        parts.append(results.lasting(plan.steps))
+        images.append(group)
+    return joined(parts, images)
+
+
+def _alike(
+    snn: SpikingNetwork,
+    plan: Plan,
+    signal: Signal,
+    numbers: np.ndarray,
+    device: str,
+    seed: int,
+    bar: Progress,
+) -> RunResults:
+    """Simulate images of one duration; where a variable becomes NaN, find the step."""
+    runner = run_program if device == "cpp_standalone" else run_here
     try:
-        results = runner(snn, bare, pixels, numbers, device, seed, bar)
+        return runner(snn, plan, signal, numbers, device, seed, bar)
     except NotFiniteError as error:
         image = error.where.image
-        one = replace(fit_to_images(bare, 1, device, None), check_every=1)
-        shown = pixels[[image]], numbers[[image]]
+        until = np.arange(image + 1) if plan.carries_over else np.array([image])
+        again = replace(fit_to_images(plan, len(until), device, None), check_every=1)
+        signal = signal.part(until, plan.steps)
         try:
-            runner(snn, one, *shown, device, seed, Progress(0, False))
+            runner(snn, again, signal, numbers[until], device, seed, Progress(0, False))
         except NotFiniteError as seen:
             raise not_finite_error(snn, seen.where, int(numbers[image]), plan.dt, True) from None
         raise not_finite_error(snn, error.where, int(numbers[image]), plan.dt, False) from None
-    if len(recorded) and not everything:
 
-        def monitored(images: np.ndarray) -> dict[str, Any]:
-            small = replace(fit_to_images(plan, len(images), device, None), kept=())
-            return runner(snn, small, pixels[images], images, device, seed, Progress(0, False))
 
-        if stream is not None:
-            return results | streamed(stream, recorded, batch_of_images(snn, plan), monitored)
-        extra = monitored(recorded)
-        for name in (
-            "recorded_spikes",
-            "recorded_amplitudes",
-            "recorded_potentials",
-            "recorded_units",
-        ):
-            results[name] = extra[name]
-        results["recorded_images"] = recorded
-    return results
+def _of_stimulus(presented: Shown, plan: Plan) -> dict[str, Any]:
+    """What a recording notes of an input that is not a static image, set back at its onset."""
+    noted: dict[str, Any] = {"reset": "never"} if plan.carries_over else {}
+    kind = presented.stimulus.described()
+    return noted if kind == {"kind": "images"} else noted | {"stimulus": kind}
 
 
 def _parameters(

@@ -27,6 +27,7 @@ from bionet.errors import InputError
 from bionet.files import output_folder
 from bionet.network import SpikingNetwork
 from bionet.running.memory import estimate
+from bionet.running.run_results import Monitored
 
 __all__ = ["batch_of_images", "batches", "streamed"]
 
@@ -51,8 +52,8 @@ def streamed(
     path: str | Path,
     images: np.ndarray,
     size: int,
-    simulate: Callable[[np.ndarray], dict[str, Any]],
-) -> dict[str, Any]:
+    simulate: Callable[[np.ndarray], Monitored],
+) -> Monitored:
     """Simulate batches of images and append what was recorded of each to a file.
 
     Parameters
@@ -63,12 +64,12 @@ def streamed(
     size : int
         Images of a batch.
     simulate : callable
-        From the numbers of some images to the recorded fields of a Recording.
+        From the numbers of some images to what was recorded of them.
 
     Returns
     -------
-    dict
-        Those fields of a Recording, as data sets of the file.
+    Monitored
+        Its fields are data sets of the file.
 
     Raises
     ------
@@ -87,8 +88,8 @@ def streamed(
         with h5py.File(path, "w") as file:
             file["recorded_images"] = images
             for batch in batches(images, size):
-                _append(file, simulate(batch))
-        return _fields(h5py.File(path, "r"))
+                _append(file, simulate(batch).fields())
+        return Monitored(**_fields(h5py.File(path, "r")))
     except OSError as error:
         raise InputError(f"cannot write {path}: {error}") from error
 

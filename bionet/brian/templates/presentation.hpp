@@ -29,6 +29,10 @@ inline FILE* opened(const char* folder, const char* name, const char* mode) {
     return file;
 }
 
+template <typename V> inline void read(FILE* file, V* values, int64_t n) {
+    if (int64_t(std::fread(values, sizeof(V), n, file)) != n) give_up("cannot read", "the input");
+}
+
 template <typename V> inline void write(FILE* file, const V* values, int64_t n) {
     if (int64_t(std::fwrite(values, sizeof(V), n, file)) != n) give_up("cannot write", "results");
 }
