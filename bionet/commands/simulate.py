@@ -37,8 +37,8 @@ def simulate(
         Path | None,
         typer.Option(
             "--input",
-            help="An .npz file instead of --data: frames and frame_ms; or t_ms, x, y and p; or i and"
-            " t_ms (with image for several); with labels or without.",
+            help="An .npz file instead of --data: frames and frame_ms; or t_ms, x, y and p; or i"
+            " and t_ms (with image for several); with labels or without.",
         ),
     ] = None,
     images: Annotated[int | None, typer.Option(help="The first images.  [default: all]")] = None,

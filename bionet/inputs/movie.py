@@ -58,13 +58,18 @@ class Frames(Stimulus):
     def signal(self, shape: tuple[int, ...], dt: float, steps: np.ndarray) -> FrameSignal:
         """The frames, each for its number of steps."""
         del steps
+        self.check_step(dt)
         if self.movies.shape[2:] != shape:
             raise InputError(
                 f"frames must have the shape (n_movies, n_frames, {', '.join(map(str, shape))}),"
                 f" but have {self.movies.shape}"
             )
         pixels = check_values(self.movies, "frames")
-        return FrameSignal(pixels, whole_steps(self.frame, dt, "the duration of a frame"))
+        return FrameSignal(pixels, round(self.frame / dt))
+
+    def check_step(self, dt: float) -> None:
+        """Refuse a step that does not divide the frame."""
+        whole_steps(self.frame, dt, "the duration of a frame")
 
     def described(self) -> dict[str, Any]:
         """Kind, and length of a frame."""

@@ -62,6 +62,10 @@ class Stimulus(abc.ABC):
             If the stimulus does not fit to the shape, the step or the presentations.
         """
 
+    def check_step(self, dt: float) -> None:
+        """Refuse a simulation step in seconds that does not fit to the stimulus."""
+        del dt
+
     def described(self) -> dict[str, Any]:
         """What a recording notes of it, as plain JSON."""
         return {"kind": self.kind}

@@ -47,8 +47,9 @@ def check_pixels(snn: SpikingNetwork, signal: Signal, model: InputModel) -> None
     if low < least and not model.signed:
         raise InputError(
             f"image {signal.first_below(least)} holds pixels below {least:g} (the least is"
-            f" {low:g}), for which the {model.name} coding has no spike; scale the images to lie between {least:g} and {most:g}, and let the"
-            " network subtract the mean (a BatchNorm2d before its first layer)"
+            f" {low:g}), for which the {model.name} coding has no spike; scale the images"
+            f" to lie between {least:g} and {most:g}, and let the network subtract"
+            " the mean (a BatchNorm2d before its first layer)"
         )
     if model.signed and snn.simulation.signed_input:
         least = min(least, -most)

@@ -91,6 +91,8 @@ def shown(
         raise InputError(
             f"reset='never': a stream has one image at a time, but lanes is {lanes}; leave it out"
         )
+    if dt > 0 * second:
+        stimulus.check_step(float(dt))
     plan = make_plan(snn, duration=float(durations.max()) * second, dt=dt, **settings)
     if durations.min() == durations.max():
         steps = np.full(len(stimulus), plan.steps)
