@@ -12,12 +12,14 @@ function                            x of an input unit
 :func:`events`                      1 in the step of an event, else 0 (-1 for an *off* event)
 :func:`spike_trains`                1 in the step of a spike, else 0
 :func:`replay`                      what a population has emitted in an earlier simulation
+:func:`saccades`                    events of a camera that moves over still images
 ==================================  ==============================================================
 """
 
 from bionet.inputs.camera import Events, events
 from bionet.inputs.movie import Frames, frames
 from bionet.inputs.pixels import StaticImages, static
+from bionet.inputs.saccades import saccades
 from bionet.inputs.stimulus import Stimulus
 from bionet.inputs.trains import SpikeTrains, replay, spike_trains
 
@@ -30,6 +32,7 @@ __all__ = [
     "events",
     "frames",
     "replay",
+    "saccades",
     "spike_trains",
     "static",
 ]

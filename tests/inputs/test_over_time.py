@@ -9,7 +9,7 @@ from brian2 import Hz, ms, second
 import bionet
 from bionet.equations import integrate_and_fire, integrator
 from bionet.errors import InputError
-from bionet.inputs import events, frames, replay, spike_trains, static
+from bionet.inputs import events, frames, replay, saccades, spike_trains, static
 from bionet.network import Dense, Population, Projection, Readout, SpikingNetwork
 from bionet.running.compiled_program import structure
 from bionet.running.shown import shown
@@ -307,3 +307,21 @@ def test_scripts_and_built_objects_refuse_what_they_cannot_show(tiny, tiny_image
     run = bionet.simulate(tiny, tiny_images, 0.005 * second, **HERE)
     with pytest.raises(InputError, match="spikes of 'input' were not recorded"):
         replay(run)
+
+
+def test_saccades_report_the_edge_that_moves():
+    image = np.zeros((1, 1, 3, 6))
+    image[..., 3:] = 1.0  # bright on the right; the camera moves right and down, then back
+    camera = saccades(image, 30 * ms, 1 * ms, reach=2.0, threshold=0.25)
+    first = camera.time < 9.5e-3  # the first leg: one pixel to the right
+    assert set(camera.x[first & (camera.y == 0)]) == {2, 5}
+    assert camera.on[first & (camera.x == 2) & (camera.y == 0)].tolist() == [True] * 4
+    assert not camera.on[first & (camera.x == 5)].any()  # darkness beyond the image's edge
+    still = saccades(np.zeros((2, 1, 3, 6)), 30 * ms, 1 * ms)
+    assert len(still) == 2 and not still.time.size
+    for wrong, message in (
+        ({"reach": -1.0}, "reach and threshold must be positive"),
+        ({"images": image[0]}, "saccades need images of the shape"),
+    ):
+        with pytest.raises(InputError, match=message):
+            saccades(**({"images": image, "duration": 30 * ms, "sample": 1 * ms} | wrong))
