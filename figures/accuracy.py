@@ -22,7 +22,9 @@ from brian2 import Quantity, ms
 from matplotlib.axes import Axes
 
 from bionet.errors import InputError
-from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
+from bionet.figures.kinds import KINDS, Asked
+from bionet.figures.legends import legend_above, readout_name
+from bionet.figures.style import COLUMN, color_of, new_axes, styled, times, unit_name
 from bionet.results.early_exit import EarlyExit
 from bionet.results.metrics import wilson_interval
 from bionet.results.recording import Recording
@@ -38,7 +40,7 @@ DASHES = {
 }
 
 
-@style()
+@styled
 def accuracy_over_time(
     run: Recording,
     labels: np.ndarray,
@@ -82,20 +84,20 @@ def accuracy_over_time(
         readout: run.accuracy_over_time(labels, readout)
         for readout in (run.readouts if readouts is None else readouts)
     }
-    ax = new_axes(ax, COLUMN, 2.3)
+    ax = new_axes(ax, COLUMN, 2.7)
     time = times(np.arange(1, run.n_steps + 1), run.dt, time_unit)
     if ann_accuracy is not None:
-        label = f"ANN: {100 * ann_accuracy:.1f} %"
+        label = f"trained network: {100 * ann_accuracy:.1f} %"
         ax.axhline(100 * ann_accuracy, color="black", lw=0.7, ls=(0, (4, 3)), label=label, zorder=1)
     if early is not None:
         curves["early exit"] = early.accuracy_over_time(labels, run.n_steps)
     for number, (readout, accuracy) in enumerate(curves.items()):
-        color = f"C{number % 7}"
+        color = color_of(number)
         lower, upper = wilson_interval(accuracy, run.n_images)
         ax.fill_between(
             time, 100 * lower, 100 * upper, color=color, alpha=0.2, linewidth=0, zorder=2
         )
-        label = f"{readout}: {100 * accuracy[-1]:.1f} %"
+        label = f"{readout_name(readout)}: {100 * accuracy[-1]:.1f} %"
         ax.plot(
             time, 100 * accuracy, color=color, ls=DASHES.get(readout, "-"), label=label, zorder=3
         )
@@ -103,5 +105,15 @@ def accuracy_over_time(
     ax.set_ylim(0, 102)
     ax.set_xlabel(f"time since image onset ({name_of_unit})")
     ax.set_ylabel(f"accuracy (%), {run.n_images:,} images")
-    ax.legend(loc="best", title=f"after {time[-1]:g} {name_of_unit}", alignment="left")
+    legend_above(ax, title=f"accuracy after {time[-1]:g} {name_of_unit}")
     return ax
+
+
+@KINDS.named("accuracy")
+def _of_run(asked: Asked) -> Axes:
+    return accuracy_over_time(
+        asked.run,
+        asked.labels,
+        None if asked.readout is None else [asked.readout],
+        ann_accuracy=asked.description.get("accuracy_ann"),
+    )

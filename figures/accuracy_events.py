@@ -12,8 +12,10 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from bionet.figures.panels import LINES, MARKERS, check_runs
-from bionet.figures.style import COLUMN, new_axes, style
+from bionet.figures.kinds import KINDS, Asked
+from bionet.figures.legends import legend_above
+from bionet.figures.panels import check_runs
+from bionet.figures.style import COLUMN, color_of, line_of, marker_of, new_axes, styled
 from bionet.network import SpikingNetwork
 from bionet.network.connections import fan_out
 from bionet.results.metrics import synaptic_events, wilson_interval
@@ -52,7 +54,7 @@ def events_over_time(snn: SpikingNetwork, run: Recording) -> np.ndarray | None:
     return np.asarray(np.cumsum(per_step) * (total / per_step.sum()))
 
 
-@style()
+@styled
 def accuracy_events(
     runs: Mapping[str, tuple[Recording, np.ndarray, SpikingNetwork]],
     readout: str | None = None,
@@ -86,11 +88,11 @@ def accuracy_events(
         total = float(sum(events.mean() for events in synaptic_events(snn, run).values()))
         course = events_over_time(snn, run)
         drawn.append((name, run, run.accuracy_over_time(labels, readout), total, course))
-    ax = new_axes(ax, COLUMN, 2.3)
+    ax = new_axes(ax, COLUMN, 2.5)
     for number, (name, run, accuracy, total, course) in enumerate(drawn):
-        color = f"C{number % 7}"
+        color = color_of(number)
         if course is not None:
-            ax.plot(course, 100 * accuracy, color=color, ls=LINES[number % 7], zorder=2)
+            ax.plot(course, 100 * accuracy, color=color, ls=line_of(number), zorder=2)
         low, high = wilson_interval(accuracy[-1], run.n_images)
         ax.errorbar(
             total,
@@ -98,7 +100,7 @@ def accuracy_events(
             # An interval that ends at 0 or 1 may miss it by rounding.
             yerr=100 * np.maximum([[accuracy[-1] - low], [high - accuracy[-1]]], 0),
             color=color,
-            marker=MARKERS[number % 7],
+            marker=marker_of(number),
             capsize=2,
             linewidth=0.8,
             label=f"{name}: {100 * accuracy[-1]:.1f} %, {total:,.0f} events",
@@ -109,5 +111,11 @@ def accuracy_events(
     ax.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
     ax.set_xlabel("synaptic events per image")
     ax.set_ylabel("accuracy (%)")
-    ax.legend(loc="lower right", title="after the presentation", alignment="left")
+    legend_above(ax, title="after the presentation")
     return ax
+
+
+@KINDS.named("events")
+def _of_run(asked: Asked) -> Axes:
+    runs = {name: (one.run, one.labels, one.network) for name, one in asked.each().items()}
+    return accuracy_events(runs, asked.readout)

@@ -16,8 +16,9 @@ from matplotlib.collections import LineCollection
 from bionet.equations import integrate_and_fire
 from bionet.equations.inputs import sends_spikes
 from bionet.errors import InputError
+from bionet.figures.kinds import KINDS, Asked
 from bionet.figures.panels import panels
-from bionet.figures.style import style, times, unit_name
+from bionet.figures.style import color_of, styled, times, unit_name
 from bionet.network import Population, Readout, SpikingNetwork
 from bionet.results.recording import Recording
 from bionet.running.simulate import simulate
@@ -76,7 +77,7 @@ def input_recordings(
     return runs
 
 
-@style()
+@styled
 def coding_schemes(
     runs: Mapping[str, Recording],
     pixels: np.ndarray,
@@ -130,7 +131,7 @@ def coding_schemes(
     for number, (ax, (coding, run)) in enumerate(zip(drawn, runs.items(), strict=True)):
         duration = float(times(run.n_steps, run.dt, time_unit))
         if "input" in run.recorded_spikes:
-            _spikes(ax, run, image, shown, f"C{number % 7}", time_unit)
+            _spikes(ax, run, image, shown, color_of(number), time_unit)
         else:
             limits = {"vmin": min(0.0, flat.min()), "vmax": max(1.0, flat.max())}
             extent = (0, duration, -0.5, len(shown) - 0.5)
@@ -170,3 +171,13 @@ def _spikes(
     )
     ticks.set_label("spikes")
     ax.add_collection(ticks, autolim=False)
+
+
+@KINDS.named("codings")
+def _of_run(asked: Asked) -> np.ndarray:
+    run, images = asked.run, asked.images
+    if not 0 <= asked.image < len(images):
+        raise InputError(f"--image must lie between 0 and {len(images) - 1}, but is {asked.image}")
+    pixels = images[asked.image]
+    runs = input_recordings(pixels, duration=run.n_steps * run.dt, dt=run.dt)
+    return coding_schemes(runs, pixels)

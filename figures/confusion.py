@@ -8,7 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from bionet.errors import InputError
-from bionet.figures.style import COLUMN, new_axes, style
+from bionet.figures.kinds import KINDS, Asked
+from bionet.figures.legends import readout_name
+from bionet.figures.style import COLUMN, new_axes, styled, text_size
 from bionet.results.recording import Recording
 
 __all__ = ["confusion_matrix"]
@@ -17,7 +19,7 @@ MAX_WRITTEN = 20
 """Counts stand in the cells for so many classes at most."""
 
 
-@style()
+@styled
 def confusion_matrix(
     run: Recording,
     labels: np.ndarray,
@@ -68,17 +70,26 @@ def confusion_matrix(
         for row, column in np.argwhere(counts):
             color = "white" if share[row, column] > 55 else "black"
             text = f"{counts[row, column]:,}"
-            ax.text(column, row, text, ha="center", va="center", color=color, fontsize=5.5)
+            ax.text(
+                column, row, text, ha="center", va="center", color=color, fontsize=text_size(5.5)
+            )
         rotation = 90 if max(map(len, names)) > 2 else 0
         ax.set_xticks(np.arange(n), names, rotation=rotation)
         ax.set_yticks(np.arange(n), names)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     readout = readout or run.parameters["readout"]
-    ax.set_title(f"{100 * accuracy:.1f} % of {run.n_images:,} images right ({readout})")
+    ax.set_title(
+        f"{100 * accuracy:.1f} % of {run.n_images:,} images right\nreadout: {readout_name(readout)}"
+    )
     ax.set_xlabel("answer (class)")
     ax.set_ylabel("true class")
     bar = ax.figure.colorbar(picture, ax=ax, shrink=0.8, pad=0.02)
     bar.set_label("share of the true class (%)")
     bar.outline.set_visible(False)
     return ax
+
+
+@KINDS.named("confusion")
+def _of_run(asked: Asked) -> Axes:
+    return confusion_matrix(asked.run, asked.labels, asked.readout)

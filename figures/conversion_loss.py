@@ -31,7 +31,8 @@ from matplotlib.axis import Axis, XAxis
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bionet.errors import InputError
-from bionet.figures.style import COLUMN, new_axes, style
+from bionet.figures.legends import legend_above
+from bionet.figures.style import COLUMN, color_of, marker_of, new_axes, styled, text_size
 from bionet.results.curves import LOSSES, Curves
 
 __all__ = [
@@ -43,7 +44,6 @@ __all__ = [
 ]
 
 DASHES = ("-", (0, (5, 1.2)), (0, (1.2, 0.8)), (0, (5, 1.2, 1.2, 1.2)))
-MARKERS = ("o", "s", "^", "D")
 
 
 def error_over_steps(runs: Mapping[str, Curves], ax: Axes | None = None) -> Axes:
@@ -71,7 +71,7 @@ def error_over_events(runs: Mapping[str, Curves], ax: Axes | None = None) -> Axe
     return _errors(runs, ax, lambda c: c.events_so_far(), "events per image so far")
 
 
-@style()
+@styled
 def _errors(
     runs: Mapping[str, Curves], ax: Axes | None, x: Callable[[Curves], np.ndarray], label: str
 ) -> Axes:
@@ -81,10 +81,12 @@ def _errors(
         shown = x(found) > 0
         error = 100 * (1 - found.accuracy())
         dashes = DASHES[number % len(DASHES)]
-        ax.plot(x(found)[shown], error[shown], color=f"C{number % 7}", ls=dashes, label=name)
+        ax.plot(x(found)[shown], error[shown], color=color_of(number), ls=dashes, label=name)
     accuracies = {round(100 * (1 - found.ann_accuracy), 6) for found in runs.values()}
     for level in accuracies:
-        ax.axhline(level, color="black", lw=0.7, ls=(0, (1, 2)), label=f"ANN: {level:.2f} %")
+        ax.axhline(
+            level, color="black", lw=0.7, ls=(0, (1, 2)), label=f"trained network: {level:.2f} %"
+        )
     _logarithmic(ax.xaxis)
     drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in ax.lines])
     low, high = float(drawn.min()), float(drawn.max())
@@ -94,11 +96,11 @@ def _errors(
     ax.set_xlabel(label)
     n_images = next(iter(runs.values())).n_images
     ax.set_ylabel(f"inference error (%), {n_images:,} images")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    legend_above(ax, 2)
     return ax
 
 
-@style()
+@styled
 def similarity(runs: Mapping[str, Curves], ax: Axes | None = None) -> Axes:
     """Draw the cosine similarity of output rates and ANN outputs, mean and quartiles.
 
@@ -108,7 +110,7 @@ def similarity(runs: Mapping[str, Curves], ax: Axes | None = None) -> Axes:
     for number, (name, found) in enumerate(runs.items()):
         steps = np.arange(1, found.n_steps + 1)
         lower, upper = np.quantile(found.similarity, (0.25, 0.75), axis=0)
-        color = f"C{number % 7}"
+        color = color_of(number)
         ax.fill_between(steps, lower, upper, color=color, alpha=0.2, linewidth=0)
         dashes = DASHES[number % len(DASHES)]
         mean = found.similarity.mean(axis=0, dtype=np.float64)
@@ -117,11 +119,11 @@ def similarity(runs: Mapping[str, Curves], ax: Axes | None = None) -> Axes:
     _logarithmic(ax.xaxis)
     ax.set_xlabel("time (steps)")
     ax.set_ylabel("cosine similarity to the ANN")
-    ax.legend(loc="lower right")
+    legend_above(ax, 2)
     return ax
 
 
-@style()
+@styled
 def early_decision(
     runs: Mapping[str, Curves],
     cost: Literal["steps", "events"] = "steps",
@@ -153,14 +155,14 @@ def early_decision(
         decisions = found.early_decisions(losses, rule)
         heights = [getattr(decision, cost) or np.nan for decision in decisions]
         left = np.arange(len(losses)) + (number - (len(runs) - 1) / 2) * width
-        bars = ax.bar(left, heights, 0.9 * width, color=f"C{number % 7}", label=name)
+        bars = ax.bar(left, heights, 0.9 * width, color=color_of(number), label=name)
         drawn += [height for height in heights if not np.isnan(height)]
         texts = ["" if np.isnan(h) else _short(h) for h in heights]
-        ax.bar_label(bars, texts, fontsize=6, padding=1)
+        ax.bar_label(bars, texts, fontsize=text_size(6), padding=1)
         for x, height in zip(left, heights, strict=True):
             if np.isnan(height):
-                ax.annotate("never", (x, 0), xycoords=("data", "axes fraction"), fontsize=6,
-                            rotation=90, ha="center", va="bottom", xytext=(0, 2),
+                ax.annotate("never", (x, 0), xycoords=("data", "axes fraction"), rotation=90,
+                            fontsize=text_size(6), ha="center", va="bottom", xytext=(0, 2),
                             textcoords="offset points")  # fmt: skip
     _logarithmic(ax.yaxis)
     if drawn:  # a logarithmic axis has no 0; its begin leaves the shortest bar a length
@@ -169,11 +171,11 @@ def early_decision(
     ax.set_xlim(-0.5, len(losses) - 0.5)
     ax.set_xlabel("allowed loss of accuracy")
     ax.set_ylabel("steps" if cost == "steps" else "events per image")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    legend_above(ax, 2)
     return ax
 
 
-@style()
+@styled
 def accuracy_against(
     values: Sequence[float],
     accuracies: Mapping[str, Sequence[float]],
@@ -198,9 +200,9 @@ def accuracy_against(
     """
     ax = new_axes(_checked(accuracies, ax), COLUMN, 2.3)
     for number, (name, relative) in enumerate(accuracies.items()):
-        dashes, marker = DASHES[number % len(DASHES)], MARKERS[number % len(MARKERS)]
+        dashes, marker = DASHES[number % len(DASHES)], marker_of(number)
         ax.plot(
-            values, relative, color=f"C{number % 7}", ls=dashes, marker=marker, ms=3, label=name
+            values, relative, color=color_of(number), ls=dashes, marker=marker, ms=3, label=name
         )
     ax.axhline(1, color="black", lw=0.7, ls=(0, (1, 2)), zorder=0)
     ax.set_xscale("log")
@@ -208,7 +210,7 @@ def accuracy_against(
     ax.minorticks_off()
     ax.set_xlabel(label)
     ax.set_ylabel("accuracy, share of the unbounded")
-    ax.legend(loc="lower right")
+    legend_above(ax, 2)
     return ax
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from bionet.errors import InputError
+from bionet.figures.kinds import KINDS, Asked
 from bionet.figures.panels import choose
-from bionet.figures.style import COLUMN, new_figure, style
+from bionet.figures.style import COLUMN, new_figure, styled
 from bionet.results.recording import Recording
 
 __all__ = ["feature_maps", "mosaic"]
@@ -20,7 +21,7 @@ GAP = 1
 """Pixels between two maps of a mosaic."""
 
 
-@style()
+@styled
 def feature_maps(
     run: Recording,
     activations: Mapping[str, np.ndarray],
@@ -165,3 +166,8 @@ def mosaic(values: np.ndarray) -> np.ndarray:
         top, left = row * (height + GAP), column * (width + GAP)
         picture[top : top + height, left : left + width] = part
     return picture
+
+
+@KINDS.named("feature-maps")
+def _of_run(asked: Asked) -> np.ndarray:
+    return feature_maps(asked.run, asked.activations, asked.image, asked.populations)

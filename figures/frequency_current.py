@@ -29,8 +29,8 @@ from matplotlib.axes import Axes
 from bionet.equations import integrate_and_fire, integrator, leaky_integrate_and_fire
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
-from bionet.figures.panels import LINES, MARKERS
-from bionet.figures.style import COLUMN, new_axes, style
+from bionet.figures.kinds import KINDS, Asked
+from bionet.figures.style import COLUMN, color_of, line_of, marker_of, new_axes, styled
 from bionet.network import Population, Projection, Readout, SpikingNetwork
 from bionet.network.kernels import Dense
 from bionet.running.simulate import simulate
@@ -110,7 +110,7 @@ def closed_form_rate(model: NeuronModel, drives: np.ndarray, dt: Quantity) -> np
     return np.asarray(1 / ((np.maximum(period, 1) + waiting) * float(dt / second)))
 
 
-@style()
+@styled
 @check_units(duration=second, dt=second)
 def f_i_curve(
     models: Models,
@@ -156,10 +156,10 @@ def f_i_curve(
         curves[name] = rate, closed_form_rate(model, fine * theta, dt)
     ax = new_axes(ax, COLUMN, 2.5)
     for number, (name, (rate, closed)) in enumerate(curves.items()):
-        color = f"C{number % 7}"
+        color = color_of(number)
         if closed is not None:
-            ax.plot(fine, closed, color=color, ls=LINES[number % 7], linewidth=0.8)
-        marker = MARKERS[number % 7]
+            ax.plot(fine, closed, color=color, ls=line_of(number), linewidth=0.8)
+        marker = marker_of(number)
         label = name if closed is not None else f"{name} (simulated only)"
         ax.plot(share, rate, marker, color=color, label=label, markersize=2.2, mew=0)
     ax.set_xlim(0, max_drive)
@@ -169,3 +169,13 @@ def f_i_curve(
     title = f"markers: simulated, {float(duration / ms):g} ms; lines: closed form"
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), title=title, alignment="left")
     return ax
+
+
+@KINDS.named("f-i")
+def _of_run(asked: Asked) -> Axes:
+    models: dict[str, NeuronModel] = {}
+    for population in asked.network.populations:
+        wanted = asked.populations is None or population.name in asked.populations
+        if wanted and population.model.threshold is not None:
+            models[population.model.name] = population.model
+    return f_i_curve(models)

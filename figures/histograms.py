@@ -10,15 +10,16 @@ from matplotlib.axes import Axes
 
 from bionet.audits.table import Audit
 from bionet.errors import InputError
+from bionet.figures.kinds import KINDS, Asked
 from bionet.figures.panels import choose, panels
-from bionet.figures.style import style
+from bionet.figures.style import color_of, styled, text_size
 
 __all__ = ["activation_histograms"]
 
 BINS = 40
 
 
-@style()
+@styled
 def activation_histograms(
     data: Audit | Mapping[str, Any],
     populations: Sequence[str] | None = None,
@@ -39,7 +40,8 @@ def activation_histograms(
     Returns
     -------
     array of Axes (n_populations,)
-        Share of the pairs of image and unit in each of 40 bins, on a logarithmic axis. The dashed
+        Share of the pairs of image and unit in each of 40 bins, on a logarithmic axis. The panels
+        have the same bins and axes. The dashed
         line at 1 is lambda: a unit cannot fire more than once a step.
 
     Raises
@@ -49,9 +51,16 @@ def activation_histograms(
     """
     known = data.samples if isinstance(data, Audit) else data
     names = choose(known, populations)
-    drawn = panels(len(names), axes, 2 if len(names) < 5 else 3, 1.25)
-    for number, (ax, name) in enumerate(zip(drawn, names, strict=True)):
-        _panel(ax, name, _sides(name, known[name]), number == 0)
+    drawn = panels(len(names), axes, 2 if len(names) < 5 else 3, 1.25, share=True)
+    sides = {name: _sides(name, known[name]) for name in names}
+    values = np.concatenate([side for pair in sides.values() for side in pair] + [[0.0, 1.0]])
+    edges = np.linspace(values.min(), values.max(), BINS + 1)
+    for ax, name in zip(drawn, names, strict=True):
+        _panel(ax, name, sides[name], edges)
+    largest = max(side.size for pair in sides.values() for side in pair)
+    drawn[0].set_ylim(50 / largest, 200)
+    if any(len(pair) > 1 for pair in sides.values()):
+        _legend(drawn, own=axes is None)
     for ax in drawn:
         ax.set_xlabel("activation / \N{GREEK SMALL LETTER LAMDA}, spikes per step")
         ax.set_ylabel("share of pairs (%)")
@@ -71,19 +80,28 @@ def _sides(name: str, values: Any) -> list[np.ndarray]:
     return sides
 
 
-def _panel(ax: Axes, name: str, sides: list[np.ndarray], legend: bool) -> None:
-    values = np.concatenate([*sides, [0.0, 1.0]])
-    edges = np.linspace(values.min(), values.max(), BINS + 1)
-    labels = ("ANN activation / \N{GREEK SMALL LETTER LAMDA}", "SNN rate")
+def _panel(ax: Axes, name: str, sides: list[np.ndarray], edges: np.ndarray) -> None:
+    labels = ("trained network", "spiking network")
     for number, (side, label) in enumerate(zip(sides, labels, strict=False)):
         share = 100 * np.histogram(side, edges)[0] / side.size
         look: dict[str, Any] = {"fill": True, "alpha": 0.35} if number == 0 else {"linewidth": 0.9}
-        ax.stairs(share, edges, color=f"C{number}", label=label, baseline=1e-9, **look)
+        ax.stairs(share, edges, color=color_of(number), label=label, baseline=1e-9, **look)
     ax.axvline(1, color="0.4", lw=0.6, ls=(0, (4, 3)), zorder=0)
     ax.set_yscale("log")
-    smallest = 100 / max(side.size for side in sides)
-    ax.set_ylim(smallest / 2, 200)
     ax.set_xlim(edges[0], edges[-1])
     ax.set_title(name, pad=3)
-    if legend and len(sides) > 1:
-        ax.legend(loc="upper right", fontsize=6)
+
+
+def _legend(drawn: np.ndarray, own: bool) -> None:
+    """Over the figure where it is the function's own, else over the first panel."""
+    handles, labels = drawn[0].get_legend_handles_labels()
+    if own:
+        figure = drawn[0].figure
+        figure.legend(handles, labels, loc="outside upper center", ncols=2)
+    else:
+        drawn[0].legend(handles, labels, loc="upper right", fontsize=text_size(6))
+
+
+@KINDS.named("histograms")
+def _of_run(asked: Asked) -> np.ndarray:
+    return activation_histograms(asked.audit, asked.populations)

@@ -10,16 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator, ScalarFormatter, SymmetricalLogLocator
 
 from bionet.errors import InputError
-from bionet.figures.style import COLUMN, new_figure, style
+from bionet.figures.legends import legend_above
+from bionet.figures.style import COLUMN, color_of, marker_of, new_figure, styled
 
 __all__ = ["loss_and_operations"]
 
 PAPER_LOSS, PAPER_SAVED = 0.5, 42.0
-MARKERS = "osD^v"
 APART = 1.18  # ratio of neighbouring leaks whose labels do not touch
 
 
-@style()
+@styled
 def loss_and_operations(
     curves: Mapping[str, Sequence[Mapping[str, Any]]], axes: np.ndarray | None = None
 ) -> np.ndarray:
@@ -45,12 +45,12 @@ def loss_and_operations(
     if not curves or not all(len(rows) for rows in curves.values()):
         raise InputError("curves holds no rows; give those of benchmarks/tdsnn.py --out")
     if axes is None:
-        axes = np.asarray(new_figure(COLUMN, 3.6).subplots(2, 1, sharex=True))
+        axes = np.asarray(new_figure(COLUMN, 4.0).subplots(2, 1, sharex=True))
     above, below = axes
     for number, (label, rows) in enumerate(curves.items()):
         ordered = sorted(rows, key=lambda row: row["L"])
         leak = [row["L"] for row in ordered]
-        look = {"color": f"C{number % 7}", "marker": MARKERS[number % len(MARKERS)], "ms": 3}
+        look = {"color": color_of(number), "marker": marker_of(number), "ms": 3}
         above.plot(leak, [row["loss"] for row in ordered], label=label, **look)
         below.plot(leak, [row["saved"] for row in ordered], **look)
     for ax, level, text in (
@@ -79,5 +79,5 @@ def _finish(above: Axes, below: Axes, leaks: Sequence[float]) -> None:
     below.set_xlabel("leak L (steps)")
     above.set_ylabel("accuracy loss\n(percentage points)")
     below.set_ylabel("operations saved (%)")
-    above.legend()
-    below.legend()
+    legend_above(above, 2)
+    legend_above(below, 2)

@@ -10,15 +10,17 @@ from matplotlib.axes import Axes
 
 from bionet.errors import InputError
 from bionet.figures.style import COLUMN, PAGE, new_figure
+from bionet.results.recording import Recording
 
-__all__ = ["LINES", "MARKERS", "check_runs", "choose", "panels"]
-
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-LINES = ("-", (0, (5, 1.2)), (0, (1.2, 0.8)), (0, (5, 1, 1, 1)), "-", (0, (3, 1.5)), (0, (1, 2)))
+__all__ = ["check_runs", "choose", "choose_spiking", "panels"]
 
 
 def panels(
-    n: int, axes: Sequence[Axes] | np.ndarray | None, columns: int, height: float
+    n: int,
+    axes: Sequence[Axes] | np.ndarray | None,
+    columns: int,
+    height: float,
+    share: bool = False,
 ) -> np.ndarray:
     """The first n of the given axes, or n panels of a new figure.
 
@@ -30,6 +32,8 @@ def panels(
         Panels side by side in a new figure; more than two need a page's width.
     height : float
         Height of a panel in inches.
+    share : bool
+        Whether new panels share both axes, and not only those of a single column the time.
 
     Returns
     -------
@@ -48,7 +52,9 @@ def panels(
     columns = max(1, min(n, columns))
     rows = -(-n // columns)
     figure = new_figure(COLUMN if columns <= 2 else PAGE, 0.2 + rows * height)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    grid = figure.subplots(
+        rows, columns, squeeze=False, sharex=share or columns == 1, sharey=share
+    ).ravel()
     for empty in grid[n:]:
         empty.remove()
     return np.asarray(grid[:n])
@@ -62,6 +68,14 @@ def choose(known: Any, wanted: Sequence[str] | None, what: str = "population") -
     if not names:
         raise InputError(f"there is no {what} to draw")
     return names
+
+
+def choose_spiking(run: Recording, wanted: Sequence[str] | None) -> list[str]:
+    """The wanted populations whose spikes were recorded, all in the network's order by default."""
+    recorded = [name for name in run.shapes if name in run.recorded_spikes]
+    if not recorded:
+        raise InputError('no spikes were recorded; simulate with record={"conv1": ["spikes"]}')
+    return choose(recorded, wanted)
 
 
 def check_runs(runs: Any, parts: str) -> None:

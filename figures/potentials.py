@@ -1,8 +1,8 @@
 """Membrane potentials of a handful of units: trace, threshold and spikes.
 
 The recorded potential is that after a step, when a unit that fired has been reset already, so
-the trace itself never reaches the threshold: each spike is drawn as a tick above it, at the
-step after which the trace shows the reset.
+the trace itself never reaches the threshold: each spike is drawn as a stroke from the trace to
+the top of its row, at the step after which the trace shows the reset.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from brian2 import Quantity, ms, mV
 from matplotlib.axes import Axes
 
 from bionet.errors import InputError
-from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
+from bionet.figures.kinds import KINDS, Asked
+from bionet.figures.style import COLUMN, color_of, new_axes, styled, text_size, times, unit_name
 from bionet.results.recording import Recording
 
 __all__ = ["potentials"]
@@ -23,8 +24,8 @@ __all__ = ["potentials"]
 N_UNITS = 4
 TRACE = 0.74
 """Share of a row's height that the trace's range fills."""
-SPIKE = (0.82, 0.98)
-"""Foot and tip of a spike's tick in its row."""
+TIP = 0.96
+"""Height in its row that a spike's stroke reaches."""
 PITCH = 1.18
 """Distance of two rows in row heights."""
 
@@ -50,7 +51,7 @@ class Row(NamedTuple):
         return np.asarray(self.base + TRACE * (np.asarray(value) - low) / (high - low))
 
 
-@style()
+@styled
 def potentials(
     run: Recording,
     population: str,
@@ -89,16 +90,16 @@ def potentials(
     """
     name_of_unit = unit_name(time_unit)
     rows = _rows(run, population, image, units)
-    ax = new_axes(ax, COLUMN, 0.45 + 0.5 * len(rows))
+    ax = new_axes(ax, COLUMN, max(0.45 + 0.5 * len(rows), 1.7))
     time = times(np.arange(run.n_steps), run.dt, time_unit)
     for number, row in enumerate(rows):
-        color = f"C{number % 7}"
+        color = color_of(number)
         label = f"{population} unit {row.unit}"
         ax.axhline(float(row.height(0)), color="0.85", linewidth=0.5, zorder=0)
         ax.plot(time, row.height(row.trace), color=color, label=label, zorder=3)
         if row.theta is not None:
             ax.axhline(float(row.height(1)), color="0.45", lw=0.6, ls=(0, (4, 3)), zorder=1)
-        _mark_spikes(ax, run, population, image, row, time_unit)
+        _mark_spikes(ax, run, population, image, row, color, time_unit)
         _name_unit(ax, run, population, image, row)
     in_volts = isinstance(run.potential(population, image), Quantity)
     _finish(ax, rows, "mV" if in_volts else None)
@@ -172,14 +173,21 @@ def _threshold(run: Recording, population: str, unit: int) -> float | None:
 
 
 def _mark_spikes(
-    ax: Axes, run: Recording, population: str, image: int, row: Row, time_unit: Quantity
+    ax: Axes,
+    run: Recording,
+    population: str,
+    image: int,
+    row: Row,
+    color: str,
+    time_unit: Quantity,
 ) -> None:
     if population not in run.recorded_spikes:
         return
     spikes = run.spikes(population, image)
-    time = times(spikes.step[spikes.unit == row.unit], run.dt, time_unit)
-    foot, tip = (row.base + end for end in SPIKE)
-    marks = ax.vlines(time, foot, tip, colors="black", linewidth=0.6, zorder=2)
+    steps = spikes.step[spikes.unit == row.unit]
+    foot, tip = row.height(row.trace[steps]), row.base + TIP
+    time = times(steps, run.dt, time_unit)
+    marks = ax.vlines(time, foot, tip, colors=color, linewidth=0.7, zorder=2)
     marks.set_label(f"spikes of unit {row.unit}")
 
 
@@ -197,7 +205,7 @@ def _name_unit(ax: Axes, run: Recording, population: str, image: int, row: Row) 
         xytext=(4, 0),
         textcoords="offset points",
         va="center",
-        fontsize=6,
+        fontsize=text_size(6),
         annotation_clip=False,
     )
 
@@ -227,3 +235,16 @@ def _round_down(value: float) -> float:
     """The largest of 1, 2, 5 times a power of ten that is not above a positive value."""
     power = 10.0 ** np.floor(np.log10(value))
     return float(max(step * power for step in (1, 2, 5) if step * power <= value * 1.001))
+
+
+@KINDS.named("potentials")
+def _of_run(asked: Asked) -> Axes:
+    populations = asked.populations
+    if populations is None:
+        populations = list(asked.run.recorded_potentials)[:1]
+    if len(populations) != 1:
+        raise InputError(
+            "--population: a figure of potentials shows one population whose v was recorded,"
+            f" got {', '.join(populations) or 'none: simulate with --record conv1:spikes,v'}"
+        )
+    return potentials(asked.run, populations[0], asked.image, units=asked.units)

@@ -1,16 +1,18 @@
 """Spike raster: every recorded layer of one image in one picture, the input at the bottom.
 
 Each population has a band of the same height, units from the bottom of the band upwards in
-PyTorch's order. A spike is a vertical tick, as high as one unit's share of the band where that
-is large enough to be seen. Behind the layers of a temporal code their integration windows are
-shaded, up to the release (a line); the spikes of ``conv1_tick`` are the ticks that follow it. Where
-spikes have a signed size (ternary and augmented neurons), a negative one is grey, and a tick grows
-with the logarithm of its size over the smallest of its population, up to twice the height.
+PyTorch's order. Of a temporal code the cells that tell the layers when (clocks and biases: what
+fires and is no layer) have narrow grey bands of their own at the bottom. A spike is a vertical
+tick, as high as one unit's share of the band where that is large enough to be seen. Behind the
+layers of a temporal code their integration windows are shaded, up to the release (a line), and a
+legend says so in words. Where spikes have a signed size (ternary and augmented neurons), a negative
+one is grey, and a tick grows with the logarithm of its size over the smallest of its population, up
+to twice the height.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from brian2 import Quantity, ms
@@ -18,7 +20,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from bionet.errors import InputError
-from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
+from bionet.figures.kinds import KINDS, Asked
+from bionet.figures.style import COLUMN, color_of, new_axes, styled, text_size, times, unit_name
 from bionet.figures.windows import draw_windows
 from bionet.results.recording import Recording
 
@@ -26,6 +29,8 @@ __all__ = ["raster"]
 
 BAND = 0.86
 """Share of a band's height that its units fill."""
+NARROW = 0.34
+"""Height of the band of a clock or bias cell, where that of a layer is 1."""
 TICK = 0.03
 """Height in bands at which a tick is well seen."""
 MAX_UNITS = 128
@@ -33,7 +38,7 @@ NEGATIVE = "0.45"
 """Colour of negative spikes."""
 
 
-@style()
+@styled
 def raster(
     run: Recording,
     image: int = 0,
@@ -79,23 +84,41 @@ def raster(
             ' simulate with record={"conv1": ["spikes"]}'
         )
     name_of_unit = unit_name(time_unit)
-    ax = new_axes(ax, COLUMN, 0.55 + 0.36 * len(populations))
-    labels = []
-    for band, population in enumerate(populations):
+    bands = _bands(run, populations)
+    top = max(bottom + height for bottom, height in bands.values())
+    ax = new_axes(ax, COLUMN, 0.55 + 0.36 * top + (0.3 if run.releases else 0))
+    labels, number = {}, 0
+    for population, (bottom, height) in bands.items():
         n_units = int(np.prod(run.shapes[population])) if population in run.shapes else 0
         spikes = run.spikes(population, image)
         shown = _shown_units(n_units, max_units)
-        ticks = _ticks(
-            times(spikes.step, run.dt, time_unit), spikes.unit, shown, band, spikes.amplitude
-        )
+        time = times(spikes.step, run.dt, time_unit)
+        ticks = _ticks(time, spikes.unit, shown, spikes.amplitude)
+        ticks[..., 1] = bottom + height * ticks[..., 1]
         positive = spikes.amplitude[np.isin(spikes.unit, shown)] > 0
-        _draw(ax, ticks[positive], run.n_steps, f"C{band % 7}", population)
+        narrow = height < 1
+        color = NEGATIVE if narrow else color_of(number)
+        number += not narrow
+        _draw(ax, ticks[positive], run.n_steps, color, population)
         if not positive.all():
             _draw(ax, ticks[~positive], run.n_steps, NEGATIVE, f"{population}, negative")
-        labels.append(_label(population, n_units, len(shown)))
-    draw_windows(run, image, ax, time_unit, populations)
-    _finish(ax, labels, float(times(run.n_steps, run.dt, time_unit)), name_of_unit)
+        labels[population] = population if narrow else _label(population, n_units, len(shown))
+    draw_windows(run, image, ax, time_unit, bands)
+    _finish(ax, bands, labels, float(times(run.n_steps, run.dt, time_unit)), name_of_unit)
     return ax
+
+
+def _bands(run: Recording, populations: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Bottom and height of every band; clocks and biases of a temporal code below the layers."""
+    layers = {*run.releases, "input"}
+    narrow = [name for name in populations if run.releases and name not in layers]
+    bands = {name: (NARROW * place, NARROW) for place, name in enumerate(narrow)}
+    bottom = NARROW * len(narrow)
+    for name in populations:
+        if name not in narrow:
+            bands[name] = (bottom, 1.0)
+            bottom += 1.0
+    return bands
 
 
 def _shown_units(n_units: int, max_units: int | None) -> np.ndarray:
@@ -111,14 +134,14 @@ def _shown_units(n_units: int, max_units: int | None) -> np.ndarray:
 
 
 def _ticks(
-    time: np.ndarray, unit: np.ndarray, shown: np.ndarray, band: int, amplitude: np.ndarray
+    time: np.ndarray, unit: np.ndarray, shown: np.ndarray, amplitude: np.ndarray
 ) -> np.ndarray:
-    """Line segments, array (n_ticks, 2 ends, 2 coordinates), row by row of a band."""
+    """Line segments, array (n_ticks, 2 ends, 2 coordinates), row by row of a band of height 1."""
     row = np.searchsorted(shown, unit)
     drawn = np.isin(unit, shown)
     time, row = time[drawn], row[drawn]
     n_rows = max(len(shown), 1)
-    middle = band + (1 - BAND) / 2 + BAND * (row + 0.5) / n_rows
+    middle = (1 - BAND) / 2 + BAND * (row + 0.5) / n_rows
     # Thinner where more rows than the default share the band, so that they do not merge.
     half = max(0.8 * BAND / n_rows, TICK * min(1, MAX_UNITS / n_rows), TICK / 4) / 2
     size = np.abs(amplitude[drawn]).astype(np.float64)
@@ -143,14 +166,29 @@ def _label(population: str, n_units: int, n_shown: int) -> str:
     return f"{population}\n({number})"
 
 
-def _finish(ax: Axes, labels: list[str], duration: float, unit: str) -> None:
-    for edge in range(1, len(labels)):
-        ax.axhline(edge, color="0.8", linewidth=0.5, zorder=0)
+def _finish(
+    ax: Axes,
+    bands: Mapping[str, tuple[float, float]],
+    labels: Mapping[str, str],
+    duration: float,
+    unit: str,
+) -> None:
+    for bottom, height in list(bands.values())[1:]:
+        ax.axhline(bottom, color="0.8" if height == 1 else "0.92", linewidth=0.5, zorder=0)
     ax.set_xlim(0, duration)
-    ax.set_ylim(0, len(labels))
-    ax.set_yticks(np.arange(len(labels)) + 0.5, labels)
+    ax.set_ylim(0, max(bottom + height for bottom, height in bands.values()))
+    ax.set_yticks([bottom + height / 2 for bottom, height in bands.values()], list(labels.values()))
+    for text, (_, height) in zip(ax.get_yticklabels(), bands.values(), strict=True):
+        if height < 1:
+            text.set_fontsize(text_size(5.5))
+            text.set_color("0.35")
     ax.tick_params(axis="y", length=0)
     # Set off from the spikes of the first step.
     ax.spines["left"].set_position(("outward", 3))
     ax.set_xlabel(f"time ({unit})")
     ax.set_ylabel("population (units)")
+
+
+@KINDS.named("raster")
+def _of_run(asked: Asked) -> Axes:
+    return raster(asked.run, asked.image, populations=asked.populations)

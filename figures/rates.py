@@ -10,18 +10,19 @@ from matplotlib.axes import Axes
 
 from bionet.audits.table import Audit
 from bionet.errors import InputError
-from bionet.figures.style import COLUMN, PAGE, new_figure, style
+from bionet.figures.kinds import KINDS, Asked
+from bionet.figures.style import COLUMN, PAGE, new_figure, styled, text_size
 
 __all__ = ["rate_against_activation"]
 
 MAX_POINTS = 3000
 DENSITY_BINS = 40
 DENSITY_COLORS = "viridis"
-X_LABEL = "ANN activation / \N{GREEK SMALL LETTER LAMDA}"
-Y_LABEL = "decoded rate (spikes per step)"
+X_LABEL = "activation of the trained network / \N{GREEK SMALL LETTER LAMDA}"
+Y_LABEL = "decoded rate\n(spikes per step)"
 
 
-@style()
+@styled
 def rate_against_activation(
     data: Audit | Mapping[str, Any],
     populations: Sequence[str] | None = None,
@@ -139,13 +140,18 @@ def _correlation(activation: np.ndarray, shown: np.ndarray) -> float:
 
 def _note(ax: Axes, correlation: float) -> None:
     text = "r undefined" if np.isnan(correlation) else f"r = {correlation:.4f}"
-    ax.text(0.05, 0.95, text, transform=ax.transAxes, va="top", fontsize=6)
+    ax.text(0.05, 0.95, text, transform=ax.transAxes, va="top", fontsize=text_size(6))
 
 
 def _label(panels: np.ndarray, shared: bool) -> None:
     if shared:
-        panels[0].figure.supxlabel(X_LABEL, fontsize=7)
-        panels[0].figure.supylabel(Y_LABEL, fontsize=7)
+        panels[0].figure.supxlabel(X_LABEL, fontsize=text_size(7))
+        panels[0].figure.supylabel(Y_LABEL, fontsize=text_size(7))
         return
     for ax in panels:
         ax.set(xlabel=X_LABEL, ylabel=Y_LABEL)
+
+
+@KINDS.named("rates")
+def _of_run(asked: Asked) -> np.ndarray:
+    return rate_against_activation(asked.audit, asked.populations)

@@ -16,8 +16,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bionet.errors import InputError
-from bionet.figures.panels import LINES, MARKERS, choose, panels
-from bionet.figures.style import style
+from bionet.figures.kinds import KINDS, Asked
+from bionet.figures.panels import choose, panels
+from bionet.figures.style import color_of, line_of, marker_of, styled
 from bionet.results.over_seeds import over_seeds
 
 __all__ = ["BAND", "SEEDS", "accuracy_against_perturbation", "by_level"]
@@ -82,7 +83,7 @@ def by_level(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "spread", "shares"])
 
 
-@style()
+@styled
 def accuracy_against_perturbation(
     table: pd.DataFrame,
     perturbations: Sequence[str] | None = None,
@@ -149,11 +150,16 @@ def _unit(rows: pd.DataFrame) -> str:
 
 
 def _line(ax: Axes, rows: pd.DataFrame, coding: str, number: int) -> None:
-    color, level = f"C{number % 7}", rows["level"]
+    color, level = color_of(number), rows["level"]
     low, high = 100 * rows["low"], 100 * rows["high"]
     ax.fill_between(level, low, high, color=color, alpha=0.15, linewidth=0)
-    look: dict[str, Any] = {"color": color, "ls": LINES[number % 7], "marker": MARKERS[number % 7]}
+    look: dict[str, Any] = {"color": color, "ls": line_of(number), "marker": marker_of(number)}
     ax.plot(level, 100 * rows["accuracy"], label=coding, **look)
     if rows["shares"].map(len).max() > 1:
         at, shares = np.repeat(level, rows["shares"].map(len)), np.concatenate([*rows["shares"]])
         ax.plot(at, 100 * shares, color=color, ls="", marker=".", markersize=3, alpha=0.6)
+
+
+@KINDS.named("robustness")
+def _of_run(asked: Asked) -> np.ndarray:
+    return accuracy_against_perturbation(asked.table, asked.populations)

@@ -9,14 +9,15 @@ from brian2 import Quantity, ms, second
 from matplotlib.axes import Axes
 
 from bionet.errors import InputError
-from bionet.figures.panels import choose
-from bionet.figures.style import COLUMN, new_axes, style, times, unit_name
+from bionet.figures.kinds import KINDS, Asked
+from bionet.figures.panels import choose_spiking
+from bionet.figures.style import COLUMN, color_of, new_axes, styled, times, unit_name
 from bionet.results.recording import Recording
 
-__all__ = ["spike_time_histogram"]
+__all__ = ["bin_steps", "spike_time_histogram"]
 
 
-@style()
+@styled
 def spike_time_histogram(
     run: Recording,
     image: int | None = None,
@@ -52,12 +53,9 @@ def spike_time_histogram(
     InputError
         If spikes were not recorded, or the bin is no multiple of the step.
     """
-    known = [name for name in run.shapes if name in run.recorded_spikes]
-    if not known:
-        raise InputError('no spikes were recorded; simulate with record={"conv1": ["spikes"]}')
-    names = choose(known, populations)
+    names = choose_spiking(run, populations)
     name_of_unit = unit_name(time_unit)
-    width = _steps(run, bin_width)
+    width = bin_steps(run, bin_width)
     images = run.recorded_images if image is None else [image]
     edges = np.append(np.arange(0, run.n_steps, width), run.n_steps)
     ax = new_axes(ax, COLUMN, 2.1)
@@ -68,7 +66,7 @@ def spike_time_histogram(
         n_units = int(np.prod(run.shapes[name]))
         rate = counts / (n_units * len(images) * np.diff(edges) * float(run.dt / second))
         position = times(edges, run.dt, time_unit)
-        ax.stairs(rate, position, color=f"C{number % 7}", label=name, linewidth=0.9)
+        ax.stairs(rate, position, color=color_of(number), label=name, linewidth=0.9)
     ax.set_xlim(0, float(times(run.n_steps, run.dt, time_unit)))
     ax.set_ylim(bottom=0)
     ax.set_xlabel(f"time since image onset ({name_of_unit})")
@@ -79,8 +77,8 @@ def spike_time_histogram(
     return ax
 
 
-def _steps(run: Recording, width: Quantity | None) -> int:
-    """Steps of a bin."""
+def bin_steps(run: Recording, width: Quantity | None) -> int:
+    """Steps of a bin: one, or more where a presentation has more than 100, by default."""
     if width is None:
         return -(-run.n_steps // 100)
     unit_name(width / abs(float(width) or 1.0))
@@ -88,3 +86,8 @@ def _steps(run: Recording, width: Quantity | None) -> int:
     if steps < 1 or not np.isclose(steps * float(run.dt), float(width)):
         raise InputError(f"bin_width must be a multiple of the step ({run.dt}), but is {width}")
     return steps
+
+
+@KINDS.named("spike-times")
+def _of_run(asked: Asked) -> Axes:
+    return spike_time_histogram(asked.run, populations=asked.populations)

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from bionet.errors import InputError
-from bionet.figures.panels import LINES, MARKERS
-from bionet.figures.style import COLUMN, new_axes, style
+from bionet.figures.kinds import KINDS, Asked
+from bionet.figures.style import COLUMN, color_of, line_of, marker_of, new_axes, styled
 from bionet.network import SpikingNetwork
 from bionet.results.metrics import wilson_interval
 
@@ -55,7 +55,7 @@ def search_table(snn: SpikingNetwork) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["population", "sigma", "accuracy", "accepted"])
 
 
-@style()
+@styled
 def threshold_sweep(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw accuracy against threshold, one line for each population.
 
@@ -103,13 +103,20 @@ def threshold_sweep(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def _line(ax: Axes, rows: pd.DataFrame, x: str, name: str, number: int) -> None:
-    color, accuracy = f"C{number % 7}", 100 * rows["accuracy"]
+    color, accuracy = color_of(number), 100 * rows["accuracy"]
     if "n_images" in rows:
         pairs = zip(rows["accuracy"], rows["n_images"], strict=True)
         low, high = 100 * np.array([wilson_interval(share, int(n)) for share, n in pairs]).T
         ax.fill_between(rows[x], low, high, color=color, alpha=0.15, linewidth=0)
-    ax.plot(rows[x], accuracy, color=color, ls=LINES[number % 7], lw=0.8, zorder=2)
+    ax.plot(rows[x], accuracy, color=color, ls=line_of(number), lw=0.8, zorder=2)
     kept = rows["accepted"].astype(bool) if "accepted" in rows else np.ones(len(rows), dtype=bool)
-    marker = MARKERS[number % 7]
+    marker = marker_of(number)
     ax.plot(rows[x], accuracy, marker, mfc="white", color=color, label=name, zorder=3, mew=0.7)
     ax.plot(rows[x][kept], accuracy[kept], marker, color=color, zorder=4, mew=0.7)
+
+
+@KINDS.named("thresholds")
+def _of_run(asked: Asked) -> Axes:
+    if asked.path.suffix in (".csv", ".parquet"):
+        return threshold_sweep(asked.table)
+    return threshold_sweep(search_table(asked.network))

@@ -20,16 +20,15 @@ def figure(
     kind: Annotated[
         str,
         typer.Argument(
-            help="What is drawn: raster, potentials, accuracy, rates, feature-maps, latency,"
-            " events, confusion, histograms, spike-times, codings, f-i, thresholds, robustness,"
-            " that of an installed package, or module:function; see docs/figures.md."
+            help="What is drawn: raster, traces, accuracy, confusion, network, animation and so on"
+            " (docs/figures.md lists all), that of an installed package, or module:function."
         ),
     ],
     run: Annotated[
         Path,
         typer.Argument(
-            help="Folder of a run (rates, histograms: of an audit; robustness: a table or a"
-            " study's folder; f-i, thresholds: an .snn file too)."
+            help="Folder of a run (rates, histograms: of an audit; robustness, realism-ladder: a"
+            " table or a study's folder; f-i, thresholds, network, kernels: an .snn file too)."
         ),
     ],
     image: Annotated[int, typer.Option(help="Image, one of those recorded.")] = 0,
@@ -46,23 +45,35 @@ def figure(
     ] = None,
     other: Annotated[
         list[Path] | None,
-        typer.Option("--with", help="Another run in the same axis (latency, events)."),
+        typer.Option("--with", help="Another run beside it (latency, events, energy)."),
     ] = None,
     readout: Readout = None,
+    width: Annotated[
+        float | None,
+        typer.Option(
+            min=40, max=400, help="Width in mm, such as 85.  [default: as the kind needs]"
+        ),
+    ] = None,
     seed: NoSeed = 0,
     out: Annotated[
         Path | None,
-        typer.Option(help="File ending in .png, .svg or .pdf.  [default: RUN/KIND.png]"),
+        typer.Option(
+            help="File ending in .png, .svg or .pdf (animation: .gif, .html)."
+            "  [default: RUN/KIND.png]"
+        ),
     ] = None,
 ) -> None:
     """Draw one figure of a saved run."""
-    # Beside a file, inside a folder.
-    out = out or (run.with_suffix(f".{kind}.png") if run.is_file() else run / f"{kind}.png")
-    check_writable(out.parent)
-    chosen = None if units is None else numbers(units, "--units")
-    axes = draw(kind, run, image, population, chosen, tuple(other or ()), readout)
+    check_writable((out or run).parent if out or run.is_file() else run)
+    numbered = None if units is None else numbers(units, "--units")
+    axes = draw(kind, run, image, population, numbered, tuple(other or ()), readout, width)
+    from matplotlib.animation import Animation
+
     from bionet.figures import save
 
+    if out is None:  # beside a file, inside a folder
+        name = f"{kind.rpartition(':')[2]}{'.gif' if isinstance(axes, Animation) else '.png'}"
+        out = run.with_suffix(f".{name}") if run.is_file() else run / name
     files = save(axes, out)
     before = read_run(run)
     same = ("network", "method", "coding", "device", "dt_ms", "steps", "images")
@@ -81,11 +92,16 @@ def draw(
     units: list[int] | None,
     others: tuple[Path, ...] = (),
     readout: str | None = None,
+    width: float | None = None,
 ) -> Any:
-    """The Axes of a figure of a run's folder."""
+    """The Axes of a figure of a run's folder; ``width`` in mm."""
     import matplotlib
 
     matplotlib.use("Agg")  # to files only: no display is needed
     from bionet.commands.drawings import KINDS, Request
+    from bionet.figures import style
 
-    return KINDS.find(kind)(Request(folder, image, populations, units, others, readout))
+    # Its height is never used: each kind has its own.
+    changes = None if width is None else {"figure.figsize": (width / 25.4, 1.0)}
+    with style(changes):
+        return KINDS.find(kind)(Request(folder, image, populations, units, others, readout))

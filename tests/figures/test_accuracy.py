@@ -9,13 +9,17 @@ from bionet.results.early_exit import EarlyExit
 LABELS = np.arange(6) % 3
 
 
-def line(ax, start):
-    return next(x for x in ax.lines if x.get_label().startswith(start))
+def line(ax, words):
+    return next(x for x in ax.lines if words in x.get_label())
 
 
 def test_the_lines_are_the_accuracies_after_every_step_in_percent(run):
     ax = figures.accuracy_over_time(run, LABELS)
-    assert [x.get_label() for x in ax.lines] == ["MP: 100.0 %", "MS: 100.0 %", "FS: 100.0 %"]
+    assert [x.get_label() for x in ax.lines] == [
+        "maximal potential (MP): 100.0 %",
+        "most spikes (MS): 100.0 %",
+        "first spike (FS): 100.0 %",
+    ]
     for readout in ("MP", "MS", "FS"):
         drawn = line(ax, readout)
         assert np.allclose(drawn.get_xdata(), 0.5 * np.arange(1, 21))
@@ -40,11 +44,11 @@ def test_the_bands_are_wilson_intervals(run):
 
 def test_the_ann_is_a_dashed_line(run):
     ax = figures.accuracy_over_time(run, LABELS, ann_accuracy=0.987)
-    drawn = line(ax, "ANN")
-    assert drawn.get_label() == "ANN: 98.7 %"
+    drawn = line(ax, "trained network")
+    assert drawn.get_label() == "trained network: 98.7 %"
     assert drawn.is_dashed()
     assert np.allclose(drawn.get_ydata(), 98.7)
-    assert [t.get_text() for t in ax.get_legend().get_texts()][0] == "ANN: 98.7 %"
+    assert [t.get_text() for t in ax.get_legend().get_texts()][0] == "trained network: 98.7 %"
 
 
 def test_early_exits_are_a_line_of_answers_so_far(run):

@@ -9,6 +9,9 @@ import pytest
 
 from bionet import cli
 from bionet.commands.drawings import KINDS
+from bionet.equations import integrator, izhikevich
+from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network.kernels import Dense
 
 NETWORKS = """
 import torch
@@ -36,6 +39,15 @@ def runs(tmp_path_factory):
     pd.DataFrame(rows, columns=columns).to_csv(folder / "study/results.csv", index=False)
     sweep = pd.DataFrame({"sigma": [1.0, 0.3, 0.1], "accuracy": [0.3, 0.8, 0.6]})
     sweep.to_csv(folder / "sweep.csv", index=False)
+    ladder = pd.DataFrame({"rung": ["network", "spikes"], "accuracy": [0.9, 0.8]})
+    ladder.to_csv(folder / "ladder.csv", index=False)
+    two = Population("cells", (1,), izhikevich())
+    SpikingNetwork(
+        (two, Population("readout", (1,), integrator())),
+        (Projection("cells", "readout", Dense(np.ones((1, 1)))),),
+        (1,),
+        Readout("cells", "readout"),
+    ).save(folder / "izhikevich.snn")
     lines = [
         f"convert {net} --data eight.npz --out small.snn",
         f"simulate small.snn {SIMULATE} --record conv0:v --record-images 0,3 --out runs/one",
@@ -67,9 +79,20 @@ COMMANDS = {
     "codings": "codings runs/one --image 7 --out a.svg",
     "f-i": "f-i small.snn --population conv0 --out a.svg",
     "thresholds": "thresholds sweep.csv --out a.svg",
+    "animation": "animation runs/one --out a.gif",
+    "energy": "energy runs/one --with runs/two --out a.svg",
+    "intervals": "intervals runs/two --out a.svg",
+    "kernels": "kernels small.snn --out a.svg",
+    "network": "network runs/one --width 180 --out a.svg",
+    "phase-plane": "phase-plane izhikevich.snn --out a.svg",
+    "population-rate": "population-rate runs/two --out a.svg",
+    "realism-ladder": "realism-ladder ladder.csv --out a.svg",
+    "receptive-fields": "receptive-fields runs/one --population conv0 --out a.svg",
+    "spike-distances": "spike-distances runs/one --population conv0 --out a.svg",
+    "traces": "traces runs/one --out a.svg",
     "robustness": "robustness study --population jitter --out a.svg",
 }
-STARTS = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}
+STARTS = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG", "gif": b"GIF8"}
 
 
 def test_every_kind_has_a_command_here():
@@ -99,7 +122,7 @@ def test_names_in_the_legend_are_those_of_the_folders(runs):
         ("robustness runs", "is no table: give a .csv or .parquet file"),
         ("robustness sweep.csv", "the table has no column 'coding'"),
         ("thresholds small.snn", "the network holds no threshold search"),
-        ("pie runs/one", "unknown figure 'pie'; known are raster"),
+        ("pie runs/one", "unknown figure 'pie'; known are "),
     ],
 )
 def test_bad_input_is_one_line(arguments, message, runs, capsys):

@@ -34,7 +34,7 @@ def test_errors_over_steps_and_events(runs):
         np.testing.assert_allclose(lines["augmapping"].get_xdata(), x)
         np.testing.assert_allclose(lines["augmapping"].get_ydata(), [80, 20, 10, 10])
         np.testing.assert_allclose(lines["termapping"].get_ydata(), [100, 90, 50, 20])
-        assert lines["ANN: 10.00 %"].get_ydata()[0] == pytest.approx(10)
+        assert lines["trained network: 10.00 %"].get_ydata()[0] == pytest.approx(10)
 
 
 def test_an_error_of_zero_has_no_place_on_a_logarithmic_axis(runs):

@@ -10,10 +10,10 @@ import bionet.figures as figures
 from bionet.audits.table import Audit, LayerAudit
 from bionet.equations import integrate_and_fire, integrator
 from bionet.figures.accuracy_events import events_over_time
-from bionet.figures.accuracy_latency import latency_step
 from bionet.figures.feature_maps import mosaic
 from bionet.network import Population, Projection, Readout, SpikingNetwork
 from bionet.network.kernels import Dense
+from bionet.results.latency import latency
 from bionet.results.metrics import synaptic_events, wilson_interval
 
 LABELS = np.array([0, 1, 2, 0, 1, 0])
@@ -35,7 +35,7 @@ def line(ax, label):
     [([0.1, 0.5, 0.9, 0.9], 0, 3), ([0.9, 0.5, 0.9], 0, 3), ([0.8, 0.9], 0.1, 1), ([1.0], 0, 1)],
 )
 def test_latency_is_where_the_accuracy_stays(accuracy, margin, step):
-    assert latency_step(np.array(accuracy), margin) == step
+    assert latency(np.array(accuracy), loss=margin) == step
 
 
 def test_latency_curves(run):
@@ -125,7 +125,7 @@ def test_confusion_matrix(run):
     assert written == {
         (r, c): f"{expected[r, c]:.0f}" for r in range(3) for c in range(3) if expected[r, c]
     }
-    assert ax.get_title() == "83.3 % of 6 images right (MP)"
+    assert ax.get_title() == "83.3 % of 6 images right\nreadout: maximal potential (MP)"
     assert [t.get_text() for t in ax.get_xticklabels()] == ["cat", "dog", "owl"]
     assert ax.images[0].colorbar.ax.get_ylabel() == "share of the true class (%)"
 
@@ -142,17 +142,19 @@ def test_histograms_hold_every_pair():
     rows = tuple(LayerAudit(n, 1, "rate", *numbers.values(), *rest) for n in samples)
     axes = figures.activation_histograms(Audit(rows, 5, 10, samples))
     assert [ax.get_title() for ax in axes] == ["conv1", "fc"]
-    for ax, name in zip(axes, samples, strict=True):
+    for ax in axes:
         activation, rate = ax.patches
         assert activation.get_data().values.sum() == pytest.approx(100)
         assert rate.get_data().values.sum() == pytest.approx(100)
         edges = activation.get_data().edges
-        assert edges[-1] == max(samples[name].max(), 1.0)
+        assert edges[-1] == max(values.max() for values in samples.values())
         assert ax.get_yscale() == "log"
         assert ax.lines[0].get_xdata() == [1, 1]
     assert axes[0].get_ylabel() == "share of pairs (%)"
     assert axes[-1].get_xlabel() == "activation / λ, spikes per step"
-    assert texts(axes[0]) == ["ANN activation / λ", "SNN rate"]
+    legend = axes[0].figure.legends[0]
+    assert [t.get_text() for t in legend.get_texts()] == ["trained network", "spiking network"]
+    assert len({ax.get_xlim() + ax.get_ylim() for ax in axes}) == 1
 
 
 # ---------------------------------------------------------------- spike times

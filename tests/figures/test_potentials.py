@@ -52,13 +52,15 @@ def test_a_list_of_thresholds_gives_each_unit_its_own(run):
     assert np.allclose(read_off(ax, 4, 0), run.potential("conv1", 0)[:, 4] / 5)
 
 
-def test_spikes_are_ticks_above_the_trace_at_their_times(run):
+def test_spikes_rise_from_the_trace_at_their_times(run):
     ax = figures.potentials(run, "conv1", units=[4, 7])
     for unit in (4, 7):
         marks = next(c for c in ax.collections if c.get_label() == f"spikes of unit {unit}")
         ends = np.array(marks.get_segments())
         assert np.allclose(ends[:, 0, 0], 0.5 * np.arange(unit, 20, unit + 1))
-        assert ends[:, :, 1].min() > line(ax, unit).get_ydata().max()
+        trace = line(ax, unit).get_ydata()
+        assert np.allclose(ends[:, 0, 1], trace[np.arange(unit, 20, unit + 1)])
+        assert ends[:, 1, 1].min() > trace.max()
 
 
 def test_each_unit_is_named_with_its_place_and_count(run):

@@ -57,8 +57,8 @@ def test_the_correlation_stands_in_the_panel(pairs):
 
 def test_labels_say_what_and_in_which_unit(pairs):
     figure = figures.rate_against_activation(pairs)[0].figure
-    assert figure.get_supxlabel() == "ANN activation / λ"
-    assert figure.get_supylabel() == "decoded rate (spikes per step)"
+    assert figure.get_supxlabel() == "activation of the trained network / λ"
+    assert figure.get_supylabel() == "decoded rate\n(spikes per step)"
 
 
 def test_an_audit_gives_its_own_correlation_and_names_potentials():
@@ -90,8 +90,8 @@ def test_it_draws_into_the_given_axes(pairs):
     _, axes = plt.subplots(1, 3)
     drawn = figures.rate_against_activation(pairs, populations=["fc"], axes=axes)
     assert drawn.tolist() == [axes[0]]
-    assert axes[0].get_xlabel() == "ANN activation / λ"
-    assert axes[0].get_ylabel() == "decoded rate (spikes per step)"
+    assert axes[0].get_xlabel() == "activation of the trained network / λ"
+    assert axes[0].get_ylabel() == "decoded rate\n(spikes per step)"
     assert not axes[1].collections
 
 

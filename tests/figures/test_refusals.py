@@ -35,7 +35,7 @@ REFUSALS = {
         lambda run: figures.accuracy_latency({"a": (run, LABELS)}, margin=2),
         r"margin is a share in \[0, 1\), but is 2",
     ),
-    "labels": (lambda run: figures.confusion_matrix(run, LABELS + 1), "between 0 and 2, one class"),
+    "labels": (lambda run: figures.confusion_matrix(run, LABELS + 1), "classes from 0 to 2"),
     "names": (lambda run: figures.confusion_matrix(run, LABELS, names="ab"), "3 classes.* 2 names"),
     "population": (
         lambda run: figures.spike_time_histogram(run, populations=["x"]),
