@@ -76,6 +76,7 @@ def convert_biophysical(
     reference: Quantity = 100 * Hz,
     dale: Literal["relay", "train"] | None = None,
     delay: Quantity = 1.5 * ms,
+    delay_spread: Quantity = 0 * ms,
     interneuron: NeuronModel | None = None,
     begin: Literal["spread", "same"] = "spread",
     passes: int = 2,
@@ -111,7 +112,9 @@ def convert_biophysical(
         Keep Dale's principle: with interneurons that repeat the spikes of a population whose
         weights have both signs, or in a network trained with ``fine_tune(..., dale=...)``.
     delay : Quantity
-        Axonal delay from a neuron to its targets, in units of time, rounded to steps.
+        Axonal delay from a neuron to its targets, in units of time; a multiple of ``dt``.
+    delay_spread : Quantity
+        Its standard deviation from neuron to neuron, in units of time.
     interneuron : NeuronModel, optional
         Of ``dale="relay"``; by default one that fires within the step of its input's spike.
     begin : {"spread", "same"}
@@ -136,7 +139,11 @@ def convert_biophysical(
     """
     neuron, synapse = neuron or lif(), synapse or exponential(5 * ms)
     _check_options(neuron, synapse, background, dale, begin, passes, readout)
-    for name, value in (("delay", delay), ("readout_from", readout_from)):
+    for name, value in (
+        ("delay", delay),
+        ("delay_spread", delay_spread),
+        ("readout_from", readout_from),
+    ):
         _check_time(name, value, 0 * ms)
     _check_time("duration", duration, readout_from)
     check_reference(reference)
@@ -147,7 +154,7 @@ def convert_biophysical(
     records = population_records(trace(relu_network(graph), input_shape).records, branches=True)
     records = fold_pooling(records)
     cell = make_cell(neuron, synapse, curve, reference, share, dt, begin == "spread")
-    wiring = Wiring(dale, round(float(delay / dt)), interneuron or relay())
+    wiring = Wiring(dale, delay, delay_spread, interneuron or relay())
     options = {
         "neuron": neuron.name,
         "synapse": repr(synapse),

@@ -234,7 +234,7 @@ class Comparison:
         unlimited = model.refractory is None and not model.update
         incoming = [q for q in self.snn.projections if q.target == population.name]
         # Spikes that a delay still holds back at the end have been counted, but not delivered.
-        prompt = all(q.delay == 0 for q in incoming)
+        prompt = all(not q.delay and not q.delay_spread for q in incoming)
         if sized(population):  # theta r + v / T = W r + I where both thresholds are alike
             opposite = -population.parameters.get("theta_n", np.nan)
             return plain and prompt and bool(np.all(opposite == population.parameters["theta_p"]))

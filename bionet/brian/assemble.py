@@ -23,10 +23,19 @@ from bionet.brian.presentation import Firing, Presentation, PresentationEnd, Res
 from bionet.brian.synapses import SharedSynapses
 from bionet.equations.randomness import first_sites
 from bionet.network import Population, Projection, SpikingNetwork
+from bionet.network.delays import unit_delays
 from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
 
-__all__ = ["Built", "assemble", "monitor_name", "recordable", "recorded", "recorded_variable"]
+__all__ = [
+    "Built",
+    "assemble",
+    "monitor_name",
+    "queued_steps",
+    "recordable",
+    "recorded",
+    "recorded_variable",
+]
 
 Connect = Callable[[Projection, Any, Any, Mapping[str, Any]], Any]
 SLOTS = ("integrate", "deliver", "update", "threshold", "reset", "record")
@@ -160,11 +169,17 @@ def _synapses(
         amplitude=source.amplitude if onset or projection.event == "spike" else None,
         sign=delivered.sign,
         # Towards an earlier population (or itself) a spike waits for the next step anyway.
-        delay_steps=projection.delay - runs_back(snn, projection),
+        delay_steps=queued_steps(snn, projection, plan.dt),
         lanes=plan.lanes,
         # A drive must stand before the state update of the step in which it sets in.
         when=f"before_integrate_{projection.target}" if onset else f"deliver_{projection.target}",
     )
+
+
+def queued_steps(snn: SpikingNetwork, projection: Projection, dt: float) -> np.ndarray:
+    """Steps that spikes of each source unit wait in the queue, int array of the source's shape."""
+    back = int(runs_back(snn, projection))
+    return unit_delays(projection, snn.shape(projection.source), dt, least=back) - np.int32(back)
 
 
 def numbered(name: str, number: int) -> str:
@@ -230,9 +245,10 @@ def _presentation(
             initial = to_channel_last(whole, population.shape)
             resets.append(Reset(group, current, initial, is_drive=True))
     resets += [
-        Reset(group, "_queued", 0.0)
+        Reset(group, variable, 0.0)
         for group in groups.values()
-        if isinstance(group, SharedSynapses) and group.delay_steps
+        if isinstance(group, SharedSynapses) and group.slots
+        for variable in ("_queued", "_waiting")
     ]
     resets += [Reset(g, "until", 0.0) for g in groups.values() if isinstance(g, LateralInhibition)]
     streams = [groups[p.name] for p in populations if draws(p.model)]

@@ -20,10 +20,11 @@ from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.groups.group import CodeRunner, Group
 from jinja2 import PackageLoader
 
-from bionet.brian.channel_last import pack
+from bionet.brian.channel_last import pack, to_channel_last
 from bionet.brian.unit_targets import Targets
 from bionet.errors import InputError
 from bionet.network.connections import fan_out
+from bionet.network.delays import needed_slots
 from bionet.network.kernels import GATES, Kernel, Largest, MaxPool2d
 
 __all__ = ["SharedSynapses"]
@@ -69,8 +70,9 @@ class SharedSynapses(Group, CodeRunner):
     sign : {0, 1, -1}
         Transmit only what raises (1) or lowers (-1) the target, ``factor`` included; 0 transmits
         everything.
-    delay_steps : int
-        Axonal delay in simulation steps; 0 delivers within the step.
+    delay_steps : int or int array of ``source_shape``
+        Axonal delay in simulation steps, of all units or of each, in PyTorch's order; 0 delivers
+        within the step.
     factor : float
         What every weight is multiplied with: the gain of a projection, in SI units.
     lanes : int
@@ -104,7 +106,7 @@ class SharedSynapses(Group, CodeRunner):
         event: str = "spike",
         amplitude: str | None = None,
         sign: int = 0,
-        delay_steps: int = 0,
+        delay_steps: int | np.ndarray = 0,
         factor: float = 1.0,
         lanes: int = 1,
         when: str = "synapses",
@@ -117,7 +119,8 @@ class SharedSynapses(Group, CodeRunner):
         self._check(source, target, variable, amplitude, event, lanes, source_shape, target_shape)
         self.source, self.target = source, target
         self.source_shape, self.target_shape = source_shape, target_shape
-        self.sign, self.delay_steps, self.lanes = sign, delay_steps, lanes
+        self.sign, self.lanes = sign, lanes
+        self.slots = needed_slots(delay_steps)
         self.graded, self.gated = amplitude is not None, isinstance(kernel, GATES)
         dtype = target.variables[variable].dtype
         self.factor = float(factor)
@@ -137,7 +140,10 @@ class SharedSynapses(Group, CodeRunner):
             template_kwds=self._template_keywords(event, dtype),
         )
         self.variables.create_clock_variables(self._clock, prefix="_clock_")
-        if delay_steps:
+        if self.slots:
+            delays = np.broadcast_to(np.asarray(delay_steps, np.int32), source_shape)
+            tiled = np.tile(to_channel_last(delays, source_shape), lanes)
+            self.variables["_delays"].set_value(tiled)
             self.variables.add_reference("_timestep", self._clock, "timestep")
             self.needed_variables.append("_timestep")
         self.add_dependency(source)
@@ -199,11 +205,13 @@ class SharedSynapses(Group, CodeRunner):
         if self.packed.table is not None:
             self.variables.add_array("table", size=self.packed.table.size, dtype=np.int32)
             self.variables["table"].set_value(self.packed.table)
-        if self.delay_steps:
-            length = self.delay_steps * len(self.source)
-            self.variables.add_array("_queue", size=length, dtype=np.int32)
-            self.variables.add_array("_queued", size=self.delay_steps, dtype=np.int32)
-            if amplitude is not None:
+        if self.slots:
+            n, length = len(self.source), self.slots * len(self.source)
+            self.variables.add_array("_delays", size=n, dtype=np.int32)
+            self.variables.add_array("_due", size=n, dtype=np.int32)
+            self.variables.add_array("_waiting", size=length, dtype=np.bool_)
+            self.variables.add_array("_queued", size=self.slots, dtype=np.int32)
+            if self.graded:
                 self.variables.add_array("_sizes", size=length, dtype=dtype)
 
     def _template_keywords(self, event: str, dtype: Any) -> dict[str, Any]:
@@ -218,7 +226,8 @@ class SharedSynapses(Group, CodeRunner):
             "scalar": scalar,
             "lanes": self.lanes,
             "n_source": len(self.source),
-            "delay_steps": self.delay_steps,
+            "slots": self.slots,
+            "graded": self.graded,
             "eventspace_variable": self.variables[f"_{event}space"],
             "target_variable": self.variables["_target"],
             "amplitude_variable": self.variables["_amplitude"] if self.graded else None,
@@ -249,8 +258,8 @@ class SharedSynapses(Group, CodeRunner):
         target : array (lanes * n_target,)
             Receives the weights, in place.
         """
-        if self.delay_steps:
-            spikes, amplitude = self._delayed(spikes, amplitude)
+        if self.slots:
+            spikes, amplitude = self._travelled(spikes, amplitude)
         if self._targets is None:
             self._targets = self._make_targets()
         if isinstance(self.kernel, GATES) or self.sign:
@@ -302,20 +311,19 @@ class SharedSynapses(Group, CodeRunner):
         pools = [estimate[self._targets.pool(int(target))].max() for target in where]
         return np.asarray(pools, dtype=estimate.dtype)
 
-    def _delayed(
+    def _travelled(
         self, spikes: np.ndarray, amplitude: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Exchange this step's spikes for those of ``delay_steps`` ago."""
-        n = len(self.source)
-        slot = int(self._clock.variables["timestep"].get_value().item()) % self.delay_steps
-        part = slice(slot * n, (slot + 1) * n)
-        queue, queued = (self.variables[v].get_value() for v in ("_queue", "_queued"))
-        old = queue[part][: queued[slot]].copy()
-        queue[slot * n : slot * n + len(spikes)] = spikes
-        queued[slot] = len(spikes)
-        if amplitude is None:
-            return old, None
-        sizes = self.variables["_sizes"].get_value()
-        old_sizes = sizes[part].copy()
-        sizes[part] = amplitude
-        return old, old_sizes
+        """Let this step's spikes enter the queue, and those that are due leave it."""
+        waiting, delays = (self.variables[v].get_value() for v in ("_waiting", "_delays"))
+        now = int(self._clock.variables["timestep"].get_value().item())
+        slots = (now + delays[spikes]) % self.slots
+        waiting = waiting.reshape(self.slots, -1)
+        waiting[slots, spikes] = True
+        slot = now % self.slots
+        if amplitude is not None:
+            sizes = self.variables["_sizes"].get_value().reshape(self.slots, -1)
+            sizes[slots, spikes] = amplitude[spikes]
+        due = np.flatnonzero(waiting[slot])
+        waiting[slot, due] = False
+        return due, None if amplitude is None else sizes[slot]

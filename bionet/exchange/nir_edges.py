@@ -11,6 +11,7 @@ from brian2.units.fundamentalunits import have_same_dimensions
 from bionet.errors import InputError
 from bionet.exchange.nir_kernels import scaled
 from bionet.network import AveragePool2d, Conv2d, Dense, OneToOne, Projection, SpikingNetwork
+from bionet.network.delays import unit_delays
 
 __all__ = ["weight_nodes"]
 
@@ -56,8 +57,9 @@ def weight_nodes(
     chain: list[tuple[str, Any]] = []
     order = snn.names
     back = order.index(projection.source) >= order.index(projection.target)
-    if projection.delay > int(back):
-        chain.append(("delay", nir.Delay(np.full(source, projection.delay * dt))))
+    steps = unit_delays(projection, source, dt, int(back))
+    if steps.max() > int(back):
+        chain.append(("delay", nir.Delay(steps * dt)))
     chain_of: dict[type, Callable[..., tuple[list[tuple[str, Any]], bool]]] = {
         Dense: _dense,
         Conv2d: _conv2d,

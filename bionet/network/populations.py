@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from bionet.equations.model import NeuronModel
+from bionet.equations.randomness import seed_words
 from bionet.equations.units import same_unit
 from bionet.errors import InputError
+from bionet.network.delays import checked_delay, checked_spread
 from bionet.network.kernel_base import Kernel
 
 __all__ = ["Population", "Projection", "Readout"]
@@ -109,8 +111,9 @@ class Projection:
         Names of populations.
     kernel : Kernel
         Dense, Conv2d, AveragePool2d, OneToOne, MaxPool2d or Largest.
-    delay : int
-        Axonal delay in simulation steps.
+    delay : Quantity or int
+        Axonal delay: a time such as ``2*ms``, a multiple of the simulation's step; or a number of
+        steps.
     sign : {0, 1, -1}
         Pass on only what raises (1) or lowers (-1) the target: the sign of weight times spike
         amplitude. 0 passes everything.
@@ -121,6 +124,11 @@ class Projection:
     gain : number or Quantity
         What every weight is multiplied with: it carries the unit of the variable that receives
         them, such as ``0.3*nA``.
+    delay_spread : Quantity
+        Standard deviation of the delays of the source's units, a time; each is a normal number
+        about ``delay``, not below 0, rounded to steps. See :mod:`bionet.network.delays`.
+    delay_seed : int
+        Selects the delays that are drawn; from 0 to 2**64 - 1.
 
     Raises
     ------
@@ -131,19 +139,19 @@ class Projection:
     source: str
     target: str
     kernel: Kernel
-    delay: int = 0
+    delay: Any = 0
     sign: int = 0
     variable: str | None = None
     event: str = "spike"
     gain: Any = 1.0
+    delay_spread: Any = 0
+    delay_seed: int = 0
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.delay) or int(self.delay) != self.delay or self.delay < 0:
-            raise InputError(
-                f"projection {self.name}: the delay must be a whole number of steps >= 0,"
-                f" but is {self.delay}"
-            )
-        object.__setattr__(self, "delay", int(self.delay))
+        object.__setattr__(self, "delay", checked_delay(self.name, self.delay))
+        spread = checked_spread(self.name, "delay_spread", self.delay_spread)
+        object.__setattr__(self, "delay_spread", spread)
+        seed_words(self.delay_seed)
         if self.sign not in (0, 1, -1):
             raise InputError(f"projection {self.name}: sign is 0, 1 or -1, but got {self.sign}")
         number = isinstance(self.gain, (int, float, np.number, np.ndarray))
@@ -158,11 +166,11 @@ class Projection:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Projection):
             return False
-        names = [f.name for f in fields(self) if f.name != "gain"]
-        return (
-            all(getattr(self, name) == getattr(other, name) for name in names)
-            and same_unit(self.gain, other.gain)
-            and float(self.gain) == float(other.gain)
+        measured = ("gain", "delay", "delay_spread")  # they may have units
+        names = [f.name for f in fields(self) if f.name not in measured]
+        return all(getattr(self, name) == getattr(other, name) for name in names) and all(
+            same_unit(mine, theirs) and float(mine) == float(theirs)
+            for mine, theirs in ((getattr(self, n), getattr(other, n)) for n in measured)
         )
 
     __hash__ = None  # type: ignore[assignment]

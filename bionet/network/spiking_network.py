@@ -168,7 +168,7 @@ class SpikingNetwork:
                 f"projection {projection.name}: the kernel gives the shape {shape},"
                 f" but the target has {target.shape}"
             )
-        if projection.delay == 0 and order[projection.source] >= order[projection.target]:
+        if not float(projection.delay) and order[projection.source] >= order[projection.target]:
             raise InputError(
                 f"projection {projection.name} runs against the order of the populations;"
                 " give it a delay of at least one step"
@@ -355,6 +355,8 @@ def _describe(projection: Projection) -> str:
         text += f" {_by(kernel.kernel)}"
     if projection.delay:
         text += f", delay {projection.delay}"
+    if projection.delay_spread:
+        text += f" +- {projection.delay_spread}"
     if projection.sign:
         text += ", raising" if projection.sign > 0 else ", lowering"
     if projection.event != "spike":

@@ -13,6 +13,7 @@ from bionet.equations.units import plain_quantity, read_quantity
 from bionet.errors import InputError
 from bionet.network import Kernel, Population, Projection, Readout, SpikingNetwork
 from bionet.network.code import Code
+from bionet.network.delays import is_time
 from bionet.network.format_1 import from_format_1
 from bionet.network.kernels import KERNELS
 from bionet.network.origin import Origin, Perturbed
@@ -24,7 +25,8 @@ FORMAT = 2
 
 PLAIN = [1.0, [0.0] * 7, "1"]
 """The gain of weights without a unit."""
-PROJECTION_FIELDS = ("source", "target", "delay", "sign", "variable")
+NO_SPREAD = [0.0, [0.0] * 7, "1"]
+PROJECTION_FIELDS = ("source", "target", "sign", "variable")
 
 
 def pack_network(
@@ -46,6 +48,9 @@ def pack_network(
             arrays[f"projection.{number}.{name}"] = value
         plain = {name: getattr(q, name) for name in PROJECTION_FIELDS}
         # Only where it says something: other networks keep their hash.
+        plain["delay"] = plain_quantity(q.delay) if is_time(q.delay) else q.delay
+        plain |= {"delay_spread": plain_quantity(q.delay_spread)} if q.delay_spread else {}
+        plain |= {"delay_seed": int(q.delay_seed)} if q.delay_seed else {}
         plain |= {"event": q.event} if q.event != "spike" else {}
         plain |= {"gain": plain_quantity(q.gain)} if plain_quantity(q.gain) != PLAIN else {}
         projections.append({**plain, "kernel": q.kernel.kind, "options": q.kernel.options()})
@@ -96,6 +101,10 @@ def unpack_network(
         kernel_arrays = _under(f"projection.{number}.", arrays)
         kernel = kernel_type(plain["kernel"])(**options, **kernel_arrays)
         fields = {name: plain[name] for name in PROJECTION_FIELDS}
+        delay = plain["delay"]
+        fields["delay"] = read_quantity(*delay) if isinstance(delay, list) else delay
+        fields["delay_spread"] = read_quantity(*plain.get("delay_spread", NO_SPREAD))
+        fields["delay_seed"] = plain.get("delay_seed", 0)
         fields["event"] = plain.get("event", "spike")
         fields["gain"] = read_quantity(*plain.get("gain", PLAIN))
         projections.append(Projection(kernel=kernel, **fields))

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from bionet.brian.assemble import recordable, recorded_variable, synapse_names
+from bionet.brian.assemble import queued_steps, recordable, recorded_variable, synapse_names
 from bionet.brian.channel_last import pack, to_channel_last, torch_index
 from bionet.brian.finite import NotFinite, NotFiniteError
 from bionet.brian.idle_steps import BOUNDS, guarded
@@ -44,6 +44,7 @@ from bionet.errors import BioNetError
 from bionet.files import atomic
 from bionet.interruption import postponed
 from bionet.network import Kernel, SpikingNetwork
+from bionet.network.delays import needed_slots
 from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
 from bionet.running.compile_program import MANIFEST, PROGRAM_KEY
@@ -185,10 +186,10 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
     projections: list[dict[str, Any]] = [
         {
             **{
-                name: getattr(q, name)
-                for name in ("source", "target", "delay", "sign", "variable", "event")
+                name: getattr(q, name) for name in ("source", "target", "sign", "variable", "event")
             },
             **_kernel_structure(q.kernel.in_loops(snn.shape(q.source))),
+            "slots": needed_slots(queued_steps(snn, q, plan.dt)),
             "inverted": bool(float(q.gain) < 0),
         }
         for q in snn.projections
@@ -446,6 +447,10 @@ def program_values(
         values[f"{name}.weights"] = packed.weights
         if packed.table is not None:
             values[f"{name}.table"] = packed.table
+        steps = queued_steps(snn, projection, plan.dt)
+        if needed_slots(steps):
+            flat = to_channel_last(steps, steps.shape)
+            values[f"{name}._delays"] = np.tile(flat, plan.lanes)
     return values
 
 

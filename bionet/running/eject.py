@@ -23,7 +23,7 @@ import numpy as np
 from brian2 import Hz, Quantity, check_units, second
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bionet.brian.assemble import runs_back, synapse_names
+from bionet.brian.assemble import queued_steps, synapse_names
 from bionet.brian.plan import Plan
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
@@ -51,7 +51,7 @@ KNOWN_FIELDS = {
     "SpikingNetwork": "populations projections input_shape readout method coding metadata"
     " simulation code origin relays perturbations",
     "Population": "name shape model parameters",
-    "Projection": "source target kernel delay sign variable event gain",
+    "Projection": "source target kernel delay delay_seed sign variable event gain",
     "NeuronModel": "name equations threshold reset refractory update method parameters initial"
     " events input amplitude source potential current inputs resets leaks spike",
     "InputModel": "drives pixels signed factor summary",
@@ -280,18 +280,19 @@ def _check_projection(
     snn: SpikingNetwork, projection: Projection, plan: Plan, populations: tuple[Population, ...]
 ) -> None:
     source = next(p for p in populations if p.name == projection.source)
+    delay = int(np.max(queued_steps(snn, projection, plan.dt)))
     if projection.kernel.kind not in ("dense", "conv2d", "average_pool2d", "one_to_one"):
         raise InputError(
             f"eject: projection {projection.name} has the kernel {projection.kernel.kind!r}, which"
             " plain synapses cannot express; use bionet.build"
         )
-    if source.name == "input" and plan.drives_current and projection.delay:
+    if source.name == "input" and plan.drives_current and delay:
         raise InputError(
             f"eject: projection {projection.name} delays an analog input; use a spiking coding"
         )
     spikes = source.name != "input" and projection.event == "spike"
     varies = source.model.amplitude is not None and spikes
-    if varies and projection.delay > runs_back(snn, projection):
+    if varies and delay:
         raise InputError(
             f"eject: projection {projection.name} delays spikes whose amplitude varies; Brian2's"
             " synapses read it when a spike arrives, not when it was emitted; use bionet.build"

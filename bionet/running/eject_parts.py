@@ -12,7 +12,7 @@ import numpy as np
 from brian2.equations.equations import DIFFERENTIAL_EQUATION, SUBEXPRESSION, SingleEquation
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
-from bionet.brian.assemble import runs_back
+from bionet.brian.assemble import queued_steps
 from bionet.brian.channel_last import to_channel_last
 from bionet.brian.groups import equations_of
 from bionet.brian.model_code import draws, running_code, uses_step
@@ -238,7 +238,7 @@ def describe_synapses(
         kept = np.sign(w) == delivered.sign
         i, j, w = i[kept], j[kept], w[kept]
     arrays |= {f"{name}_i": i, f"{name}_j": j, f"{name}_w": w}
-    delay = projection.delay - runs_back(snn, projection)
+    delay = int(np.max(queued_steps(snn, projection, request.plan.dt)))
     return {
         "name": name,
         "variable": name,

@@ -34,8 +34,8 @@ class Wiring:
     Attributes
     ----------
     dale : {None, "relay", "train"}
-    delay : int
-        From a neuron to its targets, in steps.
+    delay, delay_spread : Quantity
+        From a neuron to its targets, in units of time.
     interneuron : NeuronModel
         Of the partners; one that fires within the step by default.
     gain : Quantity or float
@@ -43,7 +43,8 @@ class Wiring:
     """
 
     dale: str | None
-    delay: int
+    delay: Any
+    delay_spread: Any
     interneuron: NeuronModel
     gain: Any = 1.0
 
@@ -218,6 +219,7 @@ class _Builder:
                     target,
                     weights,
                     delay=self.wiring.delay,
+                    delay_spread=self.wiring.delay_spread,
                     sign=sign,
                     gain=1.0 if scores else self.cell.gains.get(sign, self.cell.gains.get(0)),
                 )

@@ -43,6 +43,7 @@ import numpy as np
 from bionet.conversion.linear_maps import apply_kernel
 from bionet.errors import InputError
 from bionet.network import Fold, Population, Projection, SpikingNetwork
+from bionet.network.delays import delay_steps
 from bionet.network.kernels import GATES, Conv2d, Dense, Kernel, Sparse
 
 __all__ = ["ROUNDINGS", "FoldRow", "fold", "fold_report", "window_sigmas"]
@@ -94,7 +95,7 @@ def fold(
             raise InputError(f"fold: population {population.name!r} leaks; use tau=None")
         if population.model.threshold is not None and population.model.resets != "subtract":
             raise InputError(f"fold: population {population.name!r} needs reset='subtract'")
-    window = presentation + drain
+    window, dt = presentation + drain, float(snn.times()[1])
     projections = []
     populations = {population.name: population for population in snn.populations}
     for projection in snn.projections:
@@ -106,9 +107,11 @@ def fold(
             sign = 1
         else:
             sign = 0
-        projections.append(replace(projection, sign=sign, delay=projection.delay + window))
+        projections.append(
+            replace(projection, sign=sign, delay=delay_steps(projection, dt) + window)
+        )
     layers = len([p for p in snn.populations if p.model.threshold is not None])
-    duration = (layers + 1) * window * float(snn.times()[1])
+    duration = (layers + 1) * window * dt
     return replace(
         snn,
         populations=tuple(populations.values()),

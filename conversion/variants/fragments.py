@@ -24,6 +24,7 @@ import numpy as np
 
 from bionet.errors import InputError
 from bionet.network import Fold, Population, Projection, SpikingNetwork
+from bionet.network.delays import delay_steps
 from bionet.network.kernels import AveragePool2d, Conv2d, Dense, Kernel, MaxPool2d, OneToOne
 
 __all__ = ["fragment", "joined"]
@@ -202,7 +203,7 @@ def _projections(
             source=s.name,
             target=t.name,
             kernel=_weights(q.kernel, s, t, snn.shape(q.source)),
-            delay=q.delay + (s.wait + t.late) * window,
+            delay=delay_steps(q, float(snn.times()[1])) + (s.wait + t.late) * window,
         )
         for s in sources
         for t in targets

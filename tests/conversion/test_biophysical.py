@@ -101,6 +101,12 @@ def test_the_same_network_by_hand_in_plain_brian2_fires_the_same_spikes(rates):
         assert set(zip(units.tolist(), steps.tolist(), strict=True)) == expected
 
 
+def test_delays_and_their_spread_are_those_of_the_projections(rates):
+    snn = converted(rates, delay=1.25 * ms, delay_spread=0.5 * ms)
+    axons = [q for q in snn.projections if q.source != "input"]
+    assert axons and all((q.delay, q.delay_spread) == (1.25 * ms, 0.5 * ms) for q in axons)
+
+
 @pytest.mark.parametrize(
     "synapse",
     [bionet.synapse.exponential(5 * ms), pytest.param(CONDUCTANCE, marks=pytest.mark.slow)],
@@ -229,6 +235,8 @@ def test_what_cannot_be_converted_is_refused_in_one_line(rates):
         converted(rates, reference=1 * second)
     with pytest.raises(InputError, match="delay must be a time"):
         converted(rates, delay=6)
+    with pytest.raises(InputError, match="delay_spread must be a time"):
+        converted(rates, delay_spread=6)
     with pytest.raises(InputError, match="pass calibration=images, or a network from"):
         converted(nn.Sequential(nn.Linear(12, 4), nn.ReLU(), nn.Linear(4, 2)))
     with pytest.raises(InputError, match="has weights of both signs"):

@@ -384,6 +384,46 @@ struct Lanes<Dense<T, N_SOURCE, N_TARGET, PITCH, GRADED, SIGN>, T> {
     }
 };
 
+// Spikes on their way: a ring of slots, one for each step. A slot holds a flag and the size of a
+// spike for every unit, so its spikes leave in the order of their units, whenever they entered.
+template <typename T, int SLOTS, bool GRADED> struct Queue {
+    int64_t n;        // units of all lanes
+    char* waiting;    // [slot][unit]
+    int32_t* queued;  // [slot]: number of flags
+    T* sizes;         // [slot][unit]
+
+    inline void enter(const int32_t* spikes, int n_spikes, const T* amplitude,
+                      const int32_t* delays, int64_t now) {
+        for (int k = 0; k < n_spikes; k++) {
+            const int32_t unit = spikes[k];
+            const int slot = int((now + delays[unit]) % SLOTS);
+            waiting[slot * n + unit] = 1;
+            queued[slot]++;
+            if (GRADED) sizes[slot * n + unit] = amplitude[unit];
+        }
+    }
+    // The units whose spikes are due, ascending; eight flags are looked at together.
+    inline int leave(int64_t now, int32_t* due) {
+        const int slot = int(now % SLOTS);
+        char* flags = waiting + slot * n;
+        int found = 0;
+        for (int64_t from = 0; found < queued[slot]; from += 8) {
+            const int64_t count = least<int64_t>(8, n - from);
+            uint64_t eight = 0;
+            std::memcpy(&eight, flags + from, count);
+            if (!eight) continue;
+            for (int64_t unit = from; unit < from + count; unit++)
+                if (flags[unit]) due[found++] = int32_t(unit);
+            std::memset(flags + from, 0, count);
+        }
+        queued[slot] = 0;
+        return found;
+    }
+    inline const T* sizes_at(int64_t now) const {
+        return GRADED ? sizes + now % SLOTS * n : (const T*)NULL;
+    }
+};
+
 template <class Kernel, typename T, typename... Table>
 void propagate(const int32_t* spikes, int n_spikes, int lanes, const T* weights, const T* amplitude,
                T* target, Table... table) {

@@ -1,5 +1,5 @@
 {% extends 'common_group.cpp' %}
-{# Spikes of the source, or of an earlier step of it, through weights that are stored once. #}
+{# Spikes of the source, or those that were on their way and are due, through weights that are stored once. #}
 {% block extra_headers %}
 {{ header }}
 {% endblock %}
@@ -10,23 +10,15 @@
     const {{scalar}}* _amplitude = {{ get_array_name(amplitude_variable) if amplitude_variable else "NULL" }};
     {{scalar}}* _target = {{ get_array_name(target_variable) }};
     const {{scalar}}* _weights = {{ get_array_name(variables['weights']) }};
-    {% if delay_steps %}
-    {# The slot of this step holds what was emitted delay steps ago; it is then overwritten. #}
-    const int _slot = {{ get_array_name(variables['_timestep']) }}[0] % {{delay_steps}};
-    const int64_t _n_source = {{n_source}};
-    int32_t* _queue = {{ get_array_name(variables['_queue']) }} + _slot * _n_source;
-    int32_t* _queued = {{ get_array_name(variables['_queued']) }} + _slot;
-    {% if amplitude_variable %}
-    {{scalar}}* _sizes = {{ get_array_name(variables['_sizes']) }} + _slot * _n_source;
-    {% else %}
-    const {{scalar}}* _sizes = NULL;
-    {% endif %}
-    bionet::propagate<{{kernel}}>(_queue, _queued[0], {{lanes}}, _weights, _sizes, _target{{ ", " + get_array_name(extra_variable) if extra_variable else "" }});
-    std::copy(_spikes, _spikes + _n_spikes, _queue);
-    _queued[0] = _n_spikes;
-    {% if amplitude_variable %}
-    std::copy(_amplitude, _amplitude + _n_source, _sizes);
-    {% endif %}
+    {% if slots %}
+    {% set _now = get_array_name(variables['_timestep']) %}
+    int32_t* _due = {{ get_array_name(variables['_due']) }};
+    {{scalar}}* _sizes = {{ get_array_name(variables['_sizes']) if graded else "NULL" }};
+    bionet::Queue<{{scalar}}, {{slots}}, {{ "true" if graded else "false" }}> _queue = {
+        {{n_source}}, {{ get_array_name(variables['_waiting']) }}, {{ get_array_name(variables['_queued']) }}, _sizes};
+    _queue.enter(_spikes, _n_spikes, _amplitude, {{ get_array_name(variables['_delays']) }}, {{_now}}[0]);
+    const int32_t _n_due = _queue.leave({{_now}}[0], _due);
+    bionet::propagate<{{kernel}}>(_due, _n_due, {{lanes}}, _weights, _queue.sizes_at({{_now}}[0]), _target{{ ", " + get_array_name(extra_variable) if extra_variable else "" }});
     {% else %}
     bionet::propagate<{{kernel}}>(_spikes, _n_spikes, {{lanes}}, _weights, _amplitude, _target{{ ", " + get_array_name(extra_variable) if extra_variable else "" }});
     {% endif %}

@@ -9,7 +9,21 @@ cdef extern from *:
                                   const {{extra_type}}* extra) {
         bionet::propagate<{{kernel}}>(spikes, n_spikes, {{lanes}}, weights, amplitude, target{{ ", extra" if extra_variable else "" }});
     }
+    {% if slots %}
+    static inline int _travel(const int32_t* spikes, int n_spikes, const {{scalar}}* amplitude,
+                              const int32_t* delays, int64_t now, char* waiting, int32_t* queued,
+                              {{scalar}}* sizes, int32_t* due) {
+        bionet::Queue<{{scalar}}, {{slots}}, {{ "true" if graded else "false" }}> queue = {
+            {{n_source}}, waiting, queued, sizes};
+        queue.enter(spikes, n_spikes, amplitude, delays, now);
+        return queue.leave(now, due);
+    }
+    {% endif %}
     """
+    {% if slots %}
+    int _travel(int32_t* spikes, int n_spikes, {{scalar}}* amplitude, int32_t* delays, int64_t now,
+                char* waiting, int32_t* queued, {{scalar}}* sizes, int32_t* due)
+    {% endif %}
     void _propagate(int32_t* spikes, int n_spikes, {{scalar}}* weights, {{scalar}}* amplitude,
                     {{scalar}}* target, {{extra_type}}* extra)
 {% endblock %}
@@ -21,21 +35,16 @@ cdef extern from *:
     cdef int _here_n_spikes = {{_events}}[_num{{_events}}-1]
     cdef {{scalar}}* _here_amplitude = {{ "&" + get_array_name(amplitude_variable) + "[0]" if amplitude_variable else "NULL" }}
     cdef {{extra_type}}* _here_extra = {{ "&" + get_array_name(extra_variable) + "[0]" if extra_variable else "NULL" }}
-    {% if delay_steps %}
-    cdef int _here_slot = {{ get_array_name(variables['_timestep']) }}[0] % {{delay_steps}}
-    cdef size_t _here_first = <size_t>_here_slot * {{n_source}}
-    cdef int32_t* _here_queue = &{{ get_array_name(variables['_queue']) }}[_here_first]
-    cdef int32_t* _here_queued = &{{ get_array_name(variables['_queued']) }}[_here_slot]
-    cdef {{scalar}}* _here_sizes = {{ "&" + get_array_name(variables['_sizes']) + "[_here_first]" if amplitude_variable else "NULL" }}
-    cdef size_t _k
-    _propagate(_here_queue, _here_queued[0], &{{_weights}}[0], _here_sizes, &{{_target}}[0], _here_extra)
-    for _k in range(<size_t>_here_n_spikes):
-        _here_queue[_k] = _here_spikes[_k]
-    _here_queued[0] = _here_n_spikes
-    {% if amplitude_variable %}
-    for _k in range({{n_source}}):
-        _here_sizes[_k] = _here_amplitude[_k]
-    {% endif %}
+    {% if slots %}
+    cdef int64_t _here_now = {{ get_array_name(variables['_timestep']) }}[0]
+    cdef size_t _here_first = <size_t>(_here_now % {{slots}}) * {{n_source}}
+    cdef int32_t* _here_due = &{{ get_array_name(variables['_due']) }}[0]
+    cdef {{scalar}}* _here_sizes = {{ "&" + get_array_name(variables['_sizes']) + "[0]" if graded else "NULL" }}
+    cdef int _here_n_due = _travel(
+        _here_spikes, _here_n_spikes, _here_amplitude, &{{ get_array_name(variables['_delays']) }}[0],
+        _here_now, <char*>&{{ get_array_name(variables['_waiting']) }}[0],
+        &{{ get_array_name(variables['_queued']) }}[0], _here_sizes, _here_due)
+    _propagate(_here_due, _here_n_due, &{{_weights}}[0], {{ "_here_sizes + _here_first" if graded else "NULL" }}, &{{_target}}[0], _here_extra)
     {% else %}
     _propagate(_here_spikes, _here_n_spikes, &{{_weights}}[0], _here_amplitude, &{{_target}}[0], _here_extra)
     {% endif %}

@@ -1,0 +1,152 @@
+"""Axonal delays: a time, with a spread from unit to unit, against the obvious references."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from brian2 import Hz, ms, mV
+from scipy.stats import kstest, truncnorm
+
+import bionet
+from bionet.equations import integrate_and_fire, integrator, signed_integrate_and_fire
+from bionet.errors import InputError
+from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network.delays import unit_delays
+from bionet.network.kernels import Conv2d, Dense, OneToOne
+from bionet.running.compiled_program import index_entry
+from bionet.running.simulate import make_plan, simulate
+
+N, T = 40, 30
+FAST = {"coding": "poisson", "max_rate": 300 * Hz, "dtype": "float64", "seed": 4}
+RECORD = {"record": {"input": ["spikes"], "sum": ["v"]}}
+
+
+def summed(**delay):
+    """Poisson trains of N pixels that three units add up; ``delay`` is that of their axons."""
+    weights = np.random.default_rng(1).normal(size=(3, N))
+    return SpikingNetwork(
+        (Population("sum", (3,), integrator()), Population("cells", (1,), integrate_and_fire())),
+        (Projection("input", "sum", Dense(weights), **delay),),
+        (N,),
+        Readout("cells", "sum"),
+    )
+
+
+IMAGES = np.random.default_rng(2).uniform(size=(2, N))
+
+
+def test_a_delay_shifts_what_arrives_bit_for_bit():
+    now, later = (
+        simulate(summed(delay=d), IMAGES, T * ms, device="numpy", **FAST, **RECORD)
+        for d in (0, 3 * ms)
+    )
+    assert now.counts["input"].sum() > 200
+    np.testing.assert_array_equal(later.output_potential[:, 3:], now.output_potential[:, :-3])
+    np.testing.assert_array_equal(later.output_potential[:, :3], 0.0)
+    steps = simulate(summed(delay=3), IMAGES, T * ms, device="numpy", **FAST)
+    np.testing.assert_array_equal(steps.output_potential, later.output_potential)
+    half = simulate(summed(delay=3 * ms), IMAGES, T * ms, 0.5 * ms, device="numpy", **FAST)
+    assert not half.output_potential[:, :6].any() and half.output_potential[:, 6:12].any()
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_delays_of_units_are_those_of_a_plain_sum(lanes):
+    """Also: the second image finds nothing of the first on its way."""
+    snn = summed(delay=4 * ms, delay_spread=3 * ms, delay_seed=5)
+    delays = unit_delays(snn.projections[0], (N,), 1e-3)
+    assert delays.min() >= 0 and len(set(delays.tolist())) > 5 and delays.max() < 16
+    run = simulate(snn, IMAGES, T * ms, device="numpy", lanes=lanes, **FAST, **RECORD)
+    weights = snn.projections[0].kernel.weights
+    for image in range(2):
+        steps, units = run.spikes("input", image=image)[:2]
+        v = np.zeros(3)
+        size = run.parameters["gain"]
+        for now in range(T):
+            for unit in sorted(units[steps + delays[units] == now]):
+                v = v + weights[:, unit] * size
+            np.testing.assert_array_equal(run.output_potential[image, now], v)
+
+
+def test_delays_are_a_normal_number_cut_off_at_none():
+    q = Projection("a", "b", OneToOne(), delay=2 * ms, delay_spread=2 * ms)
+    fine = unit_delays(q, (100, 100), 1e-6).ravel() * 1e-3
+    assert kstest(fine, truncnorm(-1, np.inf, 2, 2).cdf).pvalue > 1e-3
+    # The numbers belong to the axon: another step or another target changes none.
+    coarse = unit_delays(replace(q, target="c"), (100, 100), 1e-3).ravel()
+    assert np.abs(coarse - fine).max() < 0.5 + 1e-3
+    assert (unit_delays(replace(q, delay_seed=1), (100, 100), 1e-3).ravel() != coarse).any()
+    assert (unit_delays(replace(q, source="d"), (100, 100), 1e-3).ravel() != coarse).any()
+    assert unit_delays(q, (1000,), 1e-3, least=1).min() == 1
+
+
+def mixed():
+    """Signed spikes of a convolution with spread delays, back to itself and on."""
+    rng = np.random.default_rng(0)
+    spread = {"delay": 2 * ms, "delay_spread": 1.5 * ms}
+    return SpikingNetwork(
+        (
+            Population("conv", (3, 4, 4), signed_integrate_and_fire()),
+            Population("cells", (5,), integrate_and_fire()),
+            Population("readout", (2,), integrator()),
+        ),
+        (
+            Projection("input", "conv", Conv2d(rng.normal(0, 0.6, (3, 1, 2, 2))), **spread),
+            Projection("conv", "conv", OneToOne(0.25), **spread),
+            Projection("conv", "cells", Dense(rng.normal(0, 0.6, (5, 48))), **spread),
+            Projection("cells", "readout", Dense(rng.normal(size=(2, 5))), **spread),
+        ),
+        (1, 5, 5),
+        Readout("cells", "readout"),
+    )
+
+
+@pytest.mark.devices
+@pytest.mark.parametrize("device", ["cython", "cpp_standalone"])
+@pytest.mark.parametrize("coding", ["analog", "poisson"])
+def test_spread_delays_on_every_device(device, coding, assert_same):
+    images = np.random.default_rng(3).uniform(size=(3, 1, 5, 5))
+    options = {"coding": coding, "seed": 2, "dtype": "float64"}
+    slow = simulate(mixed(), images, T * ms, device="numpy", lanes=1, **options)
+    assert slow.counts["cells"].sum() > 20
+    assert_same(simulate(mixed(), images, T * ms, device=device, lanes=2, **options), slow)
+
+
+def test_delays_survive_the_disk(tmp_path):
+    snn = summed(delay=4 * ms, delay_spread=0.5 * ms, delay_seed=7)
+    loaded = SpikingNetwork.load(snn.save(tmp_path / "a.snn"))
+    assert loaded == snn and loaded.hash() == snn.hash()
+    assert "delay 4. ms +- 0.5 ms" in str(loaded)
+    for other in ({"delay": 5 * ms}, {"delay": 4}, {"delay_spread": 1 * ms}, {"delay_seed": 8}):
+        changed = replace(snn, projections=(replace(snn.projections[0], **other),))
+        assert changed != snn and changed.hash() != snn.hash()
+
+
+def test_one_program_serves_all_short_delays():
+    def entry(delay):
+        snn, dt = summed(**delay), 1 * ms
+        arguments = dict.fromkeys(("coding", "max_rate", "lanes", "dtype", "record"))
+        return index_entry(snn, make_plan(snn, duration=T * ms, dt=dt, **arguments))
+
+    one, other = entry({"delay": 2}), entry({"delay": 9 * ms, "delay_spread": 1 * ms})
+    assert one == other != entry({})
+    assert entry({"delay": 40}) != one
+
+
+def test_delays_that_cannot_be_are_refused(tmp_path):
+    def make(**more):
+        return Projection("a", "b", OneToOne(), **more)
+
+    for delay in (-1 * ms, 2 * mV, np.inf * ms, "3", [1, 2]):
+        with pytest.raises(InputError, match="a->b: the delay must be a whole number of steps"):
+            make(delay=delay)
+    for spread in (0.5, -1 * ms, 2 * mV):
+        with pytest.raises(InputError, match="a->b: delay_spread must be a time >= 0"):
+            make(delay=2 * ms, delay_spread=spread)
+    with pytest.raises(InputError, match="seed must be a whole number"):
+        make(delay_seed=-1)
+    with pytest.raises(InputError, match=r"multiple of dt \(1 ms\); give 1\*ms or 2\*ms"):
+        simulate(summed(delay=1.5 * ms), IMAGES, T * ms, **FAST)
+    with pytest.raises(InputError, match="must be at least one step"):
+        unit_delays(make(delay=0.5 * ms, delay_spread=1 * ms), (3,), 1e-3, least=1)
+    with pytest.raises(InputError, match="sets 'delay_spread', which a script cannot express"):
+        bionet.eject(summed(delay=2 * ms, delay_spread=1 * ms), tmp_path / "a.py", coding="poisson")
