@@ -154,7 +154,7 @@ def _try_group(
     from brian2.codegen.runtime.numpy_rt import NumpyCodeObject
     from brian2.devices.device import reset_device, set_device
 
-    from bionet.equations.randomness import RANDN_IF
+    from bionet.equations.randomness import RANDN_IF, SHARED
 
     set_device("runtime")
     try:
@@ -166,7 +166,7 @@ def _try_group(
             refractory=refractory if refractory is not None else False,
             method=method,
             events=dict(events),
-            namespace={"randn_if": RANDN_IF, **(namespace or {})},
+            namespace={"randn_if": RANDN_IF, **SHARED, **(namespace or {})},
             codeobj_class=NumpyCodeObject,
             clock=brian2.Clock(dt=1 * brian2.ms),
         )

@@ -237,6 +237,13 @@ class NeuronModel:
         )
 
     @property
+    def computed(self) -> tuple[str, ...]:
+        """Variables that follow from the others at every moment: subexpressions."""
+        from brian2.equations.equations import SUBEXPRESSION
+
+        return tuple(n for n, e in self.brian().items() if e.type == SUBEXPRESSION)
+
+    @property
     def constants(self) -> tuple[str, ...]:
         """Parameters that keep their value during a presentation."""
         from brian2.equations.equations import PARAMETER

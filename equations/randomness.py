@@ -23,6 +23,8 @@ multiplications, divisions and square roots alone, which round the same way ever
 logarithms and cosines of a Box-Muller transform differ in their last bit between NumPy and the
 C library, and with them some spikes. ``randn_if(x)`` is the same number where x is not 0, and 0
 elsewhere; as no number depends on another one, those that nobody needs are not computed.
+``rand_shared()`` and ``randn_shared()`` are one number for all units of a population: that of
+unit 0.
 
 References
 ----------
@@ -39,7 +41,7 @@ import zlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from brian2.core.functions import Function
+from brian2.core.functions import DEFAULT_FUNCTIONS, Function
 
 from bionet.errors import InputError
 
@@ -48,6 +50,7 @@ __all__ = [
     "COUNTER_NORMAL_IF",
     "COUNTER_UNIFORM",
     "RANDN_IF",
+    "SHARED",
     "first_sites",
     "replace_rand",
     "seed_words",
@@ -306,18 +309,20 @@ RANDN_IF = Function(
     return_unit=1,
     return_type="float",
 )
+SHARED = {f"{name}_shared": DEFAULT_FUNCTIONS[name] for name in ("rand", "randn")}
+"""The names of shared numbers, for the same check."""
 _CALLS = 64  # of one population; its threshold, reset, update and events number theirs from here
 _POPULATIONS = 2**24
-_RAND = re.compile(r"\brand(?:(n?)\(\)|n_if\((\w+)\))")
+_RAND = re.compile(r"\brand(?:(n?)(_shared)?\(\)|n_if\((\w+)\))")
 
 
 def uses_rand(*codes: str | None) -> bool:
-    """Whether any of the strings calls ``rand()``, ``randn()`` or ``randn_if(x)``."""
+    """Whether any of the strings draws a random number."""
     return any(code is not None and _RAND.search(code) for code in codes)
 
 
 def replace_rand(code: str | None, first_site: int = 0) -> str | None:
-    """The string with ``rand()``, ``randn()`` and ``randn_if(x)`` from the generators above."""
+    """The string with its random numbers from the generators above."""
     if code is None:
         return None
     site = first_site
@@ -325,9 +330,10 @@ def replace_rand(code: str | None, first_site: int = 0) -> str | None:
     def call(found: re.Match[str]) -> str:
         nonlocal site
         site += 1
-        arguments = f"seed_low, seed_high, stream, unit, step, {site}"
-        if found[2]:
-            return f"counter_normal_if({arguments}, {found[2]})"
+        unit = "0" if found[2] else "unit"
+        arguments = f"seed_low, seed_high, stream, {unit}, step, {site}"
+        if found[3]:
+            return f"counter_normal_if({arguments}, {found[3]})"
         return f"counter_{'normal' if found[1] else 'uniform'}({arguments})"
 
     return _RAND.sub(call, code)

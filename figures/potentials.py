@@ -37,12 +37,20 @@ class Row(NamedTuple):
     trace: np.ndarray
     theta: float | None
     base: float
+    in_volts: bool = False
+
+    @property
+    def level(self) -> float | None:
+        """The threshold, in the units of the trace."""
+        return self.theta if self.in_volts or self.theta is None else 1.0
 
     @property
     def range(self) -> tuple[float, float]:
-        """Lowest and highest value of the row: zero and the threshold are always in it."""
-        level = 0.0 if self.theta is None else 1.0
-        low, high = min(0.0, float(self.trace.min())), max(level, float(self.trace.max()))
+        """Lowest and highest value of the row: the threshold is in it, and zero without units."""
+        values = [float(self.trace.min()), float(self.trace.max())]
+        values += [] if self.level is None else [self.level]
+        values += [] if self.in_volts else [0.0]
+        low, high = min(values), max(values)
         return low, high if high > low else low + 1.0
 
     def height(self, value: float | np.ndarray) -> np.ndarray:
@@ -95,14 +103,14 @@ def potentials(
     for number, row in enumerate(rows):
         color = color_of(number)
         label = f"{population} unit {row.unit}"
-        ax.axhline(float(row.height(0)), color="0.85", linewidth=0.5, zorder=0)
+        if not row.in_volts:
+            ax.axhline(float(row.height(0)), color="0.85", linewidth=0.5, zorder=0)
         ax.plot(time, row.height(row.trace), color=color, label=label, zorder=3)
-        if row.theta is not None:
-            ax.axhline(float(row.height(1)), color="0.45", lw=0.6, ls=(0, (4, 3)), zorder=1)
+        if row.level is not None:
+            ax.axhline(float(row.height(row.level)), color="0.45", lw=0.6, ls=(0, (4, 3)), zorder=1)
         _mark_spikes(ax, run, population, image, row, color, time_unit)
         _name_unit(ax, run, population, image, row)
-    in_volts = isinstance(run.potential(population, image), Quantity)
-    _finish(ax, rows, "mV" if in_volts else None)
+    _finish(ax, rows)
     ax.set_xlim(0, float(times(run.n_steps, run.dt, time_unit)))
     ax.set_xlabel(f"time ({name_of_unit})")
     return ax
@@ -127,9 +135,13 @@ def _rows(run: Recording, population: str, image: int, units: Sequence[int] | No
         )
     rows: list[Row] = []
     for place, unit in enumerate(units):
-        theta = None if in_units else _threshold(run, population, unit)
-        trace = values[:, np.flatnonzero(recorded == unit)[0]] / (theta or 1.0)
-        rows.append(Row(int(unit), trace, theta, PITCH * (len(units) - 1 - place)))
+        theta = _threshold(run, population, unit)
+        trace = values[:, np.flatnonzero(recorded == unit)[0]]
+        if in_units:
+            theta = None if theta is None else 1000 * theta  # V to mV
+        else:
+            trace = trace / (theta or 1.0)
+        rows.append(Row(int(unit), trace, theta, PITCH * (len(units) - 1 - place), in_units))
     return rows
 
 
@@ -210,17 +222,25 @@ def _name_unit(ax: Axes, run: Recording, population: str, image: int, row: Row) 
     )
 
 
-def _finish(ax: Axes, rows: list[Row], unit_of_v: str | None) -> None:
+def _finish(ax: Axes, rows: list[Row]) -> None:
     """Two ticks for every trace, zero and one more level, and a label that says the unit."""
     ticks: dict[float, str] = {}
     for row in rows:
-        level = _level(row)
-        ticks[float(row.height(0))] = "0"
-        ticks[float(row.height(level))] = f"{level:g}".replace("-", "\N{MINUS SIGN}")
+        for level in _levels_in_volts(row) if row.in_volts else (0.0, _level(row)):
+            ticks[float(row.height(level))] = f"{level:g}".replace("-", "\N{MINUS SIGN}")
     ax.set_yticks(list(ticks), list(ticks.values()))
     ax.set_ylim(-0.1, rows[0].base + 1.05)
-    unit = "weights" if rows[0].theta is None else "threshold"
-    ax.set_ylabel(f"membrane potential v\n({unit_of_v or f'units of the {unit}'})")
+    unit = "units of the weights" if rows[0].theta is None else "units of the threshold"
+    ax.set_ylabel(f"membrane potential v\n({'mV' if rows[0].in_volts else unit})")
+
+
+def _levels_in_volts(row: Row) -> tuple[float, float]:
+    """The ticks of a trace in mV: its lowest round value, and the threshold or the highest one."""
+    low, high = row.range
+    step = _round_down((high - low) / 2)
+    top = np.floor(high / step) * step if row.level is None else row.level
+    bottom = np.ceil(low / step) * step
+    return float(f"{bottom:.6g}"), float(f"{top:.6g}")
 
 
 def _level(row: Row) -> float:

@@ -8,6 +8,8 @@ layers of a temporal code their integration windows are shaded, up to the releas
 legend says so in words. Where spikes have a signed size (ternary and augmented neurons), a negative
 one is grey, and a tick grows with the logarithm of its size over the smallest of its population, up
 to twice the height.
+In networks with excitatory and inhibitory cells (Dale's principle) the spikes of the inhibitory
+ones are red.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ TICK = 0.03
 MAX_UNITS = 128
 NEGATIVE = "0.45"
 """Colour of negative spikes."""
+INHIBITORY = "#b2182b"
+"""Colour of the spikes of inhibitory cells."""
 
 
 @styled
@@ -97,12 +101,18 @@ def raster(
         ticks[..., 1] = bottom + height * ticks[..., 1]
         positive = spikes.amplitude[np.isin(spikes.unit, shown)] > 0
         narrow = height < 1
-        color = NEGATIVE if narrow else color_of(number)
+        inhibits = _inhibits(run, population, n_units)
+        inhibiting = inhibits[spikes.unit[np.isin(spikes.unit, shown)]]
+        color = NEGATIVE if narrow else INHIBITORY if inhibits.all() else color_of(number)
         number += not narrow
-        _draw(ax, ticks[positive], run.n_steps, color, population)
+        excited = positive if narrow or inhibits.all() else positive & ~inhibiting
+        _draw(ax, ticks[excited], run.n_steps, color, population)
+        if not narrow and inhibits.any() and not inhibits.all():
+            _draw(ax, ticks[inhibiting], run.n_steps, INHIBITORY, f"{population}, inhibitory")
         if not positive.all():
             _draw(ax, ticks[~positive], run.n_steps, NEGATIVE, f"{population}, negative")
-        labels[population] = population if narrow else _label(population, n_units, len(shown))
+        words = _label(population, n_units, len(shown), int(inhibits.sum()))
+        labels[population] = population if narrow else words
     draw_windows(run, image, ax, time_unit, bands)
     _finish(ax, bands, labels, float(times(run.n_steps, run.dt, time_unit)), name_of_unit)
     return ax
@@ -161,8 +171,16 @@ def _draw(ax: Axes, ticks: np.ndarray, n_steps: int, color: str, population: str
     ax.add_collection(collection, autolim=False)
 
 
-def _label(population: str, n_units: int, n_shown: int) -> str:
+def _inhibits(run: Recording, population: str, n_units: int) -> np.ndarray:
+    """Which units of a population inhibit their targets, bool array (n_units,)."""
+    signs = run.parameters.get("signs", {}).get(population, 0)
+    return np.broadcast_to(np.asarray(signs) < 0, (n_units,))
+
+
+def _label(population: str, n_units: int, n_shown: int, n_inhibitory: int = 0) -> str:
     number = f"{n_units:,}" if n_shown == n_units else f"{n_shown:,} of {n_units:,}"
+    if n_inhibitory:
+        number += ", " + f"{n_inhibitory:,} " * (n_inhibitory < n_units) + "inhibitory"
     return f"{population}\n({number})"
 
 

@@ -6,6 +6,7 @@ import pytest
 from brian2 import Hz, ms
 
 import bionet
+from bionet.brian.channel_last import torch_index
 from bionet.brian.synapses import SharedSynapses
 from bionet.errors import InputError
 from bionet.running.build import build
@@ -134,11 +135,39 @@ def test_the_function_is_public():
     assert bionet.simulate is simulate
 
 
-def test_another_device_is_refused_instead_of_seeing_no_image(tiny):
-    brian2.set_device("cpp_standalone", build_on_run=False)
+def test_another_device_is_refused_instead_of_seeing_no_image(tiny, monkeypatch):
+    from brian2.devices.device import Device
+
+    monkeypatch.setattr("bionet.running.build.get_device", Device)
+    with pytest.raises(InputError, match="runtime device and for cpp_standalone, but another"):
+        bionet.build(tiny, np.zeros((1, *tiny.input_shape)))
+
+
+@pytest.mark.devices
+def test_a_program_of_one_s_own_gives_the_spikes_of_simulate(tiny, tiny_images, tmp_path):
+    """Two of three images side by side would be batches; here all, and again from the start."""
+    options = {"coding": "poisson", "record": {"conv1": ["spikes"]}}
+    want = bionet.simulate(tiny, tiny_images[:3], 10 * ms, 1 * ms, device="numpy", dtype="float64",
+                           **options)  # fmt: skip
+    name = "codegen.cpp.extra_compile_args_gcc"
+    before = brian2.prefs[name]
+    brian2.set_device("cpp_standalone", build_on_run=False, directory=str(tmp_path / "program"))
     try:
-        with pytest.raises(InputError, match="needs Brian2's runtime device"):
-            bionet.build(tiny, np.zeros((1, *tiny.input_shape)))
+        brian2.prefs[name] = ["-O2", "-ffp-contract=off"]
+        network, groups = bionet.build(tiny, tiny_images[:3], 10 * ms, 1 * ms, **options)
+        network.run(20 * ms, namespace={})
+        brian2.device.build(directory=str(tmp_path / "program"), with_output=False)
+        monitor = groups["conv1_spikes"]
+        step, index = np.rint(np.asarray(monitor.t / ms)).astype(int), np.asarray(monitor.i)
     finally:
+        brian2.prefs[name] = before
         brian2.device.reinit()
         brian2.set_device("runtime")
+    size = tiny.population("conv1").size
+    order = torch_index(tiny.shape("conv1"))
+    for start in (0, 10):
+        shown = (step >= start) & (step < start + 10)
+        rows = zip(
+            index[shown] // size, step[shown] - start, order[index[shown] % size], strict=True
+        )
+        assert sorted(rows) == sorted(map(tuple, want.recorded_spikes["conv1"]))

@@ -13,13 +13,14 @@ from brian2 import second
 from brian2.devices.device import RuntimeDevice, get_device
 
 from bionet.brian.channel_last import to_channel_last, torch_index
+from bionet.brian.device_presentation import DeviceEnd, DevicePresentation, Shown
 from bionet.brian.groups import inhibition_of, neuron_group
 from bionet.brian.idle_steps import guarded
 from bionet.brian.inhibition import LateralInhibition
 from bionet.brian.model_code import draws, uses_step
 from bionet.brian.pipelined_presentation import PipelinedEnd, PipelinedPresentation
 from bionet.brian.plan import Plan
-from bionet.brian.presentation import Firing, Presentation, PresentationEnd, Reset
+from bionet.brian.presentation import Firing, Presentation, PresentationEnd, Reset, stored
 from bionet.brian.synapses import SharedSynapses
 from bionet.equations.randomness import first_sites
 from bionet.network import Population, Projection, SpikingNetwork
@@ -61,7 +62,11 @@ class Built:
 
 
 def assemble(
-    snn: SpikingNetwork, plan: Plan, connect: Connect | None = None, monitors: bool = False
+    snn: SpikingNetwork,
+    plan: Plan,
+    connect: Connect | None = None,
+    monitors: bool = False,
+    shown: Shown | None = None,
 ) -> Built:
     """All Brian2 objects of a network, on the active device.
 
@@ -79,6 +84,8 @@ def assemble(
     monitors : bool
         A SpikeMonitor for every population that fires. Without it there is one where the plan
         records spikes; in a compiled program none, which records by itself what it is asked for.
+    shown : Shown, optional
+        The images, where the network becomes a program of a user's own.
     """
     connect = connect or shared_synapses
     clock = brian2.Clock(dt=plan.dt * second, name="bionet_clock")
@@ -99,7 +106,7 @@ def assemble(
         synapses = connect(projection, *ends, arguments)
         groups[synapses.name] = synapses
     sources = {(q.source, q.event) for q in snn.projections if runs_back(snn, q)}
-    presentation = _presentation(populations, groups, driven, plan, sources)
+    presentation = _presentation(populations, groups, driven, plan, sources, shown)
     for population in populations:
         group = groups[population.name]
         if uses_step(population.model) or population.name in guarded(plan):
@@ -117,7 +124,12 @@ def assemble(
         for key, units in plan.potentials.items():
             group = groups[key.partition(".")[0]]
             groups[monitor_name(key)] = _state_monitor(key, units, snn, group, plan)
-    end = (PipelinedEnd if plan.period else PresentationEnd)(
+    kind = PipelinedEnd if plan.period else PresentationEnd if shown is None else DeviceEnd
+    switched = {} if here or shown else {key: groups[key[0]] for key in recordable(snn, plan)}
+    for (name, variable), group in switched.items():
+        if (array := stored(group, variable)) != variable:
+            _store(group, variable, array, plan, f"record_{name}")
+    end = kind(
         presentation,
         groups[snn.readout.potential],
         groups[snn.readout.spikes],
@@ -127,7 +139,7 @@ def assemble(
             if p.model.threshold is not None
         },
         {key: groups[key.population] for key in plan.kept},
-        {} if here else {key: groups[key[0]] for key in recordable(snn, plan)},
+        switched,
         snn.population(snn.readout.spikes).model.amplitude,
         {p.name: (groups[p.name], _floats(p, groups[p.name])) for p in populations},
         str(snn.population(snn.readout.potential).model.potential),
@@ -140,6 +152,16 @@ def assemble(
         *("groups", "thresholds", "synapses", "resets", "end"),
     ]
     return Built(network, groups, presentation, end)
+
+
+def _store(group: Any, variable: str, array: str, plan: Plan, when: str) -> None:
+    """Keep the values of a computed variable in an array that a program can record."""
+    computed = group.variables[variable]
+    group.variables.add_array(
+        array, size=len(group), dtype=np.dtype(plan.dtype), dimensions=computed.dim
+    )
+    name = f"{group.name}_{array}"
+    group.run_regularly(f"{array} = {variable}", clock=group.clock, when=when, name=name)
 
 
 def _floats(population: Population, group: Any) -> tuple[str, ...]:
@@ -224,6 +246,7 @@ def _presentation(
     driven: set[str],
     plan: Plan,
     heard_later: set[tuple[str, str]],
+    shown: Shown | None,
 ) -> Presentation:
     # The last spikes of a presentation must not reach the next one.
     resets = [Reset(groups[name], f"_{event}space", 0.0) for name, event in sorted(heard_later)]
@@ -263,7 +286,7 @@ def _presentation(
             plan.period,
             plan.check_every,
         )
-    return Presentation(
+    arguments = (
         groups["input"],
         streams,
         resets,
@@ -273,6 +296,7 @@ def _presentation(
         plan.frame_steps or plan.steps,
         plan.carries_over,
     )
+    return Presentation(*arguments) if shown is None else DevicePresentation(shown, *arguments)
 
 
 def recordable(snn: SpikingNetwork, plan: Plan) -> tuple[tuple[str, str], ...]:

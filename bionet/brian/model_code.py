@@ -64,7 +64,7 @@ def expressions(model: NeuronModel, first_site: int) -> dict[str, str]:
         if equation.expr is not None:
             code = str(of_presentation(str(equation.expr)))
             running[name] = str(replace_rand(code, first_site))
-            first_site += len(re.findall(r"\brandn?(_if)?\(", code))
+            first_site += len(re.findall(r"\brandn?(_if|_shared)?\(", code))
     return running
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from brian2.core.names import Nameable
-from brian2.core.variables import Variables
+from brian2.core.variables import Subexpression, Variables
 from brian2.devices.device import RuntimeDevice, get_device
 from brian2.groups.group import CodeRunner, Group
 
@@ -35,6 +35,7 @@ __all__ = [
     "count_dtype",
     "spike_dtype",
     "step_dtype",
+    "stored",
 ]
 
 
@@ -51,6 +52,13 @@ def spike_dtype(amplitude: str | None) -> np.dtype:
 def step_dtype(steps: int) -> np.dtype:
     """The smallest type that holds a step of a presentation, or -1."""
     return np.dtype(np.int16 if steps < 32768 else np.int32)
+
+
+def stored(group: Any, variable: str) -> str:
+    """The array of a variable: of a computed one, which has none, the array of its values."""
+    return (
+        f"{variable}_stored" if isinstance(group.variables[variable], Subexpression) else variable
+    )
 
 
 class Firing(NamedTuple):
@@ -347,7 +355,7 @@ class PresentationEnd(Group, CodeRunner):
             kept.append((key, v[f"_kept_{number}"], len(group) // self.lanes, None))
         for (name, variable), group in self.recordable.items():
             size, label = len(group) // self.lanes, f"{name}_{variable}"
-            v.add_reference(f"_recordable_{label}", group, variable)
+            v.add_reference(f"_recordable_{label}", group, stored(group, variable))
             v.add_array(f"units_{label}", size=size, dtype=np.int32)
             for switch in (f"n_units_{label}", f"keep_{label}"):
                 v.add_array(switch, size=1, dtype=np.int32, scalar=True)

@@ -18,7 +18,10 @@ from bionet.perturbations.base import (
     NetworkPerturbation,
     Perturbation,
 )
+from bionet.perturbations.channel_block import ChannelBlock
+from bionet.perturbations.current_noise import CurrentNoise
 from bionet.perturbations.images import Blur, Contrast, GaussianNoise, Occlusion, SaltAndPepper
+from bionet.perturbations.lesion import Lesion
 from bionet.perturbations.membrane import (
     DeadUnits,
     MembraneLeak,
@@ -27,6 +30,9 @@ from bionet.perturbations.membrane import (
     ThresholdSpread,
 )
 from bionet.perturbations.parameters import ParameterSpread
+from bionet.perturbations.pathways import LossyEvents, SpikeDeletion, SpikeInsertion
+from bionet.perturbations.stuck_firing import StuckFiring
+from bionet.perturbations.temperature import Temperature
 from bionet.perturbations.transmission import (
     BackgroundSpikes,
     SpikeTimeJitter,
@@ -34,9 +40,19 @@ from bionet.perturbations.transmission import (
     TransmissionDelay,
     relays,
 )
+from bionet.perturbations.weight_drift import WeightDrift
 from bionet.perturbations.weights import CoarserTimeStep, WeightNoise, WeightQuantisation
 
 __all__ = [
+    "ChannelBlock",
+    "CurrentNoise",
+    "Lesion",
+    "LossyEvents",
+    "SpikeDeletion",
+    "SpikeInsertion",
+    "StuckFiring",
+    "Temperature",
+    "WeightDrift",
     "PERTURBATIONS",
     "BackgroundSpikes",
     "Blur",
@@ -78,7 +94,16 @@ for _kind in (
     TransmissionDelay,
     WeightNoise,
     WeightQuantisation,
+    WeightDrift,
     CoarserTimeStep,
+    CurrentNoise,
+    ChannelBlock,
+    Temperature,
+    StuckFiring,
+    Lesion,
+    SpikeDeletion,
+    SpikeInsertion,
+    LossyEvents,
     GaussianNoise,
     SaltAndPepper,
     Occlusion,

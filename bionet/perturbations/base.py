@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from brian2 import Hz, Quantity, ms
+from brian2 import Hz, Quantity, kelvin, ms, pA, second
 from brian2.units.fundamentalunits import DIMENSIONLESS, have_same_dimensions
 
 from bionet.equations import NeuronModel
 from bionet.errors import InputError
 from bionet.network import Population, SpikingNetwork
 from bionet.network.initial_values import initial_values
+from bionet.network.relays import passing_relays
 from bionet.registry import Registry
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "NetworkPerturbation",
     "Perturbation",
     "change_populations",
+    "chosen_populations",
     "circuit",
     "generator",
     "median_threshold",
@@ -41,7 +43,7 @@ def _check(entry: Any) -> None:
 PERTURBATIONS: Registry[type[Perturbation]] = Registry(
     "perturbation", "bionet.perturbations", "bionet.perturbations", check=_check
 )
-UNITS: dict[str, Quantity] = {"ms": ms, "Hz": Hz}
+UNITS: dict[str, Quantity] = {"ms": ms, "Hz": Hz, "pA": pA, "K": kelvin, "s": second}
 THRESHOLDS = ("theta", "theta_p", "theta_n", "V_T", "v_t")
 
 
@@ -70,6 +72,8 @@ class Perturbation(ABC):
         Whether a level changes the compiled program and not only the values that it takes.
     source : str
         Where the disturbance is described.
+    option_units : mapping of str to str
+        Options that are quantities, and the unit in which a study writes them.
 
     Raises
     ------
@@ -86,6 +90,7 @@ class Perturbation(ABC):
     whole: ClassVar[bool] = False
     structural: ClassVar[bool] = False
     source: ClassVar[str] = ""
+    option_units: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         expected = UNITS.get(self.unit, 1.0)
@@ -93,7 +98,8 @@ class Perturbation(ABC):
         if isinstance(self.level, bool) or not number or np.ndim(self.level):
             raise InputError(f"{self.name}: the level must be one number, but is {self.level!r}")
         if not have_same_dimensions(self.level, expected):
-            example = f"2*{self.unit}" if self.unit in UNITS else "a plain number"
+            unit = {"K": "kelvin", "s": "second"}.get(self.unit, self.unit)
+            example = f"2*{unit}" if self.unit in UNITS else "a plain number"
             raise InputError(
                 f"{self.name}: the level needs the unit {self.unit} ({example}), got {self.level!r}"
             )
@@ -108,7 +114,13 @@ class Perturbation(ABC):
 
     @classmethod
     def of(cls, number: float, **options: Any) -> Any:
-        """The perturbation with a level given as a plain number in the class's unit."""
+        """The perturbation with a level given as a plain number in the class's unit.
+
+        Options with a unit (``option_units``) may be plain numbers too.
+        """
+        for option, unit in cls.option_units.items():
+            if option in options and not isinstance(options[option], Quantity):
+                options[option] = options[option] * UNITS[unit]
         return cls(number * UNITS.get(cls.unit, 1), **options)
 
     @property
@@ -268,3 +280,21 @@ def extended(model: NeuronModel, *lines: str, **changes: Any) -> NeuronModel:
 def joined(*codes: str | None) -> str:
     """Statements one after another."""
     return "\n".join(code for code in codes if code)
+
+
+def chosen_populations(
+    perturbation: NetworkPerturbation,
+    snn: SpikingNetwork,
+    what: str,
+    has: Callable[[Population], bool],
+) -> list[str]:
+    """The populations that have what is perturbed, or a refusal that names what is missing."""
+    relays = passing_relays(snn)
+    neurons = [p for p in snn.populations if p.name not in relays]
+    chosen = [p.name for p in neurons if perturbation.concerns(p.name, snn) and has(p)]
+    missing = [n for n in perturbation.populations or () if n not in chosen]
+    if missing or not chosen:
+        raise InputError(
+            f"{perturbation.name}: population {(missing or ['any'])[0]!r} has no {what}"
+        )
+    return chosen

@@ -19,7 +19,6 @@ image, a unit and a step.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -37,6 +36,7 @@ from bionet.perturbations.base import (
     THRESHOLDS,
     NetworkPerturbation,
     change_populations,
+    chosen_populations,
     extended,
     generator,
     joined,
@@ -44,7 +44,14 @@ from bionet.perturbations.base import (
     rest,
 )
 
-__all__ = ["DeadUnits", "MembraneLeak", "MembraneNoise", "RefractoryPeriod", "ThresholdSpread"]
+__all__ = [
+    "DeadUnits",
+    "MembraneLeak",
+    "MembraneNoise",
+    "RefractoryPeriod",
+    "ThresholdSpread",
+    "silenced",
+]
 
 LEAST_THRESHOLD = 0.05  # of the undisturbed one: a threshold of 0 would fire in every step
 
@@ -176,7 +183,9 @@ class ThresholdSpread(NetworkPerturbation):
 
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
-        chosen = _chosen(self, snn, "threshold", lambda p: bool({*THRESHOLDS} & {*p.parameters}))
+        chosen = chosen_populations(
+            self, snn, "threshold", lambda p: bool({*THRESHOLDS} & {*p.parameters})
+        )
 
         def change(population: Population) -> dict[str, Any]:
             z = generator(seed, self.name, population.name).standard_normal(population.shape)
@@ -278,21 +287,27 @@ class DeadUnits(NetworkPerturbation):
 
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
-        chosen = _chosen(self, snn, "threshold", lambda p: p.model.threshold is not None)
+        chosen = chosen_populations(self, snn, "threshold", lambda p: p.model.threshold is not None)
         if self.populations is None:
             chosen = [name for name in chosen if name != snn.readout.spikes]
 
         def change(population: Population) -> dict[str, Any]:
             dead = generator(seed, self.name, population.name).random(population.shape)
-            alive = (dead >= self.number).astype(np.float64)
-            return {"model": _mortal(population.model), "parameters": {"alive": alive}}
+            return silenced(population, dead >= self.number)
 
         return change_populations(snn, chosen, change)
 
 
+def silenced(population: Population, alive: np.ndarray) -> dict[str, Any]:
+    """Model and parameters of a population in which only some units, array of bool, still fire."""
+    left = np.asarray(alive, dtype=np.float64) * population.parameters.get("alive", 1.0)
+    return {"model": _mortal(population.model), "parameters": {"alive": left}}
+
+
 def _mortal(model: NeuronModel) -> NeuronModel:
+    """The model with a parameter ``alive``; a unit where it is 0 never fires."""
     if "alive" in model.dimensions:
-        raise InputError(f"dead_units: model {model.name!r} has them already; give them once")
+        return model
     return extended(
         model,
         "alive : 1 (constant)",
@@ -307,22 +322,6 @@ def _mortal(model: NeuronModel) -> NeuronModel:
 
 
 def _with_potential(perturbation: NetworkPerturbation, snn: SpikingNetwork) -> list[str]:
-    return _chosen(perturbation, snn, "potential v", lambda p: p.model.potential in p.model.state)
-
-
-def _chosen(
-    perturbation: NetworkPerturbation,
-    snn: SpikingNetwork,
-    what: str,
-    has: Callable[[Population], bool],
-) -> list[str]:
-    """The populations that have what is perturbed, or a refusal that names what is missing."""
-    relays = snn.relays
-    neurons = [p for p in snn.populations if p.name not in relays]
-    chosen = [p.name for p in neurons if perturbation.concerns(p.name, snn) and has(p)]
-    missing = [n for n in perturbation.populations or () if n not in chosen]
-    if missing or not chosen:
-        raise InputError(
-            f"{perturbation.name}: population {(missing or ['any'])[0]!r} has no {what}"
-        )
-    return chosen
+    return chosen_populations(
+        perturbation, snn, "potential v", lambda p: p.model.potential in p.model.state
+    )

@@ -36,9 +36,22 @@ from bionet.errors import InputError
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.input_population import input_spikes
 from bionet.network.kernels import OneToOne
+from bionet.network.relays import passing_relays
 from bionet.perturbations.base import NetworkPerturbation, extended, generator, joined
 
-__all__ = ["BackgroundSpikes", "SpikeTimeJitter", "SynapticFailure", "TransmissionDelay", "relays"]
+__all__ = [
+    "BackgroundSpikes",
+    "SpikeTimeJitter",
+    "SynapticFailure",
+    "TransmissionDelay",
+    "check_pathways",
+    "guarded_statement",
+    "relay",
+    "relays",
+    "senders",
+    "sources_of_spikes",
+    "with_input_relay",
+]
 
 
 @dataclass(frozen=True)
@@ -60,8 +73,8 @@ class SynapticFailure(NetworkPerturbation):
 
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
-        snn = _with_input_relay(snn, self)
-        for name in _senders(snn, self):
+        snn = with_input_relay(snn, self)
+        for name in senders(snn, self):
             model = _failing(snn.population(name).model)
             snn = snn.with_population(name, model=model, parameters={"p_fail": self.number})
         return snn
@@ -107,8 +120,8 @@ class BackgroundSpikes(NetworkPerturbation):
 
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
-        snn = _with_input_relay(snn, self)
-        for name in _senders(snn, self):
+        snn = with_input_relay(snn, self)
+        for name in senders(snn, self):
             model = _spurious(snn.population(name).model)
             values = {"rate_background": self.level}
             if model.amplitude is not None:
@@ -127,7 +140,7 @@ def _spurious(model: NeuronModel) -> NeuronModel:
             f"background_spikes: the threshold of model {model.name!r} is random itself"
         )
     lines, defaults = ["rate_background : Hz (constant)"], {"rate_background": 0 * Hz}
-    guarded = [_guarded(s, model) for s in statements(model.reset)]
+    guarded = [guarded_statement(s, model) for s in statements(model.reset)]
     if model.amplitude is not None:
         lines.append("o_background : 1 (constant)")
         defaults["o_background"] = 1.0
@@ -144,7 +157,7 @@ def _spurious(model: NeuronModel) -> NeuronModel:
     )
 
 
-def _guarded(statement: str, model: NeuronModel) -> str:
+def guarded_statement(statement: str, model: NeuronModel) -> str:
     """A statement of a reset that does nothing where the spike is not the unit's own."""
     found = re.fullmatch(r"\s*(\w+)\s*([-+*/]?=)\s*(.+?)\s*", statement)
     if found is None:
@@ -288,11 +301,25 @@ def delay_line(slots: int, jitter: bool = False) -> NeuronModel:
 
 
 def relays(snn: SpikingNetwork) -> dict[str, str]:
-    """Relay -> the population, or ``input``, whose spikes it passes on."""
-    return dict(snn.relays)
+    """Relay -> the population, or ``input``, whose spikes it passes on.
+
+    Interneurons that repeat spikes (Dale's principle) are cells, and not among them.
+    """
+    return passing_relays(snn)
 
 
-def _origins(snn: SpikingNetwork) -> list[str]:
+def _trunk(snn: SpikingNetwork) -> dict[str, str]:
+    """The relays that all spikes of their origin go through, before they reach their targets."""
+    trunk = {}
+    for name, origin in relays(snn).items():
+        before = next(q.source for q in snn.projections if q.target == name)
+        spikes = [q for q in snn.projections if q.source == before and q.event == "spike"]
+        if all(q.target == name for q in spikes):
+            trunk[name] = origin
+    return trunk
+
+
+def sources_of_spikes(snn: SpikingNetwork) -> list[str]:
     """Populations with targets whose spikes are their own, the input of a spiking coding first."""
     passing, sources = relays(snn), {q.source for q in snn.projections}
     names = ["input"] if input_spikes(snn) else []
@@ -302,12 +329,12 @@ def _origins(snn: SpikingNetwork) -> list[str]:
     return [name for name in names if name in sources]
 
 
-def _senders(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> list[str]:
+def senders(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> list[str]:
     """The populations whose models are to be changed; for the input its first relay."""
     first: dict[str, str] = {}
-    for name, origin in relays(snn).items():
+    for name, origin in _trunk(snn).items():
         first.setdefault(origin, name)
-    chosen = [name for name in _origins(snn) if perturbation.concerns(name, snn)]
+    chosen = [name for name in sources_of_spikes(snn) if perturbation.concerns(name, snn)]
     if missing := [n for n in perturbation.populations or () if n not in chosen]:
         raise InputError(
             f"{perturbation.name}: {missing[0]!r} sends no spikes to any population"
@@ -316,7 +343,7 @@ def _senders(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> list[str
     return [first["input"] if name == "input" else name for name in chosen]
 
 
-def _check_pathways(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> None:
+def check_pathways(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> None:
     """Refuse spikes that reach a target by two pathways: what befalls one must befall the other."""
     events = {(q.source, q.target) for q in snn.projections if q.event != "spike"}
     spikes = {(q.source, q.target) for q in snn.projections if q.event == "spike"}
@@ -329,10 +356,11 @@ def _check_pathways(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> N
             )
 
 
-def _with_input_relay(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> SpikingNetwork:
-    _check_pathways(snn, perturbation)
-    wanted = "input" in _origins(snn) and perturbation.concerns("input", snn)
-    if not wanted or "input" in relays(snn).values():
+def with_input_relay(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> SpikingNetwork:
+    """The network with a relay behind a spiking input that a perturbation concerns."""
+    check_pathways(snn, perturbation)
+    wanted = "input" in sources_of_spikes(snn) and perturbation.concerns("input", snn)
+    if not wanted or "input" in _trunk(snn).values():
         return snn
     return _insert(snn, "input", relay(), {})
 
@@ -340,8 +368,8 @@ def _with_input_relay(snn: SpikingNetwork, perturbation: NetworkPerturbation) ->
 def _delayed(
     snn: SpikingNetwork, perturbation: NetworkPerturbation, model: NeuronModel, values: Any
 ) -> SpikingNetwork:
-    _senders(_with_input_relay(snn, perturbation), perturbation)  # checks the names
-    for name in _origins(snn):
+    senders(with_input_relay(snn, perturbation), perturbation)  # checks the names
+    for name in sources_of_spikes(snn):
         if perturbation.concerns(name, snn):
             shape = snn.shape(name)
             own = {k: v(name, shape) if callable(v) else v for k, v in values.items()}
@@ -353,7 +381,7 @@ def _insert(
     snn: SpikingNetwork, origin: str, model: NeuronModel, values: dict[str, Any]
 ) -> SpikingNetwork:
     """A relay behind the last one of an origin, or behind the origin itself."""
-    passing = relays(snn)
+    passing = _trunk(snn)
     end = next((r for r, o in reversed(passing.items()) if o == origin), origin)
     number = sum(o == origin for o in passing.values()) + 1
     name = f"{origin}_relay" + (str(number) if number > 1 else "")
@@ -372,5 +400,5 @@ def _insert(
         snn,
         populations=tuple(populations),
         projections=tuple(projections),
-        relays={**passing, name: origin},
+        relays={**snn.relays, name: origin},
     )

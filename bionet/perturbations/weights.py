@@ -24,11 +24,11 @@ from bionet.network import Population, SpikingNetwork
 from bionet.network.kernels import Conv2d, Dense
 from bionet.perturbations.base import NetworkPerturbation, circuit, generator
 
-__all__ = ["CoarserTimeStep", "WeightNoise", "WeightQuantisation"]
+__all__ = ["CoarserTimeStep", "WeightNoise", "WeightPerturbation", "WeightQuantisation"]
 
 
 @dataclass(frozen=True)
-class _WeightPerturbation(NetworkPerturbation):
+class WeightPerturbation(NetworkPerturbation):
     """Changes the weights of every layer; ``populations`` are the targets."""
 
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
@@ -51,7 +51,7 @@ class _WeightPerturbation(NetworkPerturbation):
 
 
 @dataclass(frozen=True)
-class WeightNoise(_WeightPerturbation):
+class WeightNoise(WeightPerturbation):
     """Weights with a relative error of standard deviation ``level``.
 
     References
@@ -64,12 +64,12 @@ class WeightNoise(_WeightPerturbation):
     source: ClassVar[str] = "Indiveri et al. 2011 (device mismatch)"
 
     def changed(self, weights: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """See :class:`_WeightPerturbation`."""
+        """See :class:`WeightPerturbation`."""
         return weights * (1.0 + self.number * random.standard_normal(weights.shape))
 
 
 @dataclass(frozen=True)
-class WeightQuantisation(_WeightPerturbation):
+class WeightQuantisation(WeightPerturbation):
     """Weights of ``level`` bits: symmetric, uniform, one scale for each layer.
 
     References
@@ -86,7 +86,7 @@ class WeightQuantisation(_WeightPerturbation):
     source: ClassVar[str] = "Jacob et al. 2018"
 
     def changed(self, weights: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """See :class:`_WeightPerturbation`."""
+        """See :class:`WeightPerturbation`."""
         quantum = np.abs(weights).max() / (2.0 ** (self.number - 1) - 1)
         return weights if quantum == 0 else quantum * np.rint(weights / quantum)
 

@@ -221,8 +221,9 @@ def _recorded_key(snn: SpikingNetwork, name: str, variable: str) -> str:
     model = None if name == "input" else snn.population(name).model
     if model is not None and variable in ("v", model.potential) and model.potential is not None:
         return name
-    if model is None or variable not in model.state:
-        state = [] if model is None else [v for v in model.state if v != model.potential]
+    changing = () if model is None else (*model.state, *model.computed)
+    if variable not in changing:
+        state = [v for v in changing if v != model.potential] if model else []
         known = ", ".join(repr(word) for word in ("spikes", *(["v"] if model else []), *state))
         raise InputError(f"record[{name!r}] takes {known}, but got {variable!r}")
     return f"{name}.{variable}"

@@ -9,9 +9,11 @@ from typing import Any
 import brian2
 import numpy as np
 from brian2 import Hz, Quantity, check_units, second
+from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.devices.device import RuntimeDevice, get_device
 
 from bionet.brian.assemble import assemble
+from bionet.brian.device_presentation import Shown
 from bionet.brian.feed import make_feed
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
@@ -58,14 +60,22 @@ def build(
     Raises
     ------
     InputError
-        As :func:`bionet.simulate`.
+        As :func:`bionet.simulate`, and under a device other than Brian2's runtime and
+        ``cpp_standalone``.
+
+    Notes
+    -----
+    Under ``set_device("cpp_standalone", build_on_run=False)`` the objects become part of your own
+    program, which holds the images. Brian2's default ``-ffast-math`` lets the compiler change the
+    order of additions; for the spikes of :func:`bionet.simulate` to the last bit, set
+    ``prefs.codegen.cpp.extra_compile_args_gcc = ["-O3", "-ffp-contract=off"]`` before you build.
     """
-    if not isinstance(get_device(), RuntimeDevice):
+    here = isinstance(get_device(), RuntimeDevice)
+    if not here and not isinstance(get_device(), CPPStandaloneDevice):
         raise InputError(
-            "bionet.build needs Brian2's runtime device, as its images are shown by this process,"
-            " but another device is active; call brian2.set_device('runtime'), simulate with"
-            " bionet.simulate(device='cpp_standalone'), or write the network as a script of plain"
-            " Brian2 with bionet.eject"
+            "bionet.build makes objects for Brian2's runtime device and for cpp_standalone, but"
+            " another device is active; call brian2.set_device('runtime'), or write the network"
+            " as a script of plain Brian2 with bionet.eject"
         )
     stimulus = as_stimulus(images)
     plan, presented = shown(
@@ -84,7 +94,12 @@ def build(
             "build: images side by side are presented for the same time, but their durations"
             " differ; build those of one duration, or use bionet.simulate"
         )
-    built = assemble(snn, replace(plan, skip_idle=False, check_every=1), monitors=True)
-    feed = make_feed(plan, presented.signal)
-    built.presentation.show(feed, np.arange(len(presented)), seed)
+    feed, numbers = make_feed(plan, presented.signal), np.arange(len(presented))
+    built = assemble(
+        snn,
+        replace(plan, skip_idle=False, check_every=1),
+        monitors=True,
+        shown=None if here else Shown.of(feed, plan, numbers),
+    )
+    built.presentation.show(feed, numbers, seed)
     return built.network, built.groups

@@ -251,7 +251,9 @@ def _check(snn: SpikingNetwork, plan: Plan, populations: tuple[Population, ...])
         _check_fields(described)
     for population in populations:
         model, name = population.model, population.name
-        if model.brian().is_stochastic or re.search(r"randn(_if)?\(", str(model.to_dict())):
+        if model.brian().is_stochastic or re.search(
+            r"randn(_if|_shared)?\(|rand_shared\(", str(model.to_dict())
+        ):
             raise InputError(
                 f"eject: population {name!r} draws noise, which would differ from BioNet's in"
                 " plain Brian2; give it a model without noise, or use bionet.build"

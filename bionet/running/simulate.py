@@ -25,6 +25,7 @@ from bionet.interruption import interruptible
 from bionet.network import SpikingNetwork
 from bionet.network.input_population import input_of
 from bionet.network.signal import Signal
+from bionet.network.signs import unit_roles
 from bionet.progress import Progress
 from bionet.results.readout import READOUTS
 from bionet.results.recording import Recording
@@ -330,6 +331,7 @@ def _parameters(
         **({"readout_since": snn.readout.since} if snn.readout.since else {}),
         "thresholds": thresholds,
         **({} if snn.code is None else snn.code.shared_parameters(snn)),
+        **({"signs": signs} if (signs := cell_signs(snn)) else {}),
         "units": recorded_dimensions(snn, plan),
         "seconds": seconds,
         "versions": {
@@ -339,6 +341,21 @@ def _parameters(
         },
         "processors": os.cpu_count(),
     }
+
+
+def cell_signs(snn: SpikingNetwork) -> dict[str, Any]:
+    """What the cells do to their targets, where a network has inhibitory ones.
+
+    By population 1 (they excite), -1 (they inhibit), or a list with one number for each unit.
+    Populations that do both are left out.
+    """
+    signs: dict[str, Any] = {}
+    for name, roles in unit_roles(snn).items():
+        if (roles == "mixed").any() or not (roles != "").any():
+            continue
+        values = np.select([roles == "excitatory", roles == "inhibitory"], [1, -1], 0).ravel()
+        signs[name] = int(values[0]) if np.ptp(values) == 0 else values.tolist()
+    return signs if any(-1 in np.ravel(s) for s in signs.values()) else {}
 
 
 def recorded_dimensions(snn: SpikingNetwork, plan: Plan) -> dict[str, list[Any]]:

@@ -126,3 +126,20 @@ def test_refusals(run):
         figures.potentials(run, "conv1", units=[])
     with pytest.raises(InputError, match="unit 99 of 'conv1' was not recorded; 12 units were"):
         figures.potentials(run, "conv1", units=[2, 99])
+
+
+def test_potentials_in_volts_show_the_threshold_and_leave_zero_out(run):
+    run.parameters["units"] = {"conv1": ["v", [2, 1, -3, -1, 0, 0, 0]]}
+    run.parameters["thresholds"]["conv1"] = -0.05
+    run.recorded_potentials["conv1"][0, :, 4] = np.linspace(-0.07, -0.054, 20)
+    ax = figures.potentials(run, "conv1", units=[4])
+    assert "(mV)" in ax.get_ylabel()
+    (high, top), (_, bottom) = levels(ax)[0]
+    assert (top, bottom) == (-50, -70)
+    assert np.allclose(read_off(ax, 4, 0), np.linspace(-70, -54, 20))
+    dashed = [x for x in ax.lines if x.is_dashed()]
+    assert np.allclose(dashed[0].get_ydata(), high)
+    assert len(ax.lines) == 2  # the trace and the threshold: no line at 0 mV
+    del run.parameters["thresholds"]["conv1"]
+    ax = figures.potentials(run, "conv1", units=[4])
+    assert [value for _, value in levels(ax)[0]] == [-55, -70]

@@ -4,6 +4,9 @@ from brian2 import mV, second
 
 import bionet.figures as figures
 from bionet.errors import InputError
+from bionet.figures.raster import INHIBITORY as RED
+
+INHIBITORY = tuple(int(RED[k : k + 2], 16) / 255 for k in (1, 3, 5))
 
 
 def segments(ax, population):
@@ -91,3 +94,15 @@ def test_refusals(run):
     object.__setattr__(run, "recorded_spikes", {})
     with pytest.raises(InputError, match="no spikes were recorded"):
         figures.raster(run)
+
+
+def test_inhibitory_cells_have_a_colour_of_their_own(run):
+    run.parameters["signs"] = {"conv1": [1] * 9 + [-1] * 3, "fc": -1}
+    ax = figures.raster(run)
+    spikes = run.spikes("conv1", 0)
+    assert len(segments(ax, "conv1")) == (spikes.unit < 9).sum()
+    assert len(segments(ax, "conv1, inhibitory")) == (spikes.unit >= 9).sum()
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["conv1\n(12, 3 inhibitory)", "fc\n(3, inhibitory)"]
+    red = {c.get_label() for c in ax.collections if np.allclose(c.get_color()[0][:3], INHIBITORY)}
+    assert red == {"conv1, inhibitory", "fc"}

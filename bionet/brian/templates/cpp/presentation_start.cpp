@@ -10,9 +10,11 @@
     {{get_array_name(variables['frame_step'])}}[0] = _step % _frame_steps;
     if (_step == 0)
     {
+        {% block streams %}
         {% if stream_variables %}
         {{ next_streams(lanes) }}
         {% endif %}
+        {% endblock %}
         {% for stream, size in stream_variables %}
         for (int _lane = 0; _lane < {{lanes}}; _lane++)
             for (int64_t _k = 0; _k < {{size}}; _k++)
@@ -30,6 +32,7 @@
     }
     if (_step % _frame_steps == 0)
     {
+        {% block frame %}
         if ({{get_array_name(variables['sparse'])}}[0])
         {
             {{ next_events(get_array_name(image_variable), lanes * n_pixels, scalar) }}
@@ -38,6 +41,7 @@
         {
             {{ next_images(get_array_name(image_variable), lanes * n_pixels, scalar) }}
         }
+        {% endblock %}
         {% for variable, initial in drive_resets %}
         {{ set_back_to(get_array_name(variable), get_array_name(initial), initial.size, lanes) }}
         {% endfor %}
