@@ -63,11 +63,11 @@ def with_rate_estimate(model: NeuronModel, tau: Quantity | None = None) -> Neuro
         raise InputError(f"model {model.name!r} has a variable {sorted(taken)[0]!r} already")
     if tau is not None and not float(tau) > 0:
         raise InputError(f"tau of a rate estimate must be positive, but is {tau}")
-    size = model.amplitude or "1"
+    counting = "r += 1" if model.amplitude is None else f"r += {model.amplitude}"
     lines = ["r : 1"] if tau is None else ["dr/dt = -r/tau_r : 1", "tau_r : second (constant)"]
     return replace(
         model,
         equations="\n".join([model.equations, *lines]),
-        reset="\n".join(filter(None, (model.reset, f"r += {size}"))),
+        reset="\n".join(filter(None, (model.reset, counting))),
         parameters={**model.parameters, **({} if tau is None else {"tau_r": tau})},
     )

@@ -146,7 +146,7 @@ def test_another_device_is_refused_instead_of_seeing_no_image(tiny, monkeypatch)
 @pytest.mark.devices
 def test_a_program_of_one_s_own_gives_the_spikes_of_simulate(tiny, tiny_images, tmp_path):
     """Two of three images side by side would be batches; here all, and again from the start."""
-    options = {"coding": "poisson", "record": {"conv1": ["spikes"]}}
+    options = {"coding": "poisson", "record": {"conv": ["spikes"]}}
     want = bionet.simulate(tiny, tiny_images[:3], 10 * ms, 1 * ms, device="numpy", dtype="float64",
                            **options)  # fmt: skip
     name = "codegen.cpp.extra_compile_args_gcc"
@@ -157,17 +157,17 @@ def test_a_program_of_one_s_own_gives_the_spikes_of_simulate(tiny, tiny_images, 
         network, groups = bionet.build(tiny, tiny_images[:3], 10 * ms, 1 * ms, **options)
         network.run(20 * ms, namespace={})
         brian2.device.build(directory=str(tmp_path / "program"), with_output=False)
-        monitor = groups["conv1_spikes"]
+        monitor = groups["conv_spikes"]
         step, index = np.rint(np.asarray(monitor.t / ms)).astype(int), np.asarray(monitor.i)
     finally:
         brian2.prefs[name] = before
         brian2.device.reinit()
         brian2.set_device("runtime")
-    size = tiny.population("conv1").size
-    order = torch_index(tiny.shape("conv1"))
+    size = tiny.population("conv").size
+    order = torch_index(tiny.shape("conv"))
     for start in (0, 10):
         shown = (step >= start) & (step < start + 10)
         rows = zip(
             index[shown] // size, step[shown] - start, order[index[shown] % size], strict=True
         )
-        assert sorted(rows) == sorted(map(tuple, want.recorded_spikes["conv1"]))
+        assert sorted(rows) == sorted(map(tuple, want.recorded_spikes["conv"]))

@@ -14,7 +14,7 @@ from bionet import cli
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCED = re.compile(r"```(python|sh)\n(.*?)```", re.S)
-CONTINUED = ("tutorial",)  # its blocks belong together
+CONTINUED = ("tutorial", "plasticity")  # its blocks belong together
 BLOCKS = [
     pytest.param(
         block,

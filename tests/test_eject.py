@@ -9,12 +9,18 @@ import brian2
 import numpy as np
 import pytest
 import torch
-from brian2 import Hz, ms
+from brian2 import Hz, ms, mV, nA, nS, pA
 from torch import nn
 
 import bionet
 from bionet import cli
-from bionet.equations import integrate_and_fire, integrator, leaky_integrate_and_fire
+from bionet.equations import (
+    adex,
+    integrate_and_fire,
+    integrator,
+    leaky_integrate_and_fire,
+    lif,
+)
 from bionet.errors import InputError
 from bionet.network import Population, Projection, Readout, Simulation, SpikingNetwork
 from bionet.network.kernels import Dense, Kernel, OneToOne
@@ -55,6 +61,29 @@ def limited():
     return SpikingNetwork(populations, projections, (6,), Readout("step", "readout"))
 
 
+def in_volts():
+    """Exponential currents and conductances, with gains, refractory periods, a delay."""
+    rng = np.random.default_rng(4)
+    currents = bionet.synapse.exponential(5 * ms).on(lif(t_ref=2 * ms))
+    opened = bionet.synapse.conductance(0 * mV, -80 * mV, 5 * ms, 10 * ms).on(adex())
+    populations = (
+        Population("first", (8,), currents, {"I": rng.uniform(50, 250, 8) * pA}),
+        Population("second", (5,), opened, {"I": 200 * pA}),
+        Population("output", (3,), integrate_and_fire()),
+        Population("readout", (3,), integrator()),
+    )
+    weights = rng.normal(0, 1, (5, 8))
+    dense = Dense(rng.normal(0.3, 0.5, (3, 5)))
+    projections = (
+        Projection("input", "first", Dense(rng.normal(0.5, 0.5, (8, 6))), gain=0.2 * nA),
+        Projection("first", "second", Dense(weights.clip(0)), sign=1, gain=20 * nS, delay=2),
+        Projection("first", "second", Dense(weights.clip(None, 0)), sign=-1, gain=30 * nS),
+        Projection("second", "output", dense),
+        Projection("second", "readout", dense),
+    )
+    return SpikingNetwork(populations, projections, (6,), Readout("output", "readout"))
+
+
 def folded():
     """DSNN-fold of a small network, with pixels below 0."""
     torch.manual_seed(1)  # the module's fixtures are made before those of a test
@@ -86,6 +115,7 @@ def cases(four_layers, four_layer_images):
         "uniform": (delayed, images, {"coding": "uniform", "dtype": "float32"}),
         "limited": (limited(), rng.uniform(size=(2, 6)), {}),
         "half_steps": (limited(), rng.uniform(size=(2, 6)), {"dt": 0.5 * ms}),
+        "volts": (in_volts(), rng.uniform(size=(2, 6)), {"dt": 0.5 * ms, "duration": 40 * ms}),
         "fold": (folded(), signed, {"duration": 150 * ms}),
     }
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import pkgutil
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -134,7 +135,7 @@ def _model(said: str, populations: list[Population]) -> list[str]:
     lines += ["```text", _code(model), "```", ""]
     lines += ["```math", model.latex(), "```", ""]
     lines += ["| | unit | value | |", "|---|---|---|---|"]
-    meanings = _meanings(frozenset(model.dimensions))
+    meanings = _meanings(model)
     for name, dimensions in model.dimensions.items():
         value = "varies"
         if name in model.constants:
@@ -208,16 +209,15 @@ def _converted(method: str, options: Mapping[str, Any], maximum: bool) -> Spikin
     return bionet.convert(net, method, input_shape=(1, 6, 6), **given, **options)
 
 
-# Modules whose models no method on these pages makes, and whose symbols mean something else there.
-ELSEWHERE = (
-    "adex",
-    "exponential_if",
-    "hodgkin_huxley",
-    "izhikevich",
-    "lif",
-    "nir_nodes",
-    "quadratic_if",
-)
+# A row of a module's table; some name two symbols: ``m``, ``h``.
+ROW = r"^(``\w+``(?:, ``\w+``)*) +\S.*? {2,}(.+)$"
+
+
+class _Module(NamedTuple):
+    """A module of :mod:`bionet.equations`: its text, and the table at its top."""
+
+    source: str
+    table: Mapping[str, str]
 
 
 # Of tables that know as many variables of a model, these come last: they share names with many.
@@ -225,23 +225,47 @@ LAST = ("first_spike", "latency")
 
 
 @functools.cache
-def _tables() -> tuple[Mapping[str, str], ...]:
-    """Symbol -> meaning, for each module of equations."""
-    tables = []
-    names = [module.name for module in pkgutil.iter_modules(equations.__path__)]
-    for name in sorted(names, key=LAST.__contains__):
-        if name in ELSEWHERE:
-            continue
-        text = importlib.import_module(f"bionet.equations.{name}").__doc__ or ""
-        rows = re.findall(r"^``(\w+)`` +\S+ {2,}(.+)$", text, re.M)
-        tables.append({name: re.sub(r":math:`(.+)`", r"$\1$", told) for name, told in rows})
-    return tuple(tables)
+def _tables() -> tuple[_Module, ...]:
+    """The table of symbols of every module of :mod:`bionet.equations` and of conversion."""
+    modules = []
+    for package in (equations, bionet.conversion):
+        found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+        for info in sorted(found, key=lambda info: info.name.endswith(LAST)):
+            if info.name == "bionet.equations.nir_nodes":  # no method makes these
+                continue
+            module = importlib.import_module(info.name)
+            rows = re.findall(ROW, module.__doc__ or "", re.M)
+            table = {
+                name: re.sub(r":math:`(.+)`", r"$\1$", told)
+                for names, told in rows
+                for name in re.findall(r"``(\w+)``", names)
+            }
+            modules.append(_Module(inspect.getsource(module), table))
+    return tuple(modules)
 
 
 @functools.cache
-def _meanings(names: frozenset[str]) -> Mapping[str, str]:
-    """Meanings of a model's variables, from the table that knows most of them."""
-    found: dict[str, str] = {}
-    for table in sorted(_tables(), key=lambda table: -len(names & set(table))):
-        found = {name: table[name] for name in names if name in table} | found
-    return found
+def _meanings(model: NeuronModel) -> Mapping[str, str]:
+    """Meanings of a model's variables, each from the module that wrote what the variable does.
+
+    Symbols mean other things in other modules: r is a rate here and a resistance there. Of several
+    modules with as many lines about a variable, it is the one that knows most of the symbols.
+    """
+    rules = [text for text in _rules(model).values() if text]
+    lines = {line.strip() for text in (model.equations, *rules) for line in text.splitlines()}
+    telling = [line for line in lines if not re.fullmatch(r"\w+ : [^=]*", line)]
+    names = set(model.dimensions)
+    meanings: dict[str, str] = {}
+    for name in names:
+
+        def authorship(module: _Module, name: str = name) -> tuple[int, int, int]:
+            about = [line for line in telling if re.search(rf"\b(d?{name})\b", line)]
+            return (
+                sum(line in module.source for line in about),
+                len(names & set(module.table)),
+                sum(line in module.source for line in lines),
+            )
+
+        if knowing := [module for module in _tables() if name in module.table]:
+            meanings[name] = max(knowing, key=authorship).table[name]
+    return meanings

@@ -11,9 +11,9 @@ with ``sign=1`` and one with ``sign=-1``. A weight is in siemens.
 ==================  =======  ===============================================
 symbol              unit     meaning
 ==================  =======  ===============================================
-``g_e``, ``g_i``    siemens  excitatory and inhibitory conductance
-``E_e``, ``E_i``    volt     their reversal potentials
-``tau_e``, ``tau_i`` second  their time constants
+``g_e``, ``g_i``    siemens  conductance, excitatory and inhibitory
+``E_e``, ``E_i``    volt     reversal potential, excitatory and inhibitory
+``tau_e``, ``tau_i`` second  time constant, excitatory and inhibitory
 ``I_syn``           amp      synaptic current
 ==================  =======  ===============================================
 

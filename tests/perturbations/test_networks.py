@@ -1,5 +1,7 @@
 """Every perturbation of a network against its closed form, on the NumPy device."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from brian2 import Hz, ms
@@ -9,7 +11,7 @@ import bionet
 from bionet import perturbations as pb
 from bionet.equations import integrate_and_fire, integrator, leaky_integrate_and_fire
 from bionet.errors import InputError
-from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network import Population, Projection, Readout, Simulation, SpikingNetwork
 from bionet.network.kernels import Conv2d, Dense, OneToOne
 
 N, T = 600, 20
@@ -253,11 +255,7 @@ def test_delays_spread_from_unit_to_unit():
 
 def test_jitter_has_its_spread_and_loses_no_spike():
     """One spike from each unit, whose input falls silent after it."""
-    one_spike = {"simulation": {"stop": 1.0, "duration_ms": 40.0}}
-    snn = SpikingNetwork(
-        chain().populations, chain().projections, (N,), chain().readout, "custom", "uniform",
-        one_spike,
-    )  # fmt: skip
+    snn = replace(chain(), simulation=Simulation(stop=1.0, duration=0.04))
     snn = bionet.perturb(snn, [pb.SpikeTimeJitter(2 * ms, ("input",))])
     table = run(snn).recorded_spikes["cells"]
     assert len(table) == N
@@ -341,11 +339,8 @@ def test_a_coarser_step_keeps_the_presentation():
 
 def test_a_coarser_step_scales_the_drive_of_rates_in_hertz():
     """Same drive per time: a unit that integrates 0.31 a millisecond fires as often."""
-    own = {"simulation": {"max_rate_hz": 100.0, "gain": 1.0, "duration_ms": 40.0, "dt_ms": 1.0}}
-    base = chain(n=1, drive=0.31)
-    snn = SpikingNetwork(
-        base.populations, base.projections, (1,), base.readout, "custom", "uniform", own
-    )
+    own = Simulation(max_rate=100.0, gain=1.0, duration=0.04, dt=0.001)
+    snn = replace(chain(n=1, drive=0.31), simulation=own)
     fine = bionet.simulate(snn, np.zeros((1, 1)), **FAST)
     coarse = bionet.simulate(
         bionet.perturb(snn, [pb.CoarserTimeStep(2 * ms)]), np.zeros((1, 1)), **FAST
@@ -368,8 +363,15 @@ ALL = [
 ]  # fmt: skip
 
 
-def test_every_network_perturbation_is_tested_here():
-    tested = {type(p) for p, _ in ALL}
+# Of neurons with units: tests/perturbations/test_physical.py.
+PHYSICAL = {
+    pb.CurrentNoise, pb.StuckFiring, pb.Lesion, pb.SpikeDeletion, pb.SpikeInsertion,
+    pb.LossyEvents, pb.ChannelBlock, pb.Temperature, pb.WeightDrift,
+}  # fmt: skip
+
+
+def test_every_network_perturbation_is_tested():
+    tested = {type(p) for p, _ in ALL} | PHYSICAL
     known = {k for k in pb.PERTURBATIONS.values() if issubclass(k, pb.NetworkPerturbation)}
     assert tested == known
 
