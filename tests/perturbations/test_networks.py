@@ -389,7 +389,10 @@ def test_levels_and_seeds_are_values_of_one_program(four_layers, perturbation, c
     )  # fmt: skip
     found = []
     for level, seed in ((perturbation.number, 0), (perturbation.number * 2, 1)):
-        options = {"spread": 0.2} if perturbation.name == "transmission_delay" else {}
+        options = {
+            "transmission_delay": {"spread": 0.2},
+            "parameter_spread": {"parameter": "theta", "distribution": "truncated"},
+        }.get(perturbation.name, {})
         other = type(perturbation).of(level, **options)
         found.append(structure(bionet.perturb(four_layers, [other], seed, coding), plan))
     assert found[0] == found[1]
