@@ -50,5 +50,5 @@ def test_kernels_do_what_torch_does(kernel, shape, module):
 
 
 def test_an_unknown_kernel_is_no_linear_one():
-    with pytest.raises(TypeError, match="kernel Kernel is not a linear one"):
+    with pytest.raises(TypeError, match="Kernel does not list its connections"):
         apply_kernel(Kernel(), np.zeros((1, 2)))
