@@ -50,7 +50,7 @@ from torch import nn
 from bionet.conversion.first_spike.input import shifted_input, with_input_pairs
 from bionet.conversion.first_spike.windows import Schedule, schedule
 from bionet.conversion.methods import METHODS
-from bionet.conversion.steps.assemble import READOUT, drive
+from bionet.conversion.steps.assemble import READOUT, drive, operations_of
 from bionet.conversion.steps.fold_pooling import fold_pooling as without_average_pooling
 from bionet.conversion.steps.layers import gates_need_trees, population_records
 from bionet.conversion.steps.scales import activation_scales, normalise_weights
@@ -172,6 +172,7 @@ def convert_ttfs(
         nonnegative_input=nonnegative,
         input_shape=traced.input_shape,
     )
+    costs = operations_of(records, traced.input_shape)
     if fold_pooling:
         records = without_average_pooling(records)
     if isinstance(records[-1], MaxPool):
@@ -208,7 +209,8 @@ def convert_ttfs(
         "calibration_images": len(images),
         "notes": list(traced.notes),
     }
-    return _network(records, plan, code, tau, traced.input_shape, input, readout, dtype, metadata)
+    snn = _network(records, plan, code, tau, traced.input_shape, input, readout, dtype, metadata)
+    return replace(snn, origin=replace(snn.origin, operations=costs[0], macs=costs[1]))
 
 
 def _network(

@@ -48,7 +48,7 @@ import numpy as np
 from bionet.audits.rate_comparison import Comparison, Tally
 from bionet.audits.table import MIN_CORRELATION, Audit, LayerAudit, Values
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork, TemporalCode
+from bionet.network import FirstSpikeCode, SpikingNetwork, TemporalCode
 from bionet.results.recording import Recording
 
 __all__ = ["audit"]
@@ -108,6 +108,10 @@ def audit(
         from bionet.audits.firing_audit import firing_audit
 
         return firing_audit(net, snn, run, images, max_samples=max_samples)
+    if isinstance(snn.code, FirstSpikeCode):
+        from bionet.audits.first_spike_audit import first_spike_audit
+
+        return first_spike_audit(net, snn, run, images, batch=batch, max_samples=max_samples)
     if isinstance(snn.code, TemporalCode):
         from bionet.audits.temporal_audit import temporal_audit
 
@@ -169,7 +173,7 @@ def _check(
                 f" but the network's population needs {(run.n_images, *snn.shape(name))};"
                 " give the network that was simulated"
             )
-    if not snn.scales and not of_rates and not isinstance(snn.code, TemporalCode):
+    if not snn.scales and not of_rates and not isinstance(snn.code, FirstSpikeCode | TemporalCode):
         if snn.method == "biophysical":
             raise InputError(
                 "a biophysical network is audited against the network of rates that it was made"

@@ -63,7 +63,8 @@ def audit(
         net = network_of_rates(net, weights)
     chosen = load_images(data, split, data_dir).first(images, "--images")
     chosen.check_classes(spiking.population(spiking.readout.potential).size)
-    rates = spiking.code is None or not spiking.code.once  # spike steps need no potentials
+    # Spike steps alone need no potentials; amplitudes are kept with them.
+    rates = spiking.code is None or not spiking.code.once or spiking.code.amplitudes
     run = simulate_network(spiking, chosen.images, final_potentials=rates, **settings)
     result = audit_network(net, spiking, run, chosen.images)
     found = describe(

@@ -54,6 +54,11 @@ class Code:
     once: ClassVar[bool] = False
     """Whether a unit's one spike carries its value by its time."""
 
+    @property
+    def amplitudes(self) -> bool:
+        """Whether values are exact only with the amplitudes of the spikes."""
+        return False
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if cls.kind:

@@ -119,6 +119,11 @@ class FirstSpikeCode(Code):
             )
 
     @property
+    def amplitudes(self) -> bool:
+        """See :attr:`Code.amplitudes`."""
+        return self.exact
+
+    @property
     def step(self) -> float:
         """q: the value that one step stands for."""
         return self.dt / self.tau

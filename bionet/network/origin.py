@@ -26,6 +26,9 @@ class Origin:
         Whether a part of the drives makes up for the mean of a leak.
     negative_spikes : bool
         Whether units may fire below 0 where their layer's activation is negative.
+    operations, macs : float, optional
+        Operations of its layers for an image, and multiply-accumulates among them, where they are
+        not those of the projections: a pooling may have gone into the weights after it.
     network, weights, sha256 : str, optional
         What a command line calls the network, its weights, and the digest of these.
 
@@ -39,6 +42,8 @@ class Origin:
     scales: Mapping[str, Any] = field(default_factory=dict)
     leak_compensated: bool = False
     negative_spikes: bool = True
+    operations: float | None = None
+    macs: float | None = None
     network: str | None = None
     weights: str | None = None
     sha256: str | None = None

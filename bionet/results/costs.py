@@ -5,13 +5,17 @@ potential once a step. A synapse of the source network multiplies and adds: two 
 average pooling adds its inputs and multiplies once. Comparisons (thresholds, ReLUs, max poolings)
 are counted on neither side. With :math:`\sum` over all that was executed,
 
-.. math:: E = (n_{add} + n_{tick})\, e_{add} + n_{leak}\, e_{mul}
+.. math:: E = (n_{add} + n_{tick})\, e_{add} + (n_{leak} + n_{mul})\, e_{mul}
+
+A spike with an amplitude, of method ``ttfs``, multiplies each weight with it, and adds to two
+variables; a unit of it moves its potential by its slope once a step, which counts as a leak update.
 
 ===========  ====  ================================================================
 symbol       unit  meaning
 ===========  ====  ================================================================
 ``n_add``    1     spikes times synapses, ticks left out
 ``n_tick``   1     ticks times the neurons that they reach
+``n_mul``    1     weights times amplitudes of spikes
 ``n_leak``   1     leak updates: of a neuron in its window, and until it has spiked
 ``e_add``    pJ    energy of a 32-bit floating-point addition, 0.9
 ``e_mul``    pJ    energy of a 32-bit floating-point multiplication, 3.7
@@ -30,7 +34,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork, TemporalCode
+from bionet.network import FirstSpikeCode, SpikingNetwork, TemporalCode
 from bionet.network.kernels import AveragePool2d
 from bionet.results.metrics import synaptic_events
 from bionet.results.recording import Recording
@@ -58,6 +62,8 @@ class Operations:
         Its multiply-accumulates, those of its layers with weights.
     latency : float
         Steps until the class scores stand.
+    multiplications : float
+        Of weights with amplitudes of spikes.
     """
 
     additions: float
@@ -67,11 +73,12 @@ class Operations:
     network: float
     network_macs: float
     latency: float
+    multiplications: float = 0.0
 
     @property
     def total(self) -> float:
-        """Additions, ticks and leak updates."""
-        return self.additions + self.ticks + self.leaks
+        """Additions, multiplications, ticks and leak updates."""
+        return self.additions + self.multiplications + self.ticks + self.leaks
 
     @property
     def saved(self) -> float:
@@ -81,7 +88,8 @@ class Operations:
     @property
     def energy(self) -> float:
         """Estimate of an image's energy, in microjoule."""
-        return ((self.additions + self.ticks) * ADD + self.leaks * MULTIPLY) * 1e-6
+        products = self.leaks + self.multiplications
+        return ((self.additions + self.ticks) * ADD + products * MULTIPLY) * 1e-6
 
     @property
     def network_energy(self) -> float:
@@ -122,8 +130,40 @@ def operations(snn: SpikingNetwork, run: Recording) -> Operations:
     network, macs = network_operations(snn)
     leaky = [p for p in snn.populations if "tau" in p.parameters and "v" in p.model.dimensions]
     simulated = float(sum(p.size for p in leaky) * run.n_steps)
+    if isinstance(snn.code, FirstSpikeCode):
+        leaks, latency = _until_spikes(snn, snn.code, run), float(snn.code.end)
+        # A pool compares; of two pathways one carries amplitudes.
+        pools = {window.name for window in snn.code.windows if window.pool}
+        added = {k: float(v.mean()) for k, v in events.items() if k.split("->")[1] not in pools}
+        additions = sum(added.values())
+        products = additions / 2 if snn.code.exact else 0.0
+        return Operations(additions, 0.0, leaks, simulated, network, macs, latency, products)
     leaks, latency = _in_windows(snn, run) if run.releases else (simulated, float(run.n_steps))
     return Operations(additions, ticks, leaks, simulated, network, macs, latency)
+
+
+def _until_spikes(snn: SpikingNetwork, code: FirstSpikeCode, run: Recording) -> float:
+    """Steps in which potentials move: while a unit's sources spike, and on its ramp."""
+    windows = {window.name: window for window in code.windows}
+    delays = {(q.source, q.target): q.delay for q in snn.projections}
+    total = 0.0
+    for population in snn.populations:
+        name = population.name
+        if name != snn.readout.potential and windows[name].pool:
+            continue
+        start = code.end if name == snn.readout.potential else windows[name].start
+        opened = [
+            windows[source].start + delay if source in windows else 0
+            for (source, target), delay in delays.items()
+            if target == name
+        ]
+        total += (start - min(opened)) * population.size
+        if name == snn.readout.potential or run.n_steps <= start:
+            continue
+        steps = run.spike_steps[name]
+        ramp = np.where(steps < 0, windows[name].ramp, steps + 1)
+        total += float(ramp.sum(dtype=np.int64)) / run.n_images
+    return total
 
 
 def _in_windows(snn: SpikingNetwork, run: Recording) -> tuple[float, float]:
@@ -157,6 +197,8 @@ def network_operations(snn: SpikingNetwork) -> tuple[float, float]:
             "the network's origin names no layers, so its source network is not known;"
             " convert it with bionet.convert"
         )
+    if snn.origin.operations is not None and snn.origin.macs is not None:
+        return snn.origin.operations, snn.origin.macs
     total = macs = 0.0
     for projection in snn.projections:
         target = snn.population(projection.target)

@@ -12,6 +12,7 @@ from brian2 import Quantity
 from bionet.conversion.tracing.records import MaxPool, Record, Records, Sum, Weighted, per_channel
 from bionet.equations import NeuronModel, integrator, largest_count, with_rate_estimate
 from bionet.network import (
+    AveragePool2d,
     MaxPool2d,
     Origin,
     Population,
@@ -21,7 +22,7 @@ from bionet.network import (
     SpikingNetwork,
 )
 
-__all__ = ["assemble", "drive"]
+__all__ = ["READOUT", "assemble", "drive", "operations_of"]
 
 READOUT = "readout"
 
@@ -121,3 +122,24 @@ def drive(record: Record) -> float | np.ndarray:
     if not isinstance(record, Weighted | Sum) or not np.any(record.bias):
         return 0.0
     return per_channel(record.bias, len(record.shape))
+
+
+def operations_of(records: Records, input_shape: tuple[int, ...]) -> tuple[float, float]:
+    """Operations of layers for an image, and the multiply-accumulates among them.
+
+    A multiply-accumulate is two operations; an average pooling adds its inputs and multiplies once;
+    a max pooling compares, which does not count.
+    """
+    shapes = {"input": input_shape, **{record.name: record.shape for record in records}}
+    total = macs = 0.0
+    for record in records:
+        if isinstance(record, MaxPool):
+            continue
+        for source, kernel in record.projections:
+            size = float(kernel.n_synapses(shapes[source]))
+            if isinstance(kernel, AveragePool2d):
+                total += size + float(np.prod(record.shape))
+            else:
+                macs += size
+                total += 2 * size
+    return total, macs

@@ -15,6 +15,7 @@ from bionet.conversion.linear_maps import apply_kernel
 from bionet.errors import InputError
 from bionet.network import MaxPool2d, SpikingNetwork
 from bionet.perturbations import DeadUnits, SpikeTimeJitter, SynapticFailure, WeightNoise, perturb
+from bionet.results.costs import operations
 from bionet.results.early_exit import early_exit
 from bionet.results.temporal_values import decoded, spike_times
 
@@ -278,3 +279,40 @@ def test_no_warning_where_nothing_is_clipped(net, images):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         bionet.simulate(snn, images[:1], device="numpy")
+
+
+def test_the_audit_finds_no_bad_layer_and_names_changed_weights(net, images):
+    snn = bionet.convert(net, "ttfs", calibration=images, readout="FS")
+    run = bionet.simulate(snn, images, device="numpy", final_potentials=True)
+    audit = bionet.audit(net, snn, run, images)
+    assert audit.first_bad is None
+    assert "no bad layer" in str(audit)
+    for row in audit.rows[:-1]:
+        assert row.silent == row.zero
+        assert row.off == row.clipped == 0
+    wrong = perturb(snn, [WeightNoise(0.5, populations=("second",))])
+    run = bionet.simulate(wrong, images, device="numpy", final_potentials=True)
+    audit = bionet.audit(net, wrong, run, images)
+    assert audit.first_bad == "second"
+    assert "weights are not those of the network given" in audit.verdict()
+    with pytest.raises(InputError, match="simulate with final_potentials=True"):
+        bionet.audit(net, snn, bionet.simulate(snn, images, device="numpy"), images)
+
+
+def test_operations_are_counted_one_by_one():
+    """Two inputs, two units, one output: slopes, amplitudes and steps by hand."""
+    net = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1, bias=False))
+    net[0].weight.data = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    net[2].weight.data = torch.ones(1, 2)
+    images = np.array([[0.5, 0.0]], dtype=np.float32)
+    snn = bionet.convert(net, "ttfs", calibration=images, tau=4 * ms, margin=2)
+    run = bionet.simulate(snn, images, device="numpy")
+    counted = operations(snn, run)
+    # One pixel and one hidden unit spike; each reaches 2 units (of output and readout one each).
+    assert counted.additions == 2 * (2 + 2)
+    assert counted.multiplications == 2 + 2
+    # Input window of 4 steps for 2 units; theta is 1: the ramp 4 steps of the silent one, and 3 of
+    # the unit of 0.5 (after 2 it is at theta, and not above it); output and readout move for those 4 steps.
+    assert counted.leaks == 2 * 4 + 4 + 3 + 2 * 4
+    assert (counted.network, counted.network_macs) == (12, 6)
+    assert counted.latency == 8
