@@ -311,7 +311,7 @@ def test_operations_are_counted_one_by_one():
     # One pixel and one hidden unit spike; each reaches 2 units (of output and readout one each).
     assert counted.additions == 2 * (2 + 2)
     assert counted.multiplications == 2 + 2
-    # Input window of 4 steps for 2 units; theta is 1: the ramp 4 steps of the silent one, and 3 of
+    # Input window of 4 steps for 2 units; theta is 1: 4 steps of ramp of the silent one, 3 of
     # the unit of 0.5 (after 2 it is at theta, and not above it); output and readout move for those 4 steps.
     assert counted.leaks == 2 * 4 + 4 + 3 + 2 * 4
     assert (counted.network, counted.network_macs) == (12, 6)
