@@ -312,7 +312,7 @@ def test_operations_are_counted_one_by_one():
     assert counted.additions == 2 * (2 + 2)
     assert counted.multiplications == 2 + 2
     # Input window of 4 steps for 2 units; theta is 1: 4 steps of ramp of the silent one, 3 of
-    # the unit of 0.5 (after 2 it is at theta, and not above it); output and readout move for those 4 steps.
+    # the unit of 0.5 (after 2 it is at theta, not above it); output and readout move 4 steps.
     assert counted.leaks == 2 * 4 + 4 + 3 + 2 * 4
     assert (counted.network, counted.network_macs) == (12, 6)
     assert counted.latency == 8
