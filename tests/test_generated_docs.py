@@ -62,6 +62,8 @@ def test_every_method_shows_its_own_equations(made):
         "rate": "v -= theta",
         "dsnn": "dv/dt = -v/tau + I/dt : 1",
         "tdsnn": "v >= theta and inhibition == 0",
+        "phase": "s = 2**(-1 - step % period)",
+        "burst": "o = clip(floor(v/theta), 0, most)",
         "ttfs": "delta = clip(v - theta, 0, dt/tau)",
         "augmapping": "o = floor(clip(v/theta_p, 0, inf))",
         "termapping": "o = int(v >= theta_p) - int(v <= theta_n)",

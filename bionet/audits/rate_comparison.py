@@ -49,6 +49,7 @@ class Comparison:
         self.gain = float(run.parameters.get("gain") or 1.0 / per_step)
         # What a pixel of value 1 delivers in a step: 1, unless spikes have a size of their own.
         self.mean_input = self.gain * (per_step if self.spiking_input else 1.0)
+        self.mean_input = run.parameters.get("mean_input", self.mean_input)
 
     def audited(self, ideal: Values, shown: Values) -> list[str]:
         """Populations that both sides know, in order; an analog input has nothing to compare."""
@@ -176,6 +177,8 @@ class Comparison:
         """What a step of the input delivers on average."""
         if not self.spiking_input:
             return images.astype(np.float64) * self.mean_input
+        if ("input", "total") in self.run.final_values:
+            return self.run.rates("input", part)
         rate = self.run.counts["input"][part] * (self.gain / self.run.n_steps)
         # A negative pixel's spikes have a negative amplitude; counts are not signed.
         return np.asarray(np.abs(rate) * np.sign(images), dtype=np.float64)
@@ -235,6 +238,8 @@ class Comparison:
         incoming = [q for q in self.snn.projections if q.target == population.name]
         # Spikes that a delay still holds back at the end have been counted, but not delivered.
         prompt = all(not q.delay and not q.delay_spread for q in incoming)
+        if _is_sum_of_sizes(population):
+            return plain and prompt and model.resets == "subtract"
         if sized(population):  # theta r + v / T = W r + I where both thresholds are alike
             opposite = -population.parameters.get("theta_n", np.nan)
             return plain and prompt and bool(np.all(opposite == population.parameters["theta_p"]))
@@ -365,7 +370,13 @@ def of_sizes(kernel: Any, counting: bool) -> Any:
 
 def sized(population: Population) -> bool:
     """Whether the population's spikes have sizes, whose signed sums are its rates."""
-    return "theta_p" in population.parameters
+    return "theta_p" in population.parameters or _is_sum_of_sizes(population)
+
+
+def _is_sum_of_sizes(population: Population) -> bool:
+    """Whether the spikes have sizes of one sign, and the model notes their sum."""
+    model = population.model
+    return model.spike == "graded" and "total" in model.final and "theta_p" not in model.parameters
 
 
 def fires(population: Population) -> bool:

@@ -37,6 +37,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "dsnn.md": ("dsnn",),
         "tdsnn.md": ("tdsnn",),
         "ttfs.md": ("ttfs",),
+        "weighted-spikes.md": ("phase", "burst"),
         "augmapping.md": ("augmapping", "termapping"),
         "threshold-search.md": ("threshold_search",),
         "biophysical.md": ("biophysical",),
@@ -75,6 +76,14 @@ WAYS: Mapping[str, tuple[Way, ...]] = MappingProxyType(
             ("a max pooling", {}, True, None),
             ('input="analog"', {"input": "analog"}, False, None),
             ("interpolate=False, a max pooling", {"interpolate": False}, True, None),
+        ),
+        "phase": (
+            ("", {}, False, None),
+            ("a max pooling", {}, True, None),
+        ),
+        "burst": (
+            ("", {}, False, None),
+            ('kind="growing"', {"kind": "growing"}, False, None),
         ),
         "augmapping": (
             ("", {}, False, None),
@@ -221,7 +230,7 @@ class _Module(NamedTuple):
 
 
 # Of tables that know as many variables of a model, these come last: they share names with many.
-LAST = ("first_spike", "latency")
+LAST = ("first_spike", "latency", "weighted_spikes")
 
 
 @functools.cache

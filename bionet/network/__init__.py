@@ -2,6 +2,7 @@
 
 from bionet.network.code import CODES, Code, CodedLayer, Fold, TemporalCode
 from bionet.network.first_spike_code import FirstSpikeCode, SpikeWindow
+from bionet.network.phase_code import PhaseCode
 from bionet.network.spiking_network import (
     AveragePool2d,
     Conv2d,
@@ -35,6 +36,7 @@ __all__ = [
     "OneToOne",
     "Origin",
     "Perturbed",
+    "PhaseCode",
     "Population",
     "Projection",
     "Readout",

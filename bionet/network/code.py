@@ -54,6 +54,9 @@ class Code:
     once: ClassVar[bool] = False
     """Whether a unit's one spike carries its value by its time."""
 
+    rates: ClassVar[bool] = False
+    """Whether sums of spikes, or of their sizes, over the steps are rates all the same."""
+
     @property
     def amplitudes(self) -> bool:
         """Whether values are exact only with the amplitudes of the spikes."""

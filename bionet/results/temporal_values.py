@@ -134,8 +134,8 @@ def network_outputs(run: Recording, snn: SpikingNetwork) -> np.ndarray | None:
     population = snn.population(snn.readout.potential)
     model = population.model
     plain = model.integrates and model.threshold is None
-    stream = run.parameters.get("reset") == "never"
-    if scale is None or not plain or snn.code is not None or stream:
+    rates = snn.code is None or snn.code.rates
+    if scale is None or not plain or not rates or run.parameters.get("reset") == "never":
         return None
     factor = np.asarray(scale, dtype=np.float64)
     factor = factor.reshape(-1, *[1] * (len(shape) - 2)) if factor.ndim else factor

@@ -108,7 +108,11 @@ def make_plan(
         potentials=potentials,
         kept=(
             *(Kept(n, str(snn.population(n).model.potential)) for n in final_potentials),
-            *(Kept(p.name, variable) for p in snn.populations for variable in p.model.final),
+            *(
+                Kept(p.name, variable)
+                for p in (pixels, *snn.populations)
+                for variable in p.model.final
+            ),
             *(
                 Kept(p.name, str(p.model.amplitude))
                 for p in (pixels, *snn.populations)
