@@ -235,13 +235,13 @@ def _linked(model: NeuronModel) -> NeuronModel:
         "u_link = rand_shared()\n"
         "link_down = int(u_link < share_drawn*p_down) + int(u_link >= share_drawn)*link_down"
     )
-    up = "(1 - link_down)"
+    up = "int(link_down < 0.5)"
     return extended(
         model,
         *lines,
         name=f"{model.name}, lossy link",
         update=joined(update, model.update),
-        reset=joined(model.reset, f"{o} = {o}*{up}" if model.amplitude else f"{o} = {up}"),
+        reset=joined(model.reset, f"{o} *= {up}" if model.amplitude else f"{o} = {up}"),
         amplitude=o,
         parameters={**model.parameters, "p_down": 0.0, "burst": 5 * ms},
     )
