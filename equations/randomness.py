@@ -109,7 +109,9 @@ def _horner(coefficients: tuple[float, ...], variable: str) -> str:
     return text
 
 
+# Brian2 may write a function that code calls by itself behind another one that calls it.
 _CPP_NORMAL = f"""
+static inline double counter_uniform({_COUNTER});
 static inline double counter_normal({_COUNTER}) {{
     const double u = counter_uniform(seed_low, seed_high, stream, unit, step, site);
     const double x = (u * 2.0 - 1.0) + {2.0**-32!r};
@@ -135,6 +137,7 @@ static inline double counter_normal({_COUNTER}) {{
 """
 
 _CPP_NORMAL_IF = f"""
+static inline double counter_normal({_COUNTER});
 static inline double counter_normal_if({_COUNTER}, double wanted) {{
     return wanted != 0.0 ? counter_normal(seed_low, seed_high, stream, unit, step, site) : 0.0;
 }}
