@@ -96,6 +96,8 @@ def simulate(snn, images, n_steps, zero=False, seed=0):
     counts = {name: np.zeros((n, *snn.shape(name)), dtype=np.int32) for name in snn.names}
     # As simulate does: no counts of what never fires.
     del counts[snn.readout.potential]
+    if snn.coding == "analog":
+        del counts["input"]
     potential, spikes = [], []
     for _ in range(n_steps):
         sent = {"input": images}
