@@ -19,6 +19,7 @@ from bionet.commands.convert import convert
 from bionet.commands.demo import demo
 from bionet.commands.diagnose import diagnose
 from bionet.commands.eject import eject
+from bionet.commands.explore import explore
 from bionet.commands.f_i import f_i
 from bionet.commands.figure import figure
 from bionet.commands.info import info
@@ -59,6 +60,7 @@ for command in (
     study,
     reproduce,
     report,
+    explore,
     eject,
     info,
 ):

@@ -110,6 +110,7 @@ def material(
     )
     return Material(
         run,
+        diagnosis=_diagnosis(folder, description),
         description=description,
         command=_command(description, commands or {}),
         title=title or folder.resolve().name,
@@ -132,3 +133,11 @@ def _study_name(folder: Path) -> str:
         return str(json.loads((folder / "study.json").read_text())["study"]["name"])
     except (OSError, ValueError, KeyError, TypeError):
         return folder.resolve().name
+
+
+def _diagnosis(folder: Path, description: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The doctor's result in the run's folder or in ``diagnose`` below it, where there is one."""
+    told = description.get("diagnosis")
+    if told is None:
+        told = read_run(folder / "diagnose").get("diagnosis")
+    return told if isinstance(told, Mapping) else None

@@ -25,6 +25,7 @@ from bionet import figures
 from bionet.audits.table import Audit
 from bionet.errors import InputError
 from bionet.files import atomic
+from bionet.pages.answer import confusions, failures, sentences
 from bionet.pages.image_browser import browser_data
 from bionet.results.latency import latency
 from bionet.results.metrics import wilson_interval
@@ -61,6 +62,8 @@ class Material:
     title : str
     notes : tuple of str
         What is missing, and why.
+    diagnosis : mapping, optional
+        Of :func:`bionet.diagnose`, as its ``to_dict`` gives it.
     """
 
     run: Recording
@@ -71,6 +74,7 @@ class Material:
     command: str | None = None
     title: str = "BioNet run"
     notes: tuple[str, ...] = ()
+    diagnosis: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.labels is not None:
@@ -125,6 +129,12 @@ def page(material: Material) -> str:
             title=material.title,
             version=metadata.version("bionet"),
             tiles=_tiles(material),
+            lead=sentences(
+                run, material.labels, material.description.get("accuracy_ann"), material.diagnosis
+            ),
+            failures=[]
+            if material.labels is None
+            else failures(run, material.labels, material.images),
             rows=_run_rows(material),
             command=material.command,
             notes=material.notes,
@@ -254,18 +264,56 @@ def _accuracy_figures(material: Material) -> list[dict[str, Any]]:
         return []
     ann = material.description.get("accuracy_ann")
     curve = figures.accuracy_over_time(run, labels, ann_accuracy=ann)
-    found = [embedded(curve, "Accuracy over time for every readout")]
+    found = [embedded(curve, _accuracy_message(run, labels))]
     if int(np.max(labels)) < run.output_potential.shape[2] <= 100:
         matrix = figures.confusion_matrix(run, labels)
-        found.append(embedded(matrix, "Confusion matrix"))
+        found.append(embedded(matrix, _confusion_message(run, labels)))
     return found
+
+
+def _accuracy_message(run: Recording, labels: np.ndarray) -> str:
+    curve = run.accuracy_over_time(labels)
+    dt = float(run.parameters["dt_ms"])
+    step = latency(curve) or run.n_steps
+    return (
+        f"Accuracy over time: {100 * curve[-1]:.1f} % after {run.n_steps * dt:g} ms, within 1 % of"
+        f" it from {step * dt:g} ms on ({READOUT_NAMES.get(run.parameters['readout'], 'readout')})"
+    )
+
+
+def _confusion_message(run: Recording, labels: np.ndarray) -> str:
+    errors = confusions(run, labels, 1)
+    if not errors:
+        return "Confusion matrix: every image is answered rightly"
+    label, answer, count = errors[0]
+    images = f"{count:,} image{'' if count == 1 else 's'}"
+    return f"Confusion matrix: class {label} is most often taken for another, {answer} ({images})"
+
+
+def _rate_message(run: Recording) -> str:
+    seconds = len(run.recorded_images) * run.n_steps * float(run.parameters["dt_ms"]) / 1000
+    rates = {
+        name: len(table) / int(np.prod(run.shapes[name])) / seconds
+        for name, table in run.recorded_spikes.items()
+    }
+    most, least = max(rates, key=lambda n: rates[n]), min(rates, key=lambda n: rates[n])
+    return (
+        f"Firing rate of every population over time: {most} fires most ({rates[most]:,.0f} Hz a"
+        f" unit), {least} least ({rates[least]:,.0f} Hz)"
+    )
 
 
 def _audit_figures(audit: Audit | None) -> list[dict[str, Any]]:
     if audit is None or not audit.samples:
         return []
     # Thousands of points: a bitmap is smaller than their outlines.
-    return [embedded(figures.rate_against_activation(audit), "Rate against activation", "png")]
+    return [
+        embedded(
+            figures.rate_against_activation(audit),
+            f"Rates against activations: {audit.verdict()}",
+            "png",
+        )
+    ]
 
 
 def _activity_figures(run: Recording) -> list[dict[str, Any]]:
@@ -273,14 +321,17 @@ def _activity_figures(run: Recording) -> list[dict[str, Any]]:
     found = []
     if run.recorded_spikes:
         drawn = figures.spike_time_histogram(run)
-        found.append(embedded(drawn, "Firing rate of every population over time"))
+        found.append(embedded(drawn, _rate_message(run)))
     for image in run.recorded_images[:MAX_RASTERS]:
         if run.recorded_spikes:
-            alt = f"Spikes of image {image}"
+            n = sum(len(run.spikes(name, int(image)).step) for name in run.recorded_spikes)
+            alt = f"Spikes of image {image}: {n:,} in {len(run.recorded_spikes)} populations"
             found.append(embedded(figures.raster(run, int(image)), alt, "png"))
         for name in list(run.recorded_potentials)[:2]:
             drawn = figures.potentials(run, name, int(image))
-            found.append(embedded(drawn, f"Potentials of {name}, image {image}"))
+            fired = int(np.count_nonzero(run.counts[name][image])) if name in run.counts else 0
+            alt = f"Potentials of {name}, image {image}: {fired:,} of its units fire"
+            found.append(embedded(drawn, alt))
     return found
 
 

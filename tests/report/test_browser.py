@@ -135,3 +135,42 @@ def test_a_narrow_window_needs_no_sideways_scrolling(opened):
         assert opened.execute_script(wide) == []
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_every_image_has_a_name(opened, plain):
+    run, labels = plain
+    buttons = opened.find_elements("css selector", "#thumbs button")
+    for number, button in enumerate(buttons):
+        answer = run.predictions()[number]
+        verdict = "right" if answer == labels[number] else "wrong"
+        name = f"image {number}, class {labels[number]}, answer {answer}, {verdict}"
+        assert button.get_attribute("aria-label") == name
+
+
+def test_the_explorer_plays_and_shows_a_unit(browser, runs, plain):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    from bionet import cli
+
+    assert cli.main(["explore", "runs/plain"]) == 0
+    browser.get((runs / "runs/plain/explorer.html").as_uri())
+    run, _ = plain
+    browser.execute_script("document.querySelectorAll('.layer canvas')[0].click()")
+    script = """
+        document.getElementById("layer").value = "conv0";
+        document.getElementById("layer").dispatchEvent(new Event("change"));
+        document.getElementById("unit").value = 7;
+        document.getElementById("unit").dispatchEvent(new Event("input"));
+    """
+    browser.execute_script(script)
+    n_spikes = int((run.spikes("conv0", 0).unit == 7).sum())
+    assert shown(browser, "told").startswith(f"{n_spikes} spike")
+    assert len(browser.find_elements("css selector", "#trace line.spike")) == n_spikes
+    box = browser.find_element("id", "field")
+    assert box.is_displayed()
+    assert box.value_of_css_property("left") == f"{180 / 8:g}px"  # unit 7 is row 1, column 1
+    browser.find_element("id", "play").click()
+    ended = f"{run.n_steps} ms"
+    WebDriverWait(browser, 20).until(lambda driver: shown(driver, "now") == ended)
+    assert shown(browser, "play") == "play"
+    assert browser.get_log("browser") == []

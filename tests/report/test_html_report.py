@@ -14,6 +14,7 @@ import typer.main
 from bionet import cli
 from bionet.commands.report import material
 from bionet.errors import InputError
+from bionet.pages.answer import confusions
 from bionet.pages.image_browser import MAX_IMAGES, browser_data, chosen_classes, chosen_images
 from bionet.pages.run_page import Material, command_line, html_report, page
 from bionet.pages.study_page import study_report
@@ -84,7 +85,8 @@ def test_the_audit_names_the_layers(runs, text):
 
 def test_rasters_and_potentials_of_the_recorded_images(text):
     shown = re.findall(r"<figcaption>(.*?)</figcaption>", text)
-    assert {"Spikes of image 0", "Spikes of image 3", "Potentials of conv0, image 3"} <= set(shown)
+    told = {words.partition(":")[0] for words in shown}
+    assert {"Spikes of image 0", "Spikes of image 3", "Potentials of conv0, image 3"} <= told
     pictures = re.findall(r'src="data:image/(png|svg\+xml);base64,([^"]*)"', text)
     for kind, coded in pictures:
         start = {"png": b"\x89PNG", "svg+xml": b"<?xml"}[kind]
@@ -236,3 +238,25 @@ def test_the_report_of_an_unfinished_study_says_so(tmp_path, capsys):
     (folder / "study.json").write_text(json.dumps(told))
     assert cli.main(["report", str(folder)]) == 0
     assert "<h1>Study noise</h1>" in (folder / "report.html").read_text()
+
+
+def test_it_leads_with_the_answer(text, plain):
+    run, labels = plain
+    right = int((run.predictions() == labels).sum())
+    assert f"The spiking network answers {right} of 8 images rightly" in text
+    label, answer, count = confusions(run, labels)[0]
+    assert count == ((labels == label) & (run.predictions() == answer)).sum() and label != answer
+    images = "1 image" if count == 1 else f"{count} images"
+    assert f"class {label} taken for {answer} ({images})" in text
+    assert text.count('<li><img src="data:image/png') == 8 - right
+    assert text.index("answers") < text.index("What was run")
+
+
+def test_the_doctor_is_heard(runs, plain):
+    run, labels = plain
+    told = {"verdict": "rounding costs 2.0 points, most of it at conv0; more steps"}
+    assert f"The doctor says: {told['verdict']}." in page(Material(run, labels, diagnosis=told))
+    folder = runs / "runs/plain/diagnose"
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps({"diagnosis": told}))
+    assert material(runs / "runs/plain", with_audit=False).diagnosis == told
