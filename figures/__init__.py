@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bionet.figures.animation import animation as animation
     from bionet.figures.codings import coding_schemes as coding_schemes
     from bionet.figures.codings import input_recordings as input_recordings
+    from bionet.figures.compared_codes import compared_codes as compared_codes
     from bionet.figures.confusion import confusion_matrix as confusion_matrix
     from bionet.figures.conversion_loss import accuracy_against as accuracy_against
     from bionet.figures.conversion_loss import early_decision as early_decision
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from bionet.figures.raster import raster as raster
     from bionet.figures.rates import rate_against_activation as rate_against_activation
     from bionet.figures.realism_ladder import realism_ladder as realism_ladder
+    from bionet.figures.realism_spikes import realism_spikes as realism_spikes
     from bionet.figures.receptive_fields import receptive_fields as receptive_fields
     from bionet.figures.robustness import (
         accuracy_against_perturbation as accuracy_against_perturbation,

@@ -53,7 +53,13 @@ def test_the_table_shows_the_papers_value_and_the_difference():
 
 def test_items_are_chosen_by_paper_and_name():
     assert len({(item.paper, item.name) for item in ITEMS}) == len(ITEMS)
-    assert [item.name for item in chosen("rate")] == ["fig2a", "fig2b", "mnist"]
+    assert [item.name for item in chosen("rate")] == [
+        "fig2a",
+        "fig2b",
+        "fast",
+        "fast-mnist",
+        "mnist",
+    ]
     assert chosen("dsnn", "fig8")[0].source == "Fig. 8"
     with pytest.raises(InputError, match="paper: expected one of dsnn, rate, .*got 'x'"):
         chosen("x")

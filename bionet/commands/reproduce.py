@@ -6,7 +6,7 @@ import dataclasses
 import json
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,10 @@ from bionet.commands.options import DataDir, Device, ProgressBar, Seed
 from bionet.commands.outputs import check_writable, staged
 from bionet.errors import InputError
 
-__all__ = ["reproduce"]
+if TYPE_CHECKING:
+    from bionet.reproduce import Item, Settings
+
+__all__ = ["produce", "reproduce"]
 
 
 def reproduce(
@@ -38,8 +41,7 @@ def reproduce(
     ),
 ) -> None:
     """Reproduce a table or figure of a paper: a Markdown table beside the paper's values."""
-    from bionet import figures
-    from bionet.reproduce import ITEMS, Settings, chosen, markdown
+    from bionet.reproduce import ITEMS, Settings, chosen
 
     if listed or paper is None:
         for known in ITEMS:
@@ -51,18 +53,29 @@ def reproduce(
     settings = Settings(quick, images, _weights(weights or []), data_dir, seed, progress, device)
     check_writable(out)
     for found in items:
-        result = found.run(settings)
         command = _command(found.paper, found.name, quick, images, weights or [], seed)
-        text = markdown(found, result, command)
-        with staged(out / f"{found.paper}-{found.name}") as folder:
-            (folder / "result.md").write_text(text)
-            rows = [dataclasses.asdict(row) for row in result.rows]
-            told = {"command": command, "rows": rows, "notes": result.notes}
-            (folder / "result.json").write_text(json.dumps(told, indent=1) + "\n")
-            for name, draw in result.figures.items():
-                figures.save(draw(), folder / name)
-        typer.echo(text)
-        typer.echo(f"written to {out / f'{found.paper}-{found.name}'}\n")
+        produce(found, settings, out / f"{found.paper}-{found.name}", command)
+
+
+def produce(item: Item, settings: Settings, home: Path, command: str) -> None:
+    """Run an item, write its table, numbers and figures into a folder, and print the table."""
+    from bionet import figures
+    from bionet.reproduce import markdown
+
+    # Before the work: what is finished of a long item is kept there too.
+    result = item.run(dataclasses.replace(settings, folder=home / "parts"))
+    text = markdown(item, result, command)
+    with staged(home) as folder:
+        (folder / "result.md").write_text(text)
+        rows = [dataclasses.asdict(row) for row in result.rows]
+        told = {"command": command, "rows": rows, "notes": result.notes}
+        (folder / "result.json").write_text(json.dumps(told, indent=1) + "\n")
+        for name, table in result.tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+        for name, draw in result.figures.items():
+            figures.save(draw(), folder / name)
+    typer.echo(text)
+    typer.echo(f"written to {home}\n")
 
 
 def _weights(texts: list[str]) -> dict[str, Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bionet.study import Study
 
 __all__ = ["study"]
+
+LADDER = "realism"
 
 
 def study(
@@ -39,9 +41,18 @@ def study(
         bool, typer.Option("--dry-run", help="Print cells, time and memory; simulate nothing.")
     ] = False,
     listed: Annotated[bool, typer.Option("--list", help="List the ready studies.")] = False,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Of realism: test images.  [default: 500]")
+    ] = None,
+    data: Annotated[
+        Literal["digits", "mnist"], typer.Option(help="Of realism: what LeNet-5 reads.")
+    ] = "digits",
     data_dir: o.DataDir = None,
     seed: Annotated[
-        int, typer.Option(min=0, help="Noted in run.json; a study's seeds stand in its file.")
+        int,
+        typer.Option(
+            min=0, help="Of realism; else noted in run.json: a study's seeds stand in its file."
+        ),
     ] = 0,
     progress: o.ProgressBar = True,
 ) -> None:
@@ -51,6 +62,11 @@ def study(
         return
     if file is None:
         raise InputError("STUDY is missing: give a TOML file, or a name from bionet study --list")
+    if file == LADDER:
+        _climb(data, images, out, seed, dry_run, data_dir, progress)
+        return
+    if images is not None:
+        raise InputError("--images belongs to the study realism; others name theirs in their file")
     from bionet import study as studies
 
     chosen = studies.load(file)
@@ -83,6 +99,40 @@ def study(
     typer.echo(f"{len(found)} cells: {folder}/results.parquet, {folder}/results.csv")
 
 
+def _climb(
+    data: str,
+    images: int | None,
+    out: Path | None,
+    seed: int,
+    dry_run: bool,
+    data_dir: Path | None,
+    progress: bool,
+) -> None:
+    """The ladder of realism: no cells of equal kind, but rungs that build on each other."""
+    from bionet.commands.reproduce import produce
+    from bionet.reproduce import Settings, chosen
+    from bionet.reproduce.realism import RUNGS
+
+    if dry_run:
+        table = Table("rung", "what it adds", box=None)
+        for number, rung in enumerate(RUNGS, 1):
+            table.add_row(f"{number}. {rung.name}", rung.adds)
+        Console().print(table)
+        return
+    folder = out or Path("runs") / LADDER
+    check_writable(folder)
+    settings = Settings(images=images, data_dir=data_dir, seed=seed, progress=progress)
+    (item,) = chosen(LADDER, f"lenet5-{data}")
+    words = f"bionet study {LADDER} --data {data}"
+    words += "" if images is None else f" --images {images}"
+    words += f" --seed {seed}" if seed else ""
+    try:
+        produce(item, settings, folder, words)
+    except KeyboardInterrupt:
+        typer.echo(f"finished rungs are kept in {folder}; the same command goes on", err=True)
+        raise
+
+
 def _list() -> None:
     """The ready studies, with what their files say of them."""
     import tomllib
@@ -92,6 +142,7 @@ def _list() -> None:
     table = Table("study", "what it asks", box=None)
     for name, path in ready_studies().items():
         table.add_row(name, tomllib.loads(path.read_text(encoding="utf-8"))["description"])
+    table.add_row(LADDER, "One biological constraint after another on LeNet-5: a ladder of rungs")
     Console().print(table)
 
 

@@ -32,6 +32,7 @@ from bionet.perturbations.membrane import (
 from bionet.perturbations.parameters import ParameterSpread
 from bionet.perturbations.pathways import LossyEvents, SpikeDeletion, SpikeInsertion
 from bionet.perturbations.stuck_firing import StuckFiring
+from bionet.perturbations.synaptic_filter import SynapticFilter
 from bionet.perturbations.temperature import Temperature
 from bionet.perturbations.transmission import (
     BackgroundSpikes,
@@ -71,6 +72,7 @@ __all__ = [
     "SaltAndPepper",
     "SpikeTimeJitter",
     "SynapticFailure",
+    "SynapticFilter",
     "ThresholdSpread",
     "TransmissionDelay",
     "WeightNoise",
@@ -90,6 +92,7 @@ for _kind in (
     DeadUnits,
     SpikeTimeJitter,
     SynapticFailure,
+    SynapticFilter,
     BackgroundSpikes,
     TransmissionDelay,
     WeightNoise,

@@ -8,7 +8,7 @@ the paper's numbers.
 from __future__ import annotations
 
 from bionet.errors import InputError
-from bionet.reproduce import augmented, dsnn, rate, tdsnn, threshold
+from bionet.reproduce import augmented, codes, dsnn, rate, realism, tdsnn, threshold
 from bionet.reproduce.item import Item, Result, Row, Settings, markdown
 
 __all__ = ["ITEMS", "Item", "Result", "Row", "Settings", "chosen", "markdown"]
@@ -19,6 +19,8 @@ ITEMS: tuple[Item, ...] = (
     *tdsnn.ITEMS,
     *augmented.ITEMS,
     *threshold.ITEMS,
+    *codes.ITEMS,
+    *realism.ITEMS,
 )
 
 

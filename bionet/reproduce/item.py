@@ -45,6 +45,8 @@ class Settings:
     progress : bool
     device : str
         Of :func:`bionet.simulate`; the spikes are the same on all.
+    folder : path, optional
+        Where an item that takes long keeps its finished parts.
     """
 
     quick: bool = False
@@ -54,6 +56,7 @@ class Settings:
     seed: int = 0
     progress: bool = False
     device: str = "cpp_standalone"
+    folder: Path | None = None
 
     def number(self, full: int, quick: int) -> int:
         """Test images of an item: its own number in full or quick, or the one asked for."""
@@ -134,11 +137,17 @@ class Result:
         One line each: settings, causes of differences.
     figures : mapping of str to callable
         File name without suffix -> draws the figure and returns it or its axes.
+    tables : mapping of str to pandas.DataFrame
+        File name without suffix -> what is written as CSV.
+    text : str
+        Tables in Markdown of an item that has more than one value in a row.
     """
 
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     figures: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -199,9 +208,12 @@ def markdown(item: Item, result: Result, command: str) -> str:
         "",
         f"{item.source}. `{command}`",
         "",
-        "| | ours | 95 % interval | paper | difference | images |",
-        "|---|---|---|---|---|---|",
     ]
+    if result.rows:
+        lines += [
+            "| | ours | 95 % interval | paper | difference | images |",
+            "|---|---|---|---|---|---|",
+        ]
     for row in result.rows:
         unit, form = (" %", ".2f") if row.unit == "%" else (f" {row.unit}".rstrip(), ".4g")
         interval = "" if row.low is None else f"{row.low:{form}} to {row.high:{form}}"
@@ -212,5 +224,6 @@ def markdown(item: Item, result: Result, command: str) -> str:
             f"| {row.label} | {row.value:{form}}{unit} | {interval} | {paper}"
             f" | {difference} | {number} |"
         )
+    lines += result.text.splitlines()
     lines += ["", *(f"- {note}" for note in result.notes)]
     return "\n".join(lines).rstrip() + "\n"

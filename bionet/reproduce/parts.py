@@ -1,0 +1,84 @@
+"""Finished parts of a long item as small files, so that the same command goes on after an end.
+
+A part is named by a hash of all that determines it. Its file is written whole or not at all: what
+has a file is done, all else is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bionet.errors import InputError
+from bionet.files import atomic
+
+__all__ = ["Parts", "digest"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The finished parts of an item.
+
+    Parameters
+    ----------
+    folder : path or None
+        None: nothing is kept.
+    common : mapping
+        What determines all parts, as plain JSON; BioNet's version is added.
+    """
+
+    folder: Path | None
+    common: Mapping[str, Any]
+
+    def path(self, content: Mapping[str, Any]) -> Path | None:
+        """The file of a part, whether it is there or not."""
+        if self.folder is None:
+            return None
+        whole = {"bionet": metadata.version("bionet"), **self.common, **content}
+        text = json.dumps(whole, sort_keys=True, default=str)
+        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+
+    def get(
+        self, content: Mapping[str, Any], compute: Callable[[], Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """A part from its file, or computed and kept.
+
+        Parameters
+        ----------
+        content : mapping
+            What determines it, besides what all parts have in common.
+        compute : callable
+            Gives it as plain JSON.
+
+        Raises
+        ------
+        InputError
+            If its file is damaged.
+        """
+        path = self.path(content)
+        if path is not None and path.is_file():
+            try:
+                return dict(json.loads(path.read_text()))
+            except (ValueError, TypeError) as error:
+                raise InputError(f"{path} is damaged ({error}); remove it and run again") from error
+        found = dict(compute())
+        if path is not None:
+            with atomic(path) as part:
+                part.write_text(json.dumps(found, allow_nan=False) + "\n")
+        return found
+
+
+def digest(*arrays: np.ndarray) -> str:
+    """A hash of arrays: types, shapes and values."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.dtype} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()[:24]
