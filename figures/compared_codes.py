@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from bionet.errors import InputError
 from bionet.figures.panels import panels
-from bionet.figures.style import color_of, marker_of, styled
+from bionet.figures.style import PAGE, color_of, marker_of, new_figure, styled
 
 __all__ = ["compared_codes"]
 
@@ -51,12 +51,15 @@ def compared_codes(
     if plain.empty:
         raise InputError("the table has no undisturbed row: one of perturbation 'none'")
     codes = list(dict.fromkeys(table["code"]))
-    drawn = panels(2, axes, 3, 2.5)  # as wide as a page
+    if axes is None:
+        drawn = new_figure(PAGE, 2.5).subplots(1, 2, width_ratios=(2, 3))
+    else:
+        drawn = panels(2, axes, 2, 2.5)
     cost, robustness = drawn
     others = [name for name in dict.fromkeys(table["perturbation"]) if name != UNDISTURBED]
     for number, code in enumerate(codes):
         for row in plain[plain["code"] == code].itertuples():
-            _point(cost, row.operations, row, number, code)
+            _point(cost, row.operations / 1e6, row, number, code)
         for place, name in enumerate(others):
             rows = table[(table["perturbation"] == name) & (table["code"] == code)]
             if rows.empty:
@@ -64,8 +67,8 @@ def compared_codes(
             strongest = rows.loc[rows["level"].idxmax()]
             shift = 0.7 * (number / max(1, len(codes) - 1) - 0.5)
             _point(robustness, place + shift, strongest, number, code)
-    cost.set_xscale("log")
-    cost.set_xlabel("operations per image")
+    cost.set_xlim(left=0)
+    cost.set_xlabel("operations per image (millions)")
     for ax in drawn:
         ax.set_ylim(0, 102)
         ax.set_ylabel("accuracy (%)")
@@ -81,7 +84,7 @@ def compared_codes(
         cost.figure.legend(handles, labels, loc="outside upper center", ncols=columns)
     else:
         cost.legend(loc="lower right")
-    return drawn
+    return np.asarray(drawn)
 
 
 def _point(ax: Axes, x: float, row: object, number: int, code: str) -> None:

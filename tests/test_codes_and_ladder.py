@@ -143,7 +143,7 @@ def test_the_figures_show_the_tables():
         }
     )
     cost, robustness = figures.compared_codes(table)
-    assert [c.lines[0].get_xydata()[0].tolist() for c in cost.containers] == [[1e6, 90], [2e6, 80]]
+    assert [c.lines[0].get_xydata()[0].tolist() for c in cost.containers] == [[1, 90], [2, 80]]
     assert [c.lines[0].get_ydata()[0] for c in robustness.containers] == [70]
     with pytest.raises(InputError, match="no column 'operations'"):
         figures.compared_codes(table.drop(columns="operations"))

@@ -121,6 +121,11 @@ def comparison(network: str, data: str) -> Any:
             " them, 0.9 pJ an addition, 3.7 pJ a multiplication (45 nm)",
             "latency: the step from which the accuracy stays within a point of its final value, or"
             " in which a code of times ends",
+            *(
+                f"{code.name}, perturbed: converted with {_text(code.perturbed)}"
+                for code in installed
+                if code.perturbed
+            ),
             *(f"{name}: no method of this name is installed" for name in missing),
             *_refusals(table),
         ]
@@ -188,6 +193,10 @@ def _plain(code: ComparedCode) -> dict[str, Any]:
     """A code as JSON can say it; quantities as text."""
     options = {name: str(value) for name, value in {**code.options, **code.perturbed}.items()}
     return {"name": code.name, "method": code.method, "steps": code.steps, **options}
+
+
+def _text(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in options.items())
 
 
 def _disturbed(
