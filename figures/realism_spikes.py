@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from bionet.errors import InputError
 from bionet.figures.panels import panels
-from bionet.figures.style import color_of, styled
+from bionet.figures.style import color_of, styled, text_size
 
 __all__ = ["realism_spikes"]
 
@@ -46,7 +46,7 @@ def realism_spikes(
     for number, (ax, (name, found)) in enumerate(zip(drawn, spikes.items(), strict=True)):
         table = np.asarray(found, dtype=float).reshape(-1, 2)
         ax.plot(table[:, 1], table[:, 0], "|", color=color_of(0), ms=1.5, mew=0.5, rasterized=True)
-        ax.set_title(f"{number + 1}. {name}")
+        ax.set_title(f"{number + 1}. {name}", size=text_size(6.3))
         ax.set_xlim(0, duration_ms)
         ax.set_yticks([])
         below = number + 5 < len(spikes)
