@@ -293,13 +293,20 @@ def test_all_perturbations_compose_on_neurons_in_volts(tmp_path):
 
 
 @pytest.mark.devices
-def test_disturbed_neurons_spike_alike_in_a_program(assert_same):
+def test_disturbed_neurons_spike_alike_in_a_program():
+    """Every spike; potentials up to what exp() of NumPy and of the C library differ in."""
     record = {"cells": ["spikes", "v", "I_noise"], "output": ["spikes"]}
     want, found = (
         run(disturbed(), pixel=0.3, device=device, record=record)
         for device in ("numpy", "cpp_standalone")
     )
-    assert_same(want, found)
+    for name in want.counts:
+        np.testing.assert_array_equal(want.counts[name], found.counts[name])
+    for name in ("cells", "output"):
+        np.testing.assert_array_equal(want.recorded_spikes[name], found.recorded_spikes[name])
+    for variable in ("v", "I_noise"):
+        one, other = (np.asarray(r.variable("cells", variable)) for r in (want, found))
+        np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
