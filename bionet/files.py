@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from bionet.errors import InputError
 from bionet.interruption import check_interrupted
 
 __all__ = ["atomic", "output_folder", "read_tensors", "write_tensors"]
+
+CHECKSUM = "crc32"
 
 
 @contextlib.contextmanager
@@ -60,12 +63,13 @@ def output_folder(path: str | Path) -> Path:
 def write_tensors(
     path: str | Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]
 ) -> Path:
-    """Write arrays and text as one safetensors file, atomically."""
+    """Write arrays and text as one safetensors file, atomically, with a checksum of both."""
     with atomic(path) as part:
         contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         # ascontiguousarray turns a scalar into one element; the shape is put back here.
         shaped = {name: array.reshape(np.shape(arrays[name])) for name, array in contiguous.items()}
-        save_file(shaped, part, metadata=dict(metadata))
+        text = dict(metadata)
+        save_file(shaped, part, metadata=text | {CHECKSUM: _checksum(shaped, text)})
     return Path(path)
 
 
@@ -75,7 +79,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
     Raises
     ------
     InputError
-        If the file is missing, a pickle, or damaged.
+        If the file is missing, a pickle, or damaged: also where its checksum is another.
     """
     path = Path(path)
     if not path.is_file():
@@ -91,8 +95,22 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return arrays, dict(file.metadata() or {})
+            text = dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(
             f"{path} is damaged or not a safetensors file ({error}); write it again"
         ) from error
+    noted = text.pop(CHECKSUM, None)  # other programs' files have none
+    if noted is not None and noted != _checksum(arrays, text):
+        raise InputError(f"{path} is damaged: its checksum is not that of its content")
+    return arrays, text
+
+
+def _checksum(arrays: Mapping[str, np.ndarray], text: Mapping[str, str]) -> str:
+    """CRC-32 of names, kinds, shapes and bytes: against accidents, not against forgery."""
+    total = zlib.crc32(repr(sorted(text.items())).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total = zlib.crc32(f"{name} {array.dtype.str} {np.shape(arrays[name])}".encode(), total)
+        total = zlib.crc32(array.reshape(-1).view(np.uint8), total)
+    return f"{total:08x}"

@@ -132,6 +132,9 @@ class NeuronModel:
     namespace: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("name", "equations"):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(f"a neuron model's {name} is text, but is {getattr(self, name)!r}")
         object.__setattr__(self, "equations", _tidy(self.equations))
         for name in ("parameters", "initial", "events", "inputs", "namespace"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))

@@ -39,6 +39,8 @@ class Request:
     others : tuple of Path
         Further runs for the same axis.
     readout : str, optional
+    trusted : bool
+        Whether code that the run names may be imported.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Request:
     units: list[int] | None = None
     others: tuple[Path, ...] = field(default=())
     readout: str | None = None
+    trusted: bool = False
 
     @cached_property
     def run(self) -> Recording:
@@ -60,7 +63,7 @@ class Request:
         """The network and the images of the run."""
         from bionet.commands.run_sources import run_sources
 
-        return run_sources(self.path, self.run)
+        return run_sources(self.path, self.run, self.trusted)
 
     @property
     def labels(self) -> np.ndarray:

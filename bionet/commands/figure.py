@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bionet.commands.options import NoSeed, Readout
+from bionet.commands.options import NoSeed, Readout, Trust
 from bionet.commands.outputs import check_writable
 from bionet.quantities import numbers
 from bionet.results.run_json import describe, read_run, write_run
@@ -48,6 +48,7 @@ def figure(
         typer.Option("--with", help="Another run beside it (latency, events, energy)."),
     ] = None,
     readout: Readout = None,
+    trust: Trust = False,
     width: Annotated[
         float | None,
         typer.Option(
@@ -66,7 +67,7 @@ def figure(
     """Draw one figure of a saved run."""
     check_writable((out or run).parent if out or run.is_file() else run)
     numbered = None if units is None else numbers(units, "--units")
-    axes = draw(kind, run, image, population, numbered, tuple(other or ()), readout, width)
+    axes = draw(kind, run, image, population, numbered, tuple(other or ()), readout, width, trust)
     from matplotlib.animation import Animation
 
     from bionet.figures import save
@@ -93,6 +94,7 @@ def draw(
     others: tuple[Path, ...] = (),
     readout: str | None = None,
     width: float | None = None,
+    trusted: bool = False,
 ) -> Any:
     """The Axes of a figure of a run's folder; ``width`` in mm."""
     import matplotlib
@@ -104,4 +106,5 @@ def draw(
     # Its height is never used: each kind has its own.
     changes = None if width is None else {"figure.figsize": (width / 25.4, 1.0)}
     with style(changes):
-        return KINDS.find(kind)(Request(folder, image, populations, units, others, readout))
+        request = Request(folder, image, populations, units, others, readout, trusted)
+        return KINDS.find(kind)(request)

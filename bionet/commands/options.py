@@ -24,6 +24,7 @@ __all__ = [
     "Readout",
     "Seed",
     "Split",
+    "Trust",
     "Weights",
 ]
 
@@ -89,6 +90,13 @@ Readout = Annotated[
 Seed = Annotated[int, Option(min=0, help="Selects all random numbers.")]
 NoSeed = Annotated[
     int, Option(min=0, help="Noted in run.json; this command draws no random numbers.")
+]
+Trust = Annotated[
+    bool,
+    Option(
+        "--trust",
+        help="Import the module:function that made the network of this run: your own runs only.",
+    ),
 ]
 ProgressBar = Annotated[
     bool, Option("--progress/--no-progress", help="Show progress with rate and time left.")

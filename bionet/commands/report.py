@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bionet.commands.options import NoSeed
+from bionet.commands.options import NoSeed, Trust
 from bionet.commands.outputs import AUDIT, LABELS, check_writable, load_audit, load_labels
 from bionet.errors import BioNetError
 from bionet.results.run_json import describe, read_run, write_run
@@ -29,6 +29,7 @@ def report(
             help="Audit the layers where the folder holds no audit but its network is there."
         ),
     ] = True,
+    trust: Trust = False,
     seed: NoSeed = 0,
     out: Annotated[
         Path | None, typer.Option(help="File ending in .html.  [default: RUN/report.html]")
@@ -54,7 +55,7 @@ def report(
     else:
         from bionet.pages.run_page import html_report
 
-        found = material(run, audit, commands)
+        found = material(run, audit, commands, trust)
         file, notes = html_report(found, out), found.notes
     same = ("network", "method", "coding", "device", "dt_ms", "steps", "images")
     inherited = {name: before.get(name) for name in same}
@@ -74,11 +75,15 @@ def _is_study(folder: Path) -> bool:
 
 
 def material(
-    folder: Path, with_audit: bool = True, commands: Mapping[str, Any] | None = None
+    folder: Path,
+    with_audit: bool = True,
+    commands: Mapping[str, Any] | None = None,
+    trusted: bool = False,
 ) -> Material:
     """What the folder of a run, and the network and images it notes, give for a report.
 
-    ``commands``, those of the command line by name, are what shows the line that made the run.
+    ``commands``, those of the command line by name, are what shows the line that made the run;
+    ``trusted`` lets code that the run names be imported.
     """
     from bionet.commands.run_sources import run_sources
     from bionet.pages.run_page import Material
@@ -94,7 +99,7 @@ def material(
     if (folder / AUDIT).is_file():
         parts["audit"] = load_audit(folder)
     try:
-        sources = run_sources(folder, run)
+        sources = run_sources(folder, run, trusted)
     except BioNetError as error:
         notes.append(f"Without pictures of the images: {error}.")
     else:

@@ -56,8 +56,16 @@ class RunSources:
         return Comparison(self.snn, run).ideal(raw, self.images.images)
 
 
-def run_sources(folder: Path, run: Recording) -> RunSources:
+def run_sources(folder: Path, run: Recording, trusted: bool = False) -> RunSources:
     """The network and images of a run of ``bionet simulate``, ``audit`` or ``demo``.
+
+    Parameters
+    ----------
+    folder : Path
+    run : Recording
+    trusted : bool
+        Whether code that ``run.json`` names as ``module:function`` may be imported: a folder that
+        somebody sent must not choose which code is run.
 
     Raises
     ------
@@ -66,6 +74,12 @@ def run_sources(folder: Path, run: Recording) -> RunSources:
     """
     found = read_run(folder)
     arguments = found.get("arguments") or {}
+    name = str(arguments.get("network"))
+    if ":" in name and not trusted:
+        raise InputError(
+            f"{folder}: run.json names the code {name}, which is imported with --trust only;"
+            " give it if the run is your own"
+        )
     try:
         snn, source = _networks(found.get("command"), arguments)
         images = _images(found.get("command"), arguments)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
@@ -17,6 +19,8 @@ from bionet.network.delays import checked_delay, checked_spread
 from bionet.network.kernel_base import Kernel
 
 __all__ = ["Population", "Projection", "Readout"]
+
+READOUTS = ("MP", "MS", "FS", "LS")
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +196,7 @@ class Readout:
     potential : str
         Population whose potential the readout MP (maximal potential) compares; it integrates
         the same input and never fires.
-    default : {"MP", "MS", "FS"}
+    default : {"MP", "MS", "FS", "LS"}
         The readout used where none is named.
     since : int
         Step of a presentation from which on potential and spikes count.
@@ -200,7 +204,7 @@ class Readout:
     Raises
     ------
     InputError
-        If ``since`` is not a whole number of steps.
+        If ``default`` is no readout, or ``since`` not a whole number of steps.
     """
 
     spikes: str
@@ -209,6 +213,12 @@ class Readout:
     since: int = 0
 
     def __post_init__(self) -> None:
+        if self.default not in READOUTS:
+            raise InputError(
+                f"a readout's default is one of {', '.join(READOUTS)}, but is {self.default!r}"
+            )
+        if not isinstance(self.since, numbers.Real) or not math.isfinite(self.since):
+            raise InputError(f"a readout's since is a step >= 0, but is {self.since!r}")
         if isinstance(self.since, bool) or int(self.since) != self.since or self.since < 0:
             raise InputError(f"a readout's since is a step >= 0, but is {self.since!r}")
 

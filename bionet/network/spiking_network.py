@@ -335,7 +335,7 @@ class SpikingNetwork:
             return unpack_network(description, arrays)
         except InputError:
             raise
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except Exception as error:  # what a damaged file leads to cannot be told beforehand
             raise InputError(
                 f"{path} is not a spiking network written by bionet ({type(error).__name__}:"
                 f" {error}); write one with snn.save or 'bionet convert'"

@@ -36,6 +36,8 @@ def pack_network(
 
     ``saving`` refuses what a file cannot hold: a function in a model's namespace.
     """
+    if saving:
+        _check_coding(snn.coding)
     arrays: dict[str, np.ndarray] = {}
     populations = []
     for p in snn.populations:
@@ -89,6 +91,7 @@ def unpack_network(
         )
     if description["format"] == 1:
         description = from_format_1(description)
+    _check_coding(description["coding"])
     populations = []
     for plain in description["populations"]:
         model = NeuronModel.from_dict(plain["model"])
@@ -132,6 +135,15 @@ def kernel_type(kind: str) -> type[Kernel]:
             " made the network"
         )
     return KERNELS[kind]
+
+
+def _check_coding(coding: Any) -> None:
+    """Refuse a coding that is to be imported: a file never chooses which code is run."""
+    if not isinstance(coding, str) or ":" in coding:
+        raise InputError(
+            f"a network's file cannot name the input coding {coding!r}, which would be imported;"
+            " keep a network of coding='analog' and pass your own coding to simulate"
+        )
 
 
 def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from brian2 import Quantity, ms
 from bionet.equations.units import read_quantity
 from bionet.errors import InputError
 from bionet.files import atomic, output_folder, read_tensors, write_tensors
+from bionet.results.description import read_description
 from bionet.results.equality import same_fields
 from bionet.results.readout import answers, check_labels, ranking
 
@@ -350,7 +352,6 @@ class Recording:
             arrays[f"final_values.{population}.{variable}"] = a  # of a variable, without a dot
         for group in GROUPS:
             arrays |= {f"{group}.{name}": a for name, a in getattr(self, group).items()}
-        write_tensors(folder / ARRAYS, arrays, {"bionet": "recording"})
         description = {
             "format": 1,
             "shapes": {name: list(shape) for name, shape in self.shapes.items()},
@@ -359,8 +360,12 @@ class Recording:
             "order": {group: list(getattr(self, group)) for group in GROUPS},
             "final_values": [list(key) for key in self.final_values],
         }
+        text = json.dumps(description, indent=1) + "\n"
+        write_tensors(
+            folder / ARRAYS, arrays, {"bionet": "recording", "description": _digest(text)}
+        )
         with atomic(folder / DESCRIPTION) as part:
-            part.write_text(json.dumps(description, indent=1) + "\n")
+            part.write_text(text, encoding="utf-8")
         return folder
 
     def to_pandas(self, what: str = "spikes", populations: Sequence[str] | None = None) -> Any:
@@ -401,12 +406,17 @@ class Recording:
                 " make one with run.save or 'bionet simulate --out'"
             )
         try:
-            description = json.loads((folder / DESCRIPTION).read_text())
-            shapes = {name: tuple(shape) for name, shape in description["shapes"].items()}
-            parameters = description["parameters"]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            text = (folder / DESCRIPTION).read_text(encoding="utf-8")
+            description = read_description(json.loads(text))
+        except Exception as error:  # what a damaged file leads to cannot be told beforehand
             raise InputError(f"{folder / DESCRIPTION} is damaged ({error})") from error
-        arrays, _ = read_tensors(folder / ARRAYS)
+        shapes, parameters = description["shapes"], description["parameters"]
+        arrays, noted = read_tensors(folder / ARRAYS)
+        if noted.get("description", _digest(text)) != _digest(text):
+            raise InputError(
+                f"{folder / DESCRIPTION} is damaged or that of another recording: it is not"
+                f" the text that {ARRAYS} was written with"
+            )
         grouped: dict[str, dict[str, np.ndarray]] = {group: {} for group in GROUPS}
         values: dict[tuple[str, str], np.ndarray] = {}
         for name, array in arrays.items():
@@ -416,10 +426,10 @@ class Recording:
             group, _, population = name.partition(".")
             if group in grouped:
                 grouped[group][population] = array
-        order = description.get("order", {})  # a recording of an older version has none
+        order = description["order"]  # a recording of an older version has none
         for group, unordered in grouped.items():
             grouped[group] = _ordered(unordered, order.get(group, list(shapes)))
-        values = _ordered(values, [tuple(key) for key in description.get("final_values", ())])
+        values = _ordered(values, [tuple(key) for key in description["final_values"]])
         for name in ("output_potential", "output_spikes", "recorded_images"):
             if name not in arrays:
                 raise InputError(f"{folder / ARRAYS} is damaged: it has no {name}")
@@ -479,6 +489,10 @@ class Recording:
                 f"image {image} was not recorded; recorded are {_ranges(self.recorded_images)}"
             )
         return int(found[0])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 GROUPS = (

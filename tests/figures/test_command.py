@@ -70,7 +70,7 @@ COMMANDS = {
     "potentials": "potentials runs/one --units 0,5 --out a.pdf",
     "accuracy": "accuracy runs/one --readout MS --out a.png",
     "rates": "rates runs/audit --population conv0 --out a.svg",
-    "feature-maps": "feature-maps runs/audit --image 2 --out a.svg",
+    "feature-maps": "feature-maps runs/audit --trust --image 2 --out a.svg",
     "latency": "latency runs/one --with runs/two --out a.svg",
     "events": "events runs/one --with runs/two --out a.svg",
     "confusion": "confusion runs/two --out a.png",

@@ -35,7 +35,7 @@ def runs(tmp_path_factory):
         f"audit {net} small.snn --data eight.npz --images 8 --duration 30ms --device numpy"
         " --no-progress --out runs/audit",
         "report runs/plain",
-        "report runs/audit --out runs/audit.html",
+        "report runs/audit --trust --out runs/audit.html",
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

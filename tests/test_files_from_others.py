@@ -1,0 +1,153 @@
+"""A file from outside executes nothing, and one that is damaged is refused in one line."""
+
+import copy
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from brian2 import ms
+from torch import nn
+
+import bionet
+from bionet import cli
+from bionet.errors import InputError
+from bionet.files import read_tensors, write_tensors
+from bionet.results.description import read_description
+
+HOSTILE = '"""\n__import__("pathlib").Path("ran").touch()\n"""<script>alert(1)</script>\\'
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory):
+    """A folder with a network's file and a recording."""
+    folder = tmp_path_factory.mktemp("others")
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))
+    images = np.random.default_rng(0).random((4, 5), dtype=np.float32)
+    snn = bionet.convert(net, "rate", images)
+    snn.save(folder / "one.snn")
+    run = bionet.simulate(snn, images, 5 * ms, device="numpy", record={"linear0": ["spikes"]})
+    run.save(folder / "run")
+    return folder
+
+
+def damaged(raw, draw):
+    """Bytes cut off, or with one bit that flipped."""
+    if draw.random() < 0.3:
+        return raw[: draw.randrange(len(raw))]
+    changed = bytearray(raw)
+    changed[draw.randrange(len(raw))] ^= 1 << draw.randrange(8)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("file", ["one.snn", "run/recording.safetensors", "run/recording.json"])
+def test_a_flipped_bit_or_a_cut_is_refused(there, tmp_path, file):
+    for name in ("one.snn", "run/recording.safetensors", "run/recording.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((there / name).read_bytes())
+    raw, draw = (there / file).read_bytes(), random.Random(3)
+    for _ in range(60):
+        (tmp_path / file).write_bytes(damaged(raw, draw))
+        with pytest.raises(InputError):
+            if file == "one.snn":
+                bionet.SpikingNetwork.load(tmp_path / file)
+            else:
+                bionet.Recording.load(tmp_path / "run")
+
+
+def test_hostile_texts_are_texts_in_prints_pages_and_scripts(there, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arrays, noted = read_tensors(there / "one.snn")
+    plain = json.loads(noted["bionet"])
+    plain |= {"method": HOSTILE, "metadata": {HOSTILE: HOSTILE}}
+    for population in plain["populations"]:
+        population["model"] |= {"name": HOSTILE, "source": HOSTILE}
+    write_tensors("two.snn", arrays, {"bionet": json.dumps(plain)})
+    snn = bionet.SpikingNetwork.load("two.snn")
+    assert str(snn)
+    images = np.zeros((1, 5), np.float32)
+    script = bionet.eject(snn, "script.py", images, duration=5 * ms)
+    compile(Path("script.py").read_text(), "script.py", "exec")
+    assert "\n__import__" not in Path("script.py").read_text(), script
+    run = bionet.simulate(snn, images, 5 * ms, device="numpy", record={"linear0": ["spikes"]})
+    run.save("run")
+    assert cli.main(["report", "run"]) == 0
+    assert "<script>alert(1)" not in Path("run/report.html").read_text()
+    assert not Path("ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("populations", 0, "name"), HOSTILE),
+        (("populations", 0, "model", "name"), 3),
+        (("populations", 0, "model", "equations"), 'v : __import__("os").system("touch ran")'),
+        (("populations", 0, "model", "threshold"), '__import__("os").system("touch ran")'),
+        (("populations", 0, "shape"), [10**9, 10**9]),
+        (("projections", 0, "kernel"), "os:system"),
+        (("readout", "default"), HOSTILE),
+        (("coding",), "os:system"),
+        (("input_shape",), [10**12]),
+        (("readout",), None),
+    ],
+)
+def test_what_is_no_network_is_refused(there, tmp_path, monkeypatch, where, value):
+    monkeypatch.chdir(tmp_path)
+    arrays, noted = read_tensors(there / "one.snn")
+    plain = json.loads(noted["bionet"])
+    part = plain
+    for key in where[:-1]:
+        part = part[key]
+    part[where[-1]] = value
+    write_tensors("two.snn", arrays, {"bionet": json.dumps(plain)})
+    with pytest.raises(InputError):
+        bionet.SpikingNetwork.load("two.snn")
+    assert not Path("ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "message"),
+    [
+        (("shapes", "linear0"), [-1], "the shape of 'linear0' must be a list of sizes"),
+        (("shapes",), 3, "shapes must be a table"),
+        (("parameters", "readout"), {}, "readout must be one of"),
+        (("parameters", "dt_ms"), "1", "dt_ms must be a number > 0"),
+        (("parameters", "thresholds"), {"linear0": "x"}, "threshold of 'linear0' must be a number"),
+        (("parameters", "units"), {"linear0": [1]}, "unit of 'linear0' must be a variable"),
+        (("order",), {"counts": 3}, "the order of counts must be a list"),
+        (("final_values",), {}, "final_values must be a list"),
+    ],
+)
+def test_every_part_of_a_recordings_description_is_checked(there, where, value, message):
+    plain = json.loads((there / "run/recording.json").read_text())
+    read_description(copy.deepcopy(plain))
+    part = plain
+    for key in where[:-1]:
+        part = part[key]
+    part[where[-1]] = value
+    with pytest.raises(InputError, match=message):
+        read_description(plain)
+
+
+def test_a_run_imports_the_code_it_names_with_trust_only(there, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("others_code.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
+    bionet.Recording.load(there / "run").save("run")
+    arguments = {"network": "others_code:net", "weights": None, "data": "digits", "seed": 0}
+    Path("run/run.json").write_text(json.dumps({"command": "simulate", "arguments": arguments}))
+    assert cli.main(["report", "run"]) == 0
+    assert "imported with --trust only" in capsys.readouterr().out
+    assert not Path("ran").exists()
+    cli.main(["report", "run", "--trust"])
+    assert Path("ran").exists()
+
+
+def test_a_network_with_a_coding_to_import_is_not_saved(there, tmp_path):
+    from dataclasses import replace
+
+    snn = replace(bionet.SpikingNetwork.load(there / "one.snn"), coding="mine:coding")
+    with pytest.raises(InputError, match="cannot name the input coding 'mine:coding'"):
+        snn.save(tmp_path / "two.snn")
