@@ -25,6 +25,7 @@ symbol                  unit    meaning
 ``W``, ``b``            1       weights and biases of the network of rates
 ``w``                   A, S, V  synaptic weight
 ``q``                   s, V s   charge of a spike for each unit of its weight
+``v_begin``             V       membrane potential at which a unit begins
 ======================  ======  ==============================================
 
 The network should have been trained through the curve (:func:`bionet.train.fine_tune`): the

@@ -62,6 +62,7 @@ def test_every_method_shows_its_own_equations(made):
         "rate": "v -= theta",
         "dsnn": "dv/dt = -v/tau + I/dt : 1",
         "tdsnn": "v >= theta and inhibition == 0",
+        "biophysical": "dv/dt = (g_L*(E_L - v) + (I + I_syn))/C : volt",
         "phase": "s = 2**(-1 - step % period)",
         "burst": "o = clip(floor(v/theta), 0, most)",
         "ttfs": "delta = clip(v - theta, 0, dt/tau)",

@@ -20,7 +20,11 @@ KINDS = {str: "text", int: "whole number", float: "number", Path: "path", bool: 
 
 def command_reference() -> str:
     """All commands with their arguments, options, defaults and exit codes, as Markdown."""
-    commands = [info.callback for info in cli.app.registered_commands if info.callback]
+    commands = {
+        info.name or info.callback.__name__: info.callback
+        for info in cli.app.registered_commands
+        if info.callback
+    }
     lines = [
         "# Command reference",
         "",
@@ -29,7 +33,7 @@ def command_reference() -> str:
         "",
         "| command | |",
         "|---|---|",
-        *(f"| [`bionet {c.__name__}`](#bionet-{c.__name__}) | {_first(c)} |" for c in commands),
+        *(f"| [`bionet {name}`](#bionet-{name}) | {_first(c)} |" for name, c in commands.items()),
         "",
         "| exit code | meaning |",
         "|---|---|",
@@ -38,12 +42,12 @@ def command_reference() -> str:
         "With a code other than 0 one line on standard error says why.",
         "",
     ]
-    for command in commands:
-        lines += [*_command(command), ""]
+    for name, command in commands.items():
+        lines += [*_command(name, command), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _command(function: Callable[..., Any]) -> list[str]:
+def _command(command: str, function: Callable[..., Any]) -> list[str]:
     """The section of one command."""
     hints = typing.get_type_hints(function, include_extras=True)
     arguments, options = [], []
@@ -55,8 +59,8 @@ def _command(function: Callable[..., Any]) -> list[str]:
             arguments.append(_argument(name, kind, info, parameter.default))
         else:
             options.append(_option(name, kind, info, parameter.default))
-    usage = " ".join(["bionet", function.__name__, "[OPTIONS]", *(a[0] for a in arguments)])
-    lines = [f"## `bionet {function.__name__}`", "", _first(function), "", f"    {usage}", ""]
+    usage = " ".join(["bionet", command, "[OPTIONS]", *(a[0] for a in arguments)])
+    lines = [f"## `bionet {command}`", "", _first(function), "", f"    {usage}", ""]
     if arguments:
         lines += ["| argument | | |", "|---|---|---|"]
         lines += [f"| `{name}` | {kind} | {text} |" for name, kind, text in arguments]
