@@ -13,8 +13,9 @@ from bionet.errors import InputError
 from bionet.network import Population, Projection, Readout, SpikingNetwork
 from bionet.network.delays import unit_delays
 from bionet.network.kernels import Conv2d, Dense, OneToOne
+from bionet.running.arguments import make_plan
 from bionet.running.compiled_program import index_entry
-from bionet.running.simulate import make_plan, simulate
+from bionet.running.simulate import simulate
 
 N, T = 40, 30
 FAST = {"coding": "poisson", "max_rate": 300 * Hz, "dtype": "float64", "seed": 4}
