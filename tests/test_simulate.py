@@ -212,8 +212,8 @@ NAN = np.full((1, 2, 4, 3), np.nan)
         ({"coding": "poisson", "max_rate": 2000 * Hz}, "gives 2 spikes a step, .* at most 1000 Hz"),
         ({"coding": "poisson", "max_rate": 0 * Hz}, "max_rate must be positive"),
         ({"record": {"conv9": "v"}}, "no population is called 'conv9'; there are conv, output, r"),
-        ({"record": {"conv": ["w"]}}, r"record\['conv'\] takes 'spikes' or 'v', but got 'w'"),
-        ({"record": {"input": ["v"]}}, r"record\['input'\] takes 'spikes' or 'v', but got 'v'"),
+        ({"record": {"conv": ["w"]}}, r"record\['conv'\] takes 'spikes', 'v', but got 'w'"),
+        ({"record": {"input": ["v"]}}, r"record\['input'\] takes 'spikes', but got 'v'"),
         ({"record": {"input": ["spikes"]}}, "input"),
         ({"record": {"readout": ["spikes"]}}, "'readout' never fires"),
         ({"record": {"conv": {"v": [0, 12]}}}, "there is no unit 12; units are 0 to 11"),
@@ -281,7 +281,7 @@ def test_analog_input_needs_a_drive():
         (1,),
         Readout("a", "a"),
     )
-    with pytest.raises(InputError, match="'a' has no variable 'I'"):
+    with pytest.raises(InputError, match="input->a: model 'no drive' has no constant current"):
         simulate(snn, np.ones((1, 1)), 5 * ms, **HERE)
     run = simulate(snn, np.ones((1, 1)), 5 * ms, coding="uniform", **HERE)
     assert run.output_potential[0, 0, 0] == 1.0

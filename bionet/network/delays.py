@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bionet.equations.randomness import counter_normal, seed_words
 from bionet.equations.units import same_unit
 from bionet.errors import InputError
 
@@ -151,6 +150,8 @@ def unit_delays(
     size = int(np.prod(shape))
     if not projection.delay_spread:
         return np.full(shape, nominal, dtype=np.int32)
+    from bionet.equations.randomness import counter_normal, seed_words  # needs Brian2
+
     key, site = seed_words(projection.delay_seed), zlib.crc32(projection.source.encode())
     spread = float(projection.delay_spread) / dt
     travel = np.full(size, -1.0)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from bionet.equations.model import NeuronModel
-from bionet.equations.randomness import seed_words
 from bionet.equations.units import same_unit
 from bionet.errors import InputError
 from bionet.network.delays import checked_delay, checked_spread
@@ -155,7 +154,10 @@ class Projection:
         object.__setattr__(self, "delay", checked_delay(self.name, self.delay))
         spread = checked_spread(self.name, "delay_spread", self.delay_spread)
         object.__setattr__(self, "delay_spread", spread)
-        seed_words(self.delay_seed)
+        if self.delay_seed != 0:
+            from bionet.equations.randomness import seed_words  # needs Brian2
+
+            seed_words(self.delay_seed)
         if self.sign not in (0, 1, -1):
             raise InputError(f"projection {self.name}: sign is 0, 1 or -1, but got {self.sign}")
         number = isinstance(self.gain, (int, float, np.number, np.ndarray))

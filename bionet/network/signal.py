@@ -43,9 +43,10 @@ class FrameSignal:
         """Least and largest value."""
         return float(self.frames.min()), float(self.frames.max())
 
-    def first_below(self, least: float) -> int:
-        """The first image with a smaller value; there must be one."""
-        return int((self.frames.reshape(len(self), -1) < least).any(axis=1).argmax())
+    def first_outside(self, least: float, most: float = np.inf) -> int:
+        """The first image with a smaller or larger value; there must be one."""
+        values = self.frames.reshape(len(self), -1)
+        return int(((values < least) | (values > most)).any(axis=1).argmax())
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +88,9 @@ class EventSignal:
         """Least and largest value, the silence between events included."""
         return float(self.size.min(initial=0.0)), float(self.size.max(initial=0.0))
 
-    def first_below(self, least: float) -> int:
-        """The first image with a smaller value; there must be one."""
-        return int(self.image[self.size < least][0])
+    def first_outside(self, least: float, most: float = np.inf) -> int:
+        """The first image with a smaller or larger value; there must be one."""
+        return int(self.image[(self.size < least) | (self.size > most)][0])
 
 
 Signal: TypeAlias = FrameSignal | EventSignal

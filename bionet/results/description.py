@@ -45,7 +45,8 @@ def read_description(plain: Any) -> dict[str, Any]:
     dt = parameters.get("dt_ms")
     _check(_number(dt) and dt > 0, "dt_ms", "a number > 0", dt)
     for name, value in _mapping(parameters.get("thresholds", {}), "thresholds").items():
-        _check(value is None or _number(value), f"the threshold of {name!r}", "a number", value)
+        fits = value is None or _numbers(value)
+        _check(fits, f"the threshold of {name!r}", "a number or one for each unit", value)
     for name, unit in _mapping(parameters.get("units", {}), "units").items():
         _check(_unit(unit), f"the unit of {name!r}", "a variable and seven exponents", unit)
     order = _mapping(description.get("order", {}), "order")
@@ -59,6 +60,11 @@ def read_description(plain: Any) -> dict[str, Any]:
 
 def _number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _numbers(value: Any) -> bool:
+    """Whether this is a number, or lists of numbers."""
+    return all(map(_numbers, value)) if isinstance(value, list) else _number(value)
 
 
 def _unit(unit: Any) -> bool:

@@ -46,7 +46,7 @@ def check_pixels(snn: SpikingNetwork, signal: Signal, model: InputModel) -> None
     low, high = signal.bounds()
     if low < least and not model.signed:
         raise InputError(
-            f"image {signal.first_below(least)} holds pixels below {least:g} (the least is"
+            f"image {signal.first_outside(least)} holds pixels below {least:g} (the least is"
             f" {low:g}), for which the {model.name} coding has no spike; scale the images"
             f" to lie between {least:g} and {most:g}, and let the network subtract"
             " the mean (a BatchNorm2d before its first layer)"
@@ -57,8 +57,8 @@ def check_pixels(snn: SpikingNetwork, signal: Signal, model: InputModel) -> None
         bound = snn.code is not None and snn.code.coding is not None
         raise InputError(
             f"the {model.name} coding needs pixels between {least:g} and {most:g}, but they lie"
-            f" between {low:g} and {high:g}; scale the images"
-            + ("" if bound else " or use coding='analog'")
+            f" between {low:g} and {high:g}, first in image {signal.first_outside(least, most)};"
+            " scale the images" + ("" if bound else " or use coding='analog'")
         )
 
 

@@ -351,7 +351,8 @@ def test_a_last_sigmoid_is_dropped_with_a_word():
     net = nn.Sequential(nn.Flatten(), nn.Linear(72, 3), nn.Sigmoid())
     snn = convert(net, "augmapping", input_shape=SHAPE)
     assert snn.metadata["notes"] == [
-        "the Sigmoid at layer '2' (node '_2') is left out: it rises with its input"
+        "Sigmoid at layer '2' (node '_2') is left out: it rises with its input;"
+        " read values through it"
     ]
 
 

@@ -277,7 +277,8 @@ def test_the_same_on_all_devices(net, images):
 def test_no_warning_where_nothing_is_clipped(net, images):
     snn = bionet.convert(net, "ttfs", calibration=images)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", module="bionet")
+        warnings.filterwarnings("error", message=".*clipped")
         bionet.simulate(snn, images[:1], device="numpy")
 
 
