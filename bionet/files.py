@@ -112,5 +112,5 @@ def _checksum(arrays: Mapping[str, np.ndarray], text: Mapping[str, str]) -> str:
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         total = zlib.crc32(f"{name} {array.dtype.str} {np.shape(arrays[name])}".encode(), total)
-        total = zlib.crc32(array.reshape(-1).view(np.uint8), total)
+        total = zlib.crc32(array.tobytes(), total)
     return f"{total:08x}"

@@ -107,7 +107,7 @@ def convert_phase(
         coding="phase",
         code=PhaseCode(period),
         simulation=Simulation(period * periods * 1e-3, 1e-3),
-        metadata=snn.metadata | {"options": {"period": period, "periods": periods}},
+        metadata={**snn.metadata} | {"options": {"period": period, "periods": periods}},
     )
 
 
@@ -169,7 +169,7 @@ def convert_burst(
     return replace(
         snn,
         simulation=Simulation(steps * 1e-3, 1e-3),
-        metadata=snn.metadata | {"options": options},
+        metadata={**snn.metadata} | {"options": options},
     )
 
 
@@ -228,7 +228,8 @@ def _network(
     metadata: dict[str, Any],
 ) -> SpikingNetwork:
     """One population for each record, and the readout."""
-    populations, projections = [], []
+    populations: list[Population] = []
+    projections: list[Projection] = []
     for record in (*records, records[-1]):
         name = READOUT if populations and record.name == populations[-1].name else record.name
         if isinstance(record, MaxPool):

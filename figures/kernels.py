@@ -124,7 +124,7 @@ def _panel(ax: Axes, projection: Projection, shape: tuple[int, ...], most: int) 
     what = "channels" if projection.kernel.weights.ndim == 4 else "units"  # type: ignore[attr-defined]
     ax.set_title(f"{projection.source} to {projection.target}\n{number} {what}", pad=3)
     bar = ax.figure.colorbar(shown, ax=ax, shrink=0.85, pad=0.03)
-    bar.locator = _three(largest)
+    bar.locator = _three(largest)  # type: ignore[assignment]
     bar.update_ticks()
     bar.outline.set_visible(False)
 

@@ -84,7 +84,7 @@ def phase_plane(
     ranges = [
         _range(values, given) for values, given in zip(course, (x_range, y_range), strict=True)
     ]
-    grid = np.meshgrid(*(np.linspace(*r, GRID) for r in ranges))
+    grid = list(np.meshgrid(*(np.linspace(*r, GRID) for r in ranges)))
     flow = _flow(model, drive, dt, (x, y), grid)
     ax = new_axes(ax, COLUMN, 2.6)
     scaled = [g / float(u) for g, u in zip(grid, units, strict=True)]

@@ -86,7 +86,8 @@ Drawn = TypeVar("Drawn")
 
 @functools.cache
 def _sheet() -> Mapping[str, Any]:
-    return dict(matplotlib.rc_params_from_file(STYLE_SHEET, use_default_template=False))
+    sheet: Any = matplotlib.rc_params_from_file(STYLE_SHEET, use_default_template=False)
+    return dict(sheet)
 
 
 @contextlib.contextmanager
@@ -115,8 +116,9 @@ def style(
         If a setting, a colour or a marker is unknown to matplotlib.
     """
     given = dict(changes or {})
-    default = matplotlib.rcParamsDefault
-    users = {k for k in _sheet() if matplotlib.rcParams[k] != default[k]} | set(given)
+    default: Any = matplotlib.rcParamsDefault
+    current: Any = matplotlib.rcParams
+    users = {k for k in _sheet() if current[k] != default[k]} | set(given)
     settings = {k: value for k, value in _sheet().items() if k not in users}
     font = given.get("font.size", matplotlib.rcParams["font.size"])
     if "font.size" in users:
@@ -127,9 +129,9 @@ def style(
     token = OWN_MARKERS.set(OWN_MARKERS.get() if markers is None else _markers(markers))
     try:
         with matplotlib.rc_context():
-            matplotlib.rcParams.update(settings)
+            current.update(settings)
             try:
-                matplotlib.rcParams.update(given)
+                current.update(given)
             except (KeyError, ValueError) as error:
                 raise InputError(f"changes: matplotlib has no such setting ({error})") from error
             yield

@@ -26,7 +26,7 @@ SIMULATION = importlib.import_module("bionet.running.simulate")
 ROOT = Path(__file__).parents[1]
 COMMANDS = (
     *("demo", "train", "convert", "simulate", "audit", "diagnose", "compare", "figure", "study"),
-    *("reproduce", "report", "eject", "info", "f-i"),
+    *("reproduce", "report", "eject", "info", "f-i", "explore"),
 )
 QUICK = "--device numpy --no-progress"
 

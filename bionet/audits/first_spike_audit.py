@@ -232,7 +232,7 @@ def _thinned(found: Compared, exact: bool) -> Thin:
         float(error.sum()),
         float(error.max()),
         np.array([x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum()]),
-        found.spiked.reshape(len(found.spiked), -1).any(axis=0),
+        np.asarray(found.spiked.reshape(len(found.spiked), -1).any(axis=0)),
         pairs[:, np.sort(np.random.default_rng(0).permutation(pairs.shape[1])[:PAIRS])],
     )
 
@@ -243,7 +243,7 @@ def _row(
     """A population's row; ``later`` where a layer before it is bad."""
     code = _code(snn)
     n, off = sum(p.n for p in parts), sum(p.off for p in parts)
-    sx, sy, sxx, syy, sxy = sum(p.moments for p in parts)
+    sx, sy, sxx, syy, sxy = np.sum([p.moments for p in parts], axis=0)
     spread = (n * sxx - sx * sx) * (n * syy - sy * sy)
     correlation = float((n * sxy - sx * sy) / np.sqrt(spread)) if spread > 0 else float("nan")
     clipped = int(run.clipped[name].sum()) if name in run.clipped else 0

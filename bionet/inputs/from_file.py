@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def _stimulus(path: Path, arrays: dict[str, np.ndarray]) -> Stimulus:
 
     names = set(arrays)
     number = arrays.get("n_images")
-    of_events = {
+    of_events: dict[str, Any] = {
         "image": arrays.get("image"),
         "n_images": None if number is None else int(number),
     }

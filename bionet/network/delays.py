@@ -160,7 +160,7 @@ def unit_delays(
         short = np.flatnonzero(travel < least)
         if not short.size:
             break
-        z = counter_normal(*key, np.int64(NO_IMAGE), short, np.int64(attempt), site)
+        z = counter_normal(*key, np.array(NO_IMAGE), short, np.array(attempt), site)
         travel[short] = mean + spread * z
     return np.floor(np.maximum(travel, least) + 0.5).astype(np.int32).reshape(shape)
 

@@ -219,9 +219,15 @@ class Readout:
             raise InputError(
                 f"a readout's default is one of {', '.join(READOUTS)}, but is {self.default!r}"
             )
-        if not isinstance(self.since, numbers.Real) or not math.isfinite(self.since):
-            raise InputError(f"a readout's since is a step >= 0, but is {self.since!r}")
-        if isinstance(self.since, bool) or int(self.since) != self.since or self.since < 0:
+        since: Any = self.since
+        real = isinstance(since, numbers.Real)
+        if (
+            isinstance(since, bool)
+            or not real
+            or not math.isfinite(since)
+            or int(since) != since
+            or since < 0
+        ):
             raise InputError(f"a readout's since is a step >= 0, but is {self.since!r}")
 
 

@@ -47,7 +47,8 @@ def outgoing_signs(kernel: Kernel) -> tuple[np.ndarray, np.ndarray]:
         (1,) for a kernel whose weights are the same for all units.
     """
     if isinstance(kernel, Dense):
-        return (kernel.weights > 0).any(axis=0), (kernel.weights < 0).any(axis=0)
+        weights = np.asarray(kernel.weights)
+        return np.any(weights > 0, axis=0), np.any(weights < 0, axis=0)
     if isinstance(kernel, Conv2d):
         # (group, out, in, taps): the sources of a group are its own channels.
         by_group = kernel.weights.reshape(

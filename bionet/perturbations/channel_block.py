@@ -44,7 +44,7 @@ class ChannelBlock(NetworkPerturbation):
     B. Hille: Ion channels of excitable membranes. Sinauer (2001), Chapter 3.
     """
 
-    conductance: str
+    conductance: str  # type: ignore[misc]  # __init__ has an order of its own
     name: ClassVar[str] = "channel_block"
     most: ClassVar[float] = 1.0
     source: ClassVar[str] = "Hille 2001, Chapter 3"

@@ -295,9 +295,11 @@ def rates_network(
 
 
 def _neuron(name: str) -> Any:
-    return {"lif": bionet.equations.lif, "adex": partial(bionet.equations.adex, v_peak=-40 * mV)}[
-        name
-    ]()
+    made: dict[str, Any] = {
+        "lif": bionet.equations.lif,
+        "adex": partial(bionet.equations.adex, v_peak=-40 * mV),
+    }
+    return made[name]()
 
 
 def _hidden(snn: SpikingNetwork) -> list[str]:

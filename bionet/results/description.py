@@ -42,7 +42,7 @@ def read_description(plain: Any) -> dict[str, Any]:
     readout = parameters.get("readout")
     known = isinstance(readout, str) and readout in READOUTS
     _check(known, "readout", f"one of {', '.join(READOUTS)}", readout)
-    dt = parameters.get("dt_ms")
+    dt: Any = parameters.get("dt_ms")
     _check(_number(dt) and dt > 0, "dt_ms", "a number > 0", dt)
     for name, value in _mapping(parameters.get("thresholds", {}), "thresholds").items():
         fits = value is None or _numbers(value)
@@ -59,7 +59,9 @@ def read_description(plain: Any) -> dict[str, Any]:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 def _numbers(value: Any) -> bool:

@@ -15,7 +15,7 @@ Zhang et al. 2019 (TDSNN), Section 3 (output layer).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -79,7 +79,7 @@ def early_exit(run: Recording) -> EarlyExit:
 
 def _first_spikes(run: Recording) -> EarlyExit:
     """The answers at the first output spike; the potential answers where there is none."""
-    fired = (run.output_spikes > 0).any(axis=2)
+    fired: Any = np.any(np.asarray(run.output_spikes) > 0, axis=2)
     steps = np.where(fired.any(axis=1), fired.argmax(axis=1) + 1, run.n_steps)
     classes = np.where(fired.any(axis=1), run.predictions("FS"), run.predictions("MP"))
     return EarlyExit(steps, classes)

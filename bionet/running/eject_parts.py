@@ -234,6 +234,8 @@ def describe_synapses(
         delivered.factor,
     )
     unit = _unit(target.brian()[delivered.variable])
+    # A neuron may have a variable w, such as the adaptation of adex.
+    weight = "w_syn" if "w" in {*source.dimensions, *target.dimensions} else "w"
     if delivered.sign and not graded:
         kept = np.sign(w) == delivered.sign
         i, j, w = i[kept], j[kept], w[kept]
@@ -249,10 +251,11 @@ def describe_synapses(
         "target_name": projection.target,
         "comment": _comment(projection, len(w), analog, delay),
         "unit": unit,
+        "weight": weight,
         "receiver": delivered.variable,
         "effect": _signed("w * pixels[i]", delivered.sign, "np.", "np.inf"),
         "on_pre": f"{delivered.variable}_post += "
-        + (_passed(f"w*{source.amplitude}_pre", delivered.sign, unit) if graded else "w"),
+        + (_passed(f"{weight}*{source.amplitude}_pre", delivered.sign, unit) if graded else weight),
         "event": event,
         "delay": delay,
         "order": order,

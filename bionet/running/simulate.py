@@ -186,7 +186,7 @@ def simulate(
         final_potentials={key[0]: others[key] for key in others if key in potentials},
         final_values={key: others[key] for key in others if key not in potentials},
         **results.monitored.fields(),
-        **temporal,
+        **temporal,  # type: ignore[arg-type]
     )
     outputs = network_outputs(run, snn)
     return run if outputs is None else replace(run, outputs=outputs)

@@ -43,7 +43,8 @@ def with_one_output(graph: fx.GraphModule, output: int | str) -> fx.GraphModule:
     node = next(n for n in graph.graph.nodes if n.op == "output")
     returned: Any = node.args[0]
     try:
-        chosen = returned[output] if isinstance(returned, Mapping | tuple | list) else None
+        several = isinstance(returned, Mapping | tuple | list)
+        chosen = returned[output] if several else None
     except (KeyError, IndexError, TypeError):
         chosen = None
     if not isinstance(chosen, fx.Node):

@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -128,10 +129,8 @@ def test_what_is_missing_is_said(runs, tmp_path, monkeypatch):
 def test_a_changed_network_is_noticed(runs, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(runs / "runs/plain", folder)
-    path = folder / "recording.json"
-    described = json.loads(path.read_text())
-    described["parameters"]["network"] = "0" * 64
-    path.write_text(json.dumps(described))
+    run = Recording.load(folder)
+    replace(run, parameters={**run.parameters, "network": "0" * 64}).save(folder)
     (note,) = material(folder).notes
     assert "the network of this run has changed since" in note
 
