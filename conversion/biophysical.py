@@ -26,6 +26,7 @@ symbol                  unit    meaning
 ``w``                   A, S, V  synaptic weight
 ``q``                   s, V s   charge of a spike for each unit of its weight
 ``v_begin``             V       membrane potential at which a unit begins
+``readout_from``        s       time from which the readout integrates
 ======================  ======  ==============================================
 
 The network should have been trained through the curve (:func:`bionet.train.fine_tune`): the

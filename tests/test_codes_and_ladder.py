@@ -1,5 +1,6 @@
 """The comparison of all codes and the ladder of realism: rows, resumption, tables, figures."""
 
+import importlib
 import json
 
 import matplotlib.pyplot as plt
@@ -55,7 +56,7 @@ def test_the_comparison_counts_refuses_and_goes_on(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(codes, "CODES", chosen)
     monkeypatch.setattr(codes, "CALIBRATION", 20)
-    monkeypatch.setattr("bionet.figures.style.FORMATS", {".png": {}})
+    monkeypatch.setattr(importlib.import_module("bionet.figures.style"), "FORMATS", {".png": {}})
     monkeypatch.setattr(codes, "PERTURBATIONS", {"synaptic_failure": (0.3,)})
     line = ["reproduce", "codes", "lenet5-digits", "--images", "4", "--device", "numpy"]
     line += ["--no-progress", "--out", str(tmp_path)]
@@ -103,7 +104,7 @@ def test_the_ladder_is_climbed_once(tmp_path, monkeypatch):
     monkeypatch.setattr(realism, "RUNGS", two)
     monkeypatch.setattr(realism, "CALIBRATION", 20)
     monkeypatch.setattr(realism, "DURATION", 10 * realism.ms)
-    monkeypatch.setattr("bionet.figures.style.FORMATS", {".png": {}})
+    monkeypatch.setattr(importlib.import_module("bionet.figures.style"), "FORMATS", {".png": {}})
     line = ["study", "realism", "--images", "3", "--no-progress", "--out", str(tmp_path / "x")]
     simulate = realism.Settings.simulate
     monkeypatch.setattr(
