@@ -118,7 +118,7 @@ def test_rate_and_amplitude_of_an_input(tiny):
 
 
 def test_a_plan_survives_json(tiny):
-    arguments = {"duration": 20 * ms, "dt": 1 * ms, "lanes": 2, "threads": 1, "dtype": None}
+    arguments = {"duration": 20 * ms, "dt": 1 * ms, "lanes": 2, "dtype": None}
     plan = make_plan(
         tiny, coding="poisson", max_rate=300 * Hz, record={"conv": ["spikes", "v"]}, **arguments,
         final_potentials=("conv",),
