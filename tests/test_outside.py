@@ -191,7 +191,7 @@ def test_from_the_command_line(installed, capsys):
     assert cli.main(["figure", "gone", "run", "--out", "gone.png"]) == 2
     assert "figure 'gone' could not be imported from outside_bionet:gone" in capsys.readouterr().err
     assert cli.main(["figure", "smudge", "run", "--out", "smudge.png"]) == 2
-    assert "unknown figure 'smudge'; known are raster" in capsys.readouterr().err
+    assert "unknown figure 'smudge'; known are accuracy" in capsys.readouterr().err
 
 
 def test_what_is_no_entry_is_refused(installed, tiny, tmp_path):

@@ -96,7 +96,7 @@ def activities(snn: SpikingNetwork, steps: int) -> dict[str, Activity]:
         if population not in active:  # a max pooling: in the windows of its neighbours
             shared = code.clocks.get(population)
             begin = ends[shared] if shared else 0
-            stop = last[clock] if clock else first_window
+            stop = last[shared] if shared else first_window
             active[population] = Activity(begin, stop, begin)
     return {name: active[name] for name in snn.names}
 
