@@ -5,6 +5,7 @@ from torch.nn import functional as F
 
 from bionet.audits.rate_comparison import Tally
 from bionet.conversion.linear_maps import apply_kernel
+from bionet.errors import InputError
 from bionet.network.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
 
 
@@ -50,5 +51,5 @@ def test_kernels_do_what_torch_does(kernel, shape, module):
 
 
 def test_an_unknown_kernel_is_no_linear_one():
-    with pytest.raises(TypeError, match="Kernel does not list its connections"):
+    with pytest.raises(InputError, match="Kernel does not list its connections"):
         apply_kernel(Kernel(), np.zeros((1, 2)))

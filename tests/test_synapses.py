@@ -482,5 +482,5 @@ def test_an_unknown_kernel_is_refused(numpy_target):
         def target_shape(self, source):
             return source
 
-    with pytest.raises(InputError, match="the kernel Sparse is not known"):
+    with pytest.raises(InputError, match="Sparse does not list its connections"):
         make_synapses(Sparse(), (1, 1, 1)).propagate(np.array([0]), None, np.zeros(1))

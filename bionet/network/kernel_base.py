@@ -54,7 +54,10 @@ class Kernel:
 
     def as_sparse(self, source: tuple[int, ...]) -> Any:
         """The same map as a :class:`~bionet.network.kernels.Sparse` of each connection."""
-        raise TypeError(f"{type(self).__name__} does not list its connections")
+        raise InputError(
+            f"the kernel {type(self).__name__} does not list its connections; give it a method"
+            " as_sparse"
+        )
 
     def in_loops(self, source: tuple[int, ...]) -> Any:
         """The kernel as the simulation delivers its spikes: itself, or connection by connection."""
