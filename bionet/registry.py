@@ -36,6 +36,9 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         for the first time.
     check : callable, optional
         Called with an entry that comes from outside; raises TypeError with what it should be.
+    alphabetical : bool
+        List the entries by name: their modules are imported one by one as they are used, so that
+        the order of definition would depend on what was used before.
     """
 
     def __init__(
@@ -44,7 +47,9 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         group: str,
         package: str | None = None,
         check: Callable[[Entry], None] | None = None,
+        alphabetical: bool = False,
     ) -> None:
+        self.alphabetical = alphabetical
         self.what, self.group, self.package, self.check = what, group, package, check
         self._entries: dict[str, Entry] = {}
         self._complete = package is None
@@ -103,7 +108,8 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     def __iter__(self) -> Iterator[str]:
         self._load()
         outside = (point.name for point in metadata.entry_points(group=self.group))
-        return iter(dict.fromkeys([*self._entries, *outside]))
+        own = sorted(self._entries) if self.alphabetical else self._entries
+        return iter(dict.fromkeys([*own, *outside]))
 
     def __len__(self) -> int:
         return len(list(iter(self)))

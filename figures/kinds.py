@@ -89,6 +89,6 @@ class Asked(Protocol):
 
 
 KINDS: Registry[Callable[[Asked], Any]] = Registry(
-    "figure", "bionet.figures", package="bionet.figures"
+    "figure", "bionet.figures", package="bionet.figures", alphabetical=True
 )
 """Kinds of figures: functions from what was asked for, an :class:`Asked`, to Axes."""
