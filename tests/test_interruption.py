@@ -15,6 +15,14 @@ from bionet.interruption import check_interrupted, interruptible, postponed
 MAIN = threading.main_thread().ident
 
 
+@pytest.fixture(autouse=True)
+def listening():
+    """What a shell starts in the background ignores SIGINT; the tests are about the foreground."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @contextlib.contextmanager
 def ctrl_c(seconds):
     timer = threading.Timer(seconds, signal.pthread_kill, (MAIN, signal.SIGINT))
