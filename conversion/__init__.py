@@ -41,6 +41,7 @@ from bionet.conversion.variants.corrections import (
 )
 from bionet.conversion.variants.fold import fold, fold_report
 from bionet.conversion.variants.fragments import fragment, joined
+from bionet.conversion.variants.interneurons import with_interneurons
 from bionet.conversion.variants.softmax import with_softmax
 from bionet.conversion.variants.winner_take_all import winner_take_all
 from bionet.errors import InputError
@@ -70,6 +71,7 @@ __all__ = [
     "trace",
     "winner_take_all",
     "with_initial_potential",
+    "with_interneurons",
     "with_signed_correction",
     "with_softmax",
 ]
@@ -132,8 +134,11 @@ def convert(
     """
     known = _options(method)
     if unknown := sorted(set(options) - set(known)):
+        others = [name for name in METHODS if unknown[0] in _options(name)]
+        hint = f", which is one of method {' and '.join(map(repr, others))}" if others else ""
         raise InputError(
-            f"method {method!r} has no option {unknown[0]!r}; its options are {', '.join(known)}"
+            f"method {method!r} has no option {unknown[0]!r}{hint}; its options are"
+            f" {', '.join(known)}"
         )
     for name, value in options.items():
         _check_kind(method, name, value)

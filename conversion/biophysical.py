@@ -76,7 +76,7 @@ def convert_biophysical(
     synapse: Synapse | None = None,
     background: Any = "rheobase",
     reference: Quantity = 100 * Hz,
-    dale: Literal["relay", "train"] | None = None,
+    dale: Literal["relay", "train"] | bool | None = None,
     delay: Quantity = 1.5 * ms,
     delay_spread: Quantity = 0 * ms,
     interneuron: NeuronModel | None = None,
@@ -112,7 +112,8 @@ def convert_biophysical(
         Rate that stands for an activation of 1, in Hz; that of the fine-tuning.
     dale : {"relay", "train"}, optional
         Keep Dale's principle: with interneurons that repeat the spikes of a population whose
-        weights have both signs, or in a network trained with ``fine_tune(..., dale=...)``.
+        weights have both signs (also: True), or in a network trained with
+        ``fine_tune(..., dale=...)``.
     delay : Quantity
         Axonal delay from a neuron to its targets, in units of time; a multiple of ``dt``.
     delay_spread : Quantity
@@ -140,6 +141,8 @@ def convert_biophysical(
     The neuron's and the synapse's own; the method is BioNet's.
     """
     neuron, synapse = neuron or lif(), synapse or exponential(5 * ms)
+    if isinstance(dale, bool):
+        dale = "relay" if dale else None
     _check_options(neuron, synapse, background, dale, begin, passes, readout)
     for name, value in (
         ("delay", delay),

@@ -89,6 +89,7 @@ from bionet.conversion.variants.corrections import (
     with_initial_potential,
     with_signed_correction,
 )
+from bionet.conversion.variants.interneurons import with_interneurons
 from bionet.conversion.variants.softmax import with_softmax
 from bionet.equations import integrate_and_fire
 from bionet.errors import InputError
@@ -131,6 +132,7 @@ def convert_rate(
     readout: Literal["MP", "MS", "FS"] = "MP",
     pool_tau: Quantity | None = None,
     softmax: Quantity | None = None,
+    dale: Literal["relay"] | bool | None = None,
 ) -> SpikingNetwork:
     """Convert a network of ReLU layers to integrate-and-fire units whose rates are activations.
 
@@ -186,6 +188,9 @@ def convert_rate(
     softmax : Quantity, optional
         Rate of a Poisson generator; each of its spikes makes one output unit fire, drawn from the
         softmax of the potentials. Without it the output units fire like all others.
+    dale : {"relay", True}, optional
+        Keep Dale's principle: interneurons repeat the spikes of a population whose weights have
+        both signs, and inhibit in its place.
 
     Raises
     ------
@@ -209,6 +214,8 @@ def convert_rate(
         if initial_potential is None:
             initial_potential = FAST["initial_potential"]
     _check(normalisation, readout, percentile, calibration)
+    if dale not in (None, False, True, "relay"):
+        raise InputError(f"dale of method 'rate' is 'relay' or None, but got {dale!r}")
     _check_steps(steps, late_readout, normalisation == "least_squares" or bias_correction)
     if initial_potential is not None:
         check_share(initial_potential)
@@ -283,6 +290,7 @@ def convert_rate(
                 "fold_pooling": bool(fold_pooling),
                 "pool_tau_ms": None if pool_tau is None else float(pool_tau / ms),
                 "softmax_hz": None if softmax is None else float(softmax / Hz),
+                "dale": "relay" if dale else None,
             },
             "calibration_images": 0 if images is None else len(images),
             "notes": list(traced.notes),
@@ -298,7 +306,9 @@ def convert_rate(
         snn = with_signed_correction(snn, lower_bound)
     if late_readout:
         snn = replace(snn, readout=replace(snn.readout, since=int(late_readout)))
-    return snn if softmax is None else with_softmax(snn, softmax)
+    if softmax is not None:
+        snn = with_softmax(snn, softmax)
+    return with_interneurons(snn) if dale else snn
 
 
 def _check(normalisation: Any, readout: Any, percentile: Any, calibration: Any) -> None:

@@ -19,6 +19,7 @@ from bionet.errors import InputError
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.initial_values import initial_values
 from bionet.network.kernels import GATES, AveragePool2d, OneToOne
+from bionet.network.relays import passing_relays
 from bionet.results.recording import Recording
 
 __all__ = ["Comparison", "Tally"]
@@ -44,6 +45,9 @@ class Comparison:
         self.run = run
         self.spiking_input = "input" in run.counts
         self.scales = snn.scales
+        # Interneurons that show what their principal cells show: they have no layer of their own.
+        axons = passing_relays(snn)
+        self.partners = {cell: of for cell, of in snn.relays.items() if cell not in axons}
         rate = run.parameters.get("max_rate_hz")
         per_step = rate * run.parameters["dt_ms"] / 1000 if rate else 1.0
         self.gain = float(run.parameters.get("gain") or 1.0 / per_step)
@@ -54,6 +58,7 @@ class Comparison:
     def audited(self, ideal: Values, shown: Values) -> list[str]:
         """Populations that both sides know, in order; an analog input has nothing to compare."""
         names = [name for name in self.snn.names if name in ideal and name in shown]
+        names = [name for name in names if name not in self.partners]
         return [name for name in names if name != "input" or self.spiking_input]
 
     def ideal(self, activations: Values, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -73,7 +78,7 @@ class Comparison:
             scaled = np.asarray(activation, dtype=np.float64) / _scale(scale, population)
             cut = fires(population) and not sized(population)
             values[population.name] = np.maximum(scaled, 0) if cut else scaled
-        return values
+        return values | {cell: values[of] for cell, of in self.partners.items() if of in values}
 
     def shown(self, images: np.ndarray, part: slice) -> dict[str, np.ndarray]:
         """What every population shows, float64 arrays (n_images, *shape)."""

@@ -11,14 +11,16 @@ from brian2 import Quantity, second
 
 from bionet.brian.plan import Plan
 from bionet.errors import InputError
-from bionet.inputs import StaticImages, Stimulus, static
+from bionet.inputs import StaticImages, Stimulus, frames, spike_trains, static
+from bionet.inputs import events as camera_events
 from bionet.inputs.stimulus import whole_steps
+from bionet.inputs.timed import whole_numbers
 from bionet.network import SpikingNetwork
 from bionet.network.input_population import input_of
 from bionet.network.signal import EventSignal, Signal
 from bionet.running.arguments import check_pixels, make_plan
 
-__all__ = ["RESETS", "Shown", "as_stimulus", "shown"]
+__all__ = ["RESETS", "Shown", "as_events", "as_stimulus", "shown"]
 
 RESETS = ("presentation", "never")
 
@@ -53,13 +55,54 @@ def as_stimulus(images: Any) -> Stimulus:
     return images if isinstance(images, Stimulus) else static(images)
 
 
+def as_events(events: Any, dt: Quantity) -> Stimulus:
+    """Events of every image as a stimulus.
+
+    Parameters
+    ----------
+    events : Stimulus, array or list of arrays
+        Integer arrays (n_spikes, 2) of step and unit, or structured arrays of a camera's events
+        (t, x, y, p); a list has one for each image.
+    dt : Quantity
+        Simulation step.
+
+    Raises
+    ------
+    InputError
+        If they are neither.
+    """
+    if isinstance(events, Stimulus):
+        return events
+    rows = [np.asarray(row) for row in (events if isinstance(events, (list, tuple)) else [events])]
+    if rows and all(row.dtype.names for row in rows):
+        return camera_events(rows)
+    rows = [row if row.size else np.zeros((0, 2), dtype=np.int64) for row in rows]
+    if odd := [row for row in rows if row.ndim != 2 or row.shape[1] != 2 or row.dtype.names]:
+        raise InputError(
+            "events: expected an array (n_spikes, 2) of step and unit for each image, or structured"
+            f" arrays with the fields t, x, y and p, but got the shape {odd[0].shape}"
+        )
+    steps = [whole_numbers(row[:, 0], "the steps of events") for row in rows]
+    return spike_trains([row[:, 1] for row in rows], [step * dt for step in steps])
+
+
+def _as_movie(stimulus: Stimulus, shape: tuple[int, ...], length: float) -> Stimulus:
+    """Frames that share the presentation, where images have one axis more than the input has."""
+    if not isinstance(stimulus, StaticImages) or stimulus.each is not None:
+        return stimulus
+    n_axes = len(shape)
+    if stimulus.images.ndim != 2 + n_axes or stimulus.images.shape[2:] != shape:
+        return stimulus
+    return frames(stimulus.images, length / stimulus.images.shape[1] * second)
+
+
 def shown(
     snn: SpikingNetwork,
     images: Any,
     *,
     duration: Quantity | None,
     dt: Quantity | None,
-    reset: str = "presentation",
+    reset: str | bool = "presentation",
     **settings: Any,
 ) -> tuple[Plan, Shown]:
     """A stimulus and the plan of its simulation, checked.
@@ -69,7 +112,8 @@ def shown(
     snn : SpikingNetwork
     images : array or Stimulus
     duration, dt : Quantity, optional
-    reset : {"presentation", "never"}
+    reset : {"presentation", "never"} or bool
+        False is ``"never"``.
     **settings
         Of :func:`bionet.running.arguments.make_plan`.
 
@@ -79,10 +123,13 @@ def shown(
         If an argument does not fit.
     """
     stimulus = as_stimulus(images)
+    if isinstance(reset, bool | np.bool_):
+        reset = RESETS[0] if reset else RESETS[1]
     if reset not in RESETS:
         raise InputError(f"reset is 'presentation' or 'never' (a stream), but got {reset!r}")
     usual, dt = snn.times(duration, dt)
     given = None if duration is None else float(duration)
+    stimulus = _as_movie(stimulus, snn.input_shape, float(usual))
     durations = stimulus.durations(given, float(usual))
     if settings["coding"] is None:
         settings["coding"] = stimulus.coding

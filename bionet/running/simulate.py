@@ -34,7 +34,7 @@ from bionet.running.arguments import fit_to_images, recorded_images
 from bionet.running.devices import DEVICES, run_here, run_program
 from bionet.running.memory import check_memory
 from bionet.running.run_results import Monitored, RunResults, joined
-from bionet.running.shown import Shown, shown
+from bionet.running.shown import Shown, as_events, shown
 from bionet.running.streaming import batch_of_images, streamed
 from bionet.running.temporal_code import temporal_results, warn_of_clipping
 
@@ -44,10 +44,11 @@ __all__ = ["DEVICES", "simulate"]
 @check_units(duration=second, dt=second, max_rate=Hz)
 def simulate(
     snn: SpikingNetwork,
-    images: np.ndarray | Stimulus,
+    images: np.ndarray | Stimulus | None = None,
     duration: Quantity | None = None,
     dt: Quantity | None = None,
     *,
+    events: Any = None,
     coding: str | NeuronModel | None = None,
     max_rate: Quantity | None = None,
     device: str = "cpp_standalone",
@@ -60,7 +61,7 @@ def simulate(
     stream: str | Path | None = None,
     final_potentials: bool = False,
     readout: str | None = None,
-    reset: str = "presentation",
+    reset: str | bool = "presentation",
     pipelined: bool | None = None,
     progress: bool = False,
     **removed: Any,
@@ -72,12 +73,16 @@ def simulate(
     snn : SpikingNetwork
     images : array (n_images, *input_shape) or Stimulus
         Pixels, in PyTorch's order; or what :mod:`bionet.inputs` makes: movies, events, spike
-        trains, images with a duration each.
+        trains, images with a duration each. Of an array (n_images, n_frames, *input_shape) the
+        frames share the presentation equally.
     duration : Quantity
         Length of a presentation, in units of time; a multiple of ``dt``. By default what the
         conversion chose, or 50 ms; that of movies is given by their frames.
     dt : Quantity
         Simulation step, in units of time; by default what the conversion chose, or 1 ms.
+    events : list of arrays, optional
+        In place of images: for each an integer array (n_spikes, 2) of step and input unit, or a
+        structured array of a camera's events (t, x, y, p). :mod:`bionet.inputs` takes times.
     coding : str or NeuronModel, optional
         Input coding: "analog", "poisson", "uniform", "reverse", that of another package,
         ``module:function`` of your own, or the model of its units; the network's own by default,
@@ -108,9 +113,10 @@ def simulate(
         Keep the potential of every unit at the end of its presentation (for the audit).
     readout : {"MP", "MS", "FS", "LS"}, optional
         Default readout of the recording; the network's own by default.
-    reset : {"presentation", "never"}
-        Whether every presentation begins from the initial state, or the network goes on from the
-        state in which the presentation before has ended: one stream, its images one by one.
+    reset : {"presentation", "never"} or bool
+        Whether every presentation begins from the initial state, or (``"never"`` or False) the
+        network goes on from the state in which the presentation before has ended: one stream, its
+        images one by one.
         Potentials that are read out then hold what earlier images have left in them.
     pipelined : bool, optional
         Let the next image enter a layer as soon as this one has left it (method ``tdsnn`` with
@@ -137,9 +143,11 @@ def simulate(
     seed_words(seed)
     if readout is not None and readout not in READOUTS:
         raise InputError(f"unknown readout {readout!r}; known are {', '.join(READOUTS)}")
+    if (images is None) == (events is None):
+        raise InputError("simulate: give either images or events=")
     plan, presented = shown(
         snn,
-        images,
+        images if events is None else as_events(events, snn.times(duration, dt)[1]),
         duration=duration,
         dt=dt,
         reset=reset,

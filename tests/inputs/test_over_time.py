@@ -30,6 +30,24 @@ def adder(shape, weights=None):
     return SpikingNetwork(populations, projections, shape, Readout("witness", "sum"))
 
 
+def test_short_forms_are_movies_events_and_streams(tiny, tiny_images, equal):
+    movie = np.stack([tiny_images, tiny_images[::-1]], axis=1)
+    one = bionet.simulate(tiny, movie, 20 * ms, **HERE)
+    equal(one, bionet.simulate(tiny, frames(movie, 10 * ms), **HERE))
+    stream, never = (
+        bionet.simulate(tiny, tiny_images, 10 * ms, reset=reset, **HERE)
+        for reset in (False, "never")
+    )
+    equal(stream, never)
+    rows = [np.array([[0, 3], [2, 5], [2, 1]]), []]
+    short = bionet.simulate(adder((6,), np.eye(6)), events=rows, duration=4 * ms, **HERE)
+    trains = spike_trains([[3, 5, 1], []], [[0, 2, 2] * ms, [] * ms])
+    equal(short, bionet.simulate(adder((6,), np.eye(6)), trains, 4 * ms, **HERE))
+    camera = np.array([(1000, 2, 1, 1)], [("t", int), ("x", int), ("y", int), ("p", int)])
+    seen = bionet.simulate(adder((1, 2, 3)), events=[camera], duration=4 * ms, **HERE)
+    assert seen.output_potential[0, :, 0].tolist() == [0, 1, 1, 1]
+
+
 @pytest.mark.parametrize("coding", ["analog", "poisson", "uniform"])
 def test_frames_of_one_image_are_the_image(tiny, tiny_images, equal, coding):
     options = HERE | {"coding": coding, "lanes": 2}
@@ -241,7 +259,11 @@ AT = [3.0] * ms
 @pytest.mark.parametrize(
     ("make", "message", "options"),
     [
-        (lambda: ONE, r"a movie goes through bionet.inputs.frames\(movie, 40\*ms\)", {}),
+        (lambda: ONE, r"frame .1.8 ms. must be a multiple of dt", {"duration": 9 * ms}),
+        (lambda: None, "give either images or events=", {}),
+        (lambda: ONE[0], "give either images or events=", {"events": [[]]}),
+        (lambda: None, r"an array .n_spikes, 2. of step and unit", {"events": [np.zeros((4, 3))]}),
+        (lambda: None, "steps of events must be whole numbers", {"events": [[[0.5, 1]]]}),
         (lambda: frames(ONE, 2), "frame must be a time with its unit", {}),
         (lambda: frames(ONE, -2 * ms), "frame must be one positive time", {}),
         (lambda: frames(ONE, 2.5 * ms), "frame .2.5 ms. must be a multiple of dt",
