@@ -14,7 +14,7 @@ copyright = author
 version = release = metadata.version("bionet")
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
@@ -22,14 +22,25 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
 ]
-source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build"]
+source_suffix = {".md": "myst-nb", ".rst": "restructuredtext"}
+exclude_patterns = ["_build", "conf.py"]
 templates_path = ["_templates"]
 master_doc = "index"
 
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
 myst_fence_as_directive = ["math"]  # the fence that GitHub shows as an equation
+
+# Tutorials are Python files with cells, which are notebooks too. They run when the site is built,
+# in a folder of their own, and an error in one is an error of the site; what has not changed is
+# taken from the cache.
+nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
+nb_execution_mode = "cache"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600
+nb_output_stderr = "remove"
+nb_merge_streams = True
 
 autosummary_generate = True
 autosummary_ignore_module_all = False

@@ -12,9 +12,29 @@ import typer.main
 from bionet import cli
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "tutorials").glob("*.py")),
+]
 FENCED = re.compile(r"```(python|sh)\n(.*?)```", re.S)
-CONTINUED = ("tutorial", "plasticity")  # its blocks belong together
+CONTINUED = ("plasticity", "first_network", "biophysical_neurons", "robustness_study")
+"""Pages whose blocks belong together: they run as a whole."""
+
+
+def text_of(page):
+    """A page in Markdown; the cells of a tutorial become its blocks."""
+    if page.suffix == ".md":
+        return page.read_text()
+    _, *cells = re.split(r"^# %%(.*)\n", page.read_text(), flags=re.M)
+    return "\n".join(
+        re.sub(r"^# ?", "", cell, flags=re.M)
+        if head.strip() == "[markdown]"
+        else f"```python\n{cell.strip()}\n```\n"
+        for head, cell in zip(cells[::2], cells[1::2], strict=True)
+    )
+
+
 BLOCKS = [
     pytest.param(
         block,
@@ -22,7 +42,7 @@ BLOCKS = [
         marks=[pytest.mark.slow] if "elephant" in block else [],  # seconds to import
     )
     for page in PAGES
-    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.S))
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", text_of(page), re.S))
     if page.stem not in CONTINUED and not block.startswith("# continues")
 ]
 FULL_DATA = "full data"  # in the comment of a command that needs files which are not everywhere
@@ -38,7 +58,7 @@ def commands(block):
 COMMANDS = [
     pytest.param(words[1:], id=f"{page.stem}-{' '.join(words[1:])}")
     for page in PAGES
-    for language, block in FENCED.findall(page.read_text())
+    for language, block in FENCED.findall(text_of(page))
     if language == "sh"
     for words, _ in commands(block)
     if words[0] == "bionet"
@@ -79,7 +99,7 @@ def test_a_block_runs(block, here):
 
 def test_local_links_lead_somewhere():
     for page in PAGES:
-        for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+        for link in re.findall(r"\]\((?!http)([^)#]+)", text_of(page)):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
@@ -92,12 +112,12 @@ def test_a_command_is_understood(arguments):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "page", [p for p in PAGES if "```sh" in p.read_text()], ids=lambda p: p.stem
+    "page", [p for p in PAGES if "```sh" in text_of(p) or p.suffix == ".py"], ids=lambda p: p.stem
 )
 def test_a_page_runs_from_top_to_bottom(page, here):
     """All blocks in one namespace; a block that begins with ``# NAME.py`` is that file too."""
     names = {"__name__": "documentation"}
-    for language, block in FENCED.findall(page.read_text()):
+    for language, block in FENCED.findall(text_of(page)):
         if language == "python":
             if file := re.match(r"# (\w+\.py)\n", block):
                 (here / file[1]).write_text(block)

@@ -14,6 +14,7 @@ def test_every_public_name_is_in_the_reference():
 
 
 def test_every_page_is_in_the_table_of_contents():
-    listed = set(re.findall(r"^([\w-]+)$", (DOCS / "index.md").read_text(), re.M))
+    listed = set(re.findall(r"^([\w/-]+)$", (DOCS / "index.md").read_text(), re.M))
     pages = {path.stem for path in DOCS.iterdir() if path.suffix in {".md", ".rst"}}
+    pages |= {f"tutorials/{path.stem}" for path in (DOCS / "tutorials").glob("*.py")}
     assert pages - {"index"} <= listed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,12 +21,21 @@ if TYPE_CHECKING:
 __all__ = ["study"]
 
 LADDER = "realism"
+STATUS, CANCEL = "status", "cancel"
+WATCH_SECONDS = 2.0
 
 
 def study(
     context: typer.Context,
     file: Annotated[
-        str | None, typer.Argument(metavar="STUDY", help="A TOML file, or a name from --list.")
+        str | None,
+        typer.Argument(
+            metavar="STUDY", help="A TOML file, or a name from --list; or status, or cancel."
+        ),
+    ] = None,
+    folder_of: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FOLDER]", help="Of status and cancel: a study's results."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -39,6 +49,15 @@ def study(
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print cells, time and memory; simulate nothing.")
+    ] = False,
+    extend: Annotated[
+        bool,
+        typer.Option(
+            "--extend", help="The study has more cells than the folder: simulate the new ones."
+        ),
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Of status: go on until the study ends.")
     ] = False,
     listed: Annotated[bool, typer.Option("--list", help="List the ready studies.")] = False,
     images: Annotated[
@@ -62,6 +81,11 @@ def study(
         return
     if file is None:
         raise InputError("STUDY is missing: give a TOML file, or a name from bionet study --list")
+    if file in (STATUS, CANCEL):
+        _seen_from_outside(file, folder_of, watch)
+        return
+    if folder_of is not None:
+        raise InputError(f"{folder_of}: only status and cancel take a folder; results go to --out")
     if file == LADDER:
         _climb(data, images, out, seed, dry_run, data_dir, progress)
         return
@@ -74,11 +98,17 @@ def study(
     check_writable(folder)
     console = Console()
     if dry_run:
-        _estimate(chosen, folder, jobs, data_dir, console)
+        _estimate(chosen, folder, jobs, data_dir, extend, console)
         return
     try:
         found = studies.run(
-            chosen, folder, jobs=jobs, scheduler=scheduler, data_dir=data_dir, progress=progress
+            chosen,
+            folder,
+            jobs=jobs,
+            scheduler=scheduler,
+            data_dir=data_dir,
+            extend=extend,
+            progress=progress,
         )
     except KeyboardInterrupt:
         typer.echo(f"finished cells are kept in {folder}; the same command goes on", err=True)
@@ -133,6 +163,26 @@ def _climb(
         raise
 
 
+def _seen_from_outside(what: str, folder: Path | None, watch: bool) -> None:
+    """How far the study in a folder is, or the wish that it ends."""
+    from bionet import study as studies
+
+    if folder is None:
+        raise InputError(f"{what} needs the folder of a study: bionet study {what} FOLDER")
+    if what == CANCEL:
+        studies.cancel(folder)
+        typer.echo(f"the study in {folder} ends after the cells in hand")
+        return
+    state = studies.status(folder)
+    typer.echo(str(state))
+    while watch and state.running:
+        time.sleep(WATCH_SECONDS)
+        now = studies.status(folder)
+        if now != state:
+            typer.echo(str(now))
+        state = now
+
+
 def _list() -> None:
     """The ready studies, with what their files say of them."""
     import tomllib
@@ -147,7 +197,12 @@ def _list() -> None:
 
 
 def _estimate(
-    chosen: Study, folder: Path, jobs: int | None, data_dir: Path | None, console: Console
+    chosen: Study,
+    folder: Path,
+    jobs: int | None,
+    data_dir: Path | None,
+    extend: bool,
+    console: Console,
 ) -> None:
     from bionet.running.arguments import available_cores
     from bionet.study.cells import check_folder
@@ -156,7 +211,7 @@ def _estimate(
     from bionet.study.running import duration_text
 
     materials = gather(chosen, data_dir)
-    check_folder(folder, chosen, materials.cells)
+    check_folder(folder, chosen, materials.cells, extend)
     jobs = jobs or available_cores()
     found = estimate(materials, folder, jobs)
     table = Table("network", "method", "coding", "cells left", "steps", "a cell", title=chosen.name)

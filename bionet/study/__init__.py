@@ -13,15 +13,29 @@ if TYPE_CHECKING:
     from bionet.study.results import summary, table
     from bionet.study.running import run
     from bionet.study.specification import Study, load, ready_studies
+    from bionet.study.watching import Status, cancel, status
 
-__all__ = ["Study", "load", "ready_studies", "run", "summary", "table"]
+__all__ = [
+    "Status",
+    "Study",
+    "cancel",
+    "load",
+    "ready_studies",
+    "run",
+    "status",
+    "summary",
+    "table",
+]
 
 # Loaded when first used: a list of the ready studies needs neither pandas nor Brian2.
 _HOME = {
+    "Status": "watching",
     "Study": "specification",
+    "cancel": "watching",
     "load": "specification",
     "ready_studies": "specification",
     "run": "running",
+    "status": "watching",
     "summary": "results",
     "table": "results",
 }

@@ -100,8 +100,17 @@ def _points(study: Study) -> Iterator[tuple[Any, ...]]:
                             yield network, method, coding, perturbation, level, seed
 
 
-def check_folder(folder: Path, study: Study, cells: tuple[Cell, ...]) -> None:
+def check_folder(folder: Path, study: Study, cells: tuple[Cell, ...], extend: bool = False) -> None:
     """Refuse a folder that holds something else, or another study; nothing is written.
+
+    Parameters
+    ----------
+    folder : Path
+    study : Study
+    cells : tuple of Cell
+        Those of the study.
+    extend : bool
+        Allow a folder with a part of these cells.
 
     Raises
     ------
@@ -123,24 +132,37 @@ def check_folder(folder: Path, study: Study, cells: tuple[Cell, ...]) -> None:
         raise InputError(f"--out: {folder / STUDY} is damaged ({error})") from error
     mine = json.loads(json.dumps(study.plain()))
     different = [k for k in mine if k != "description" and plain.get(k) != mine[k]]
+    larger = set(keys) < {cell.key for cell in cells}
+    if extend and larger:
+        return
     if different or keys != [cell.key for cell in cells]:
         what = f"{different[0]!r}" if different else "the weights, the images or BioNet's version"
+        remedy = "choose another folder"
+        if larger:
+            remedy = f"{remedy}, or keep its cells and simulate the new ones: --extend"
+        elif extend:
+            remedy = f"{remedy}: an extended study keeps every cell that the folder has"
         raise InputError(
-            f"--out: {folder} holds the results of another study, which differs in {what};"
-            " choose another folder"
+            f"--out: {folder} holds the results of another study, which differs in {what}; {remedy}"
         )
 
 
-def open_folder(folder: Path, study: Study, cells: tuple[Cell, ...]) -> None:
+def open_folder(folder: Path, study: Study, cells: tuple[Cell, ...], extend: bool = False) -> None:
     """Make a study's folder, or make sure that it belongs to this study."""
-    check_folder(folder, study, cells)
+    check_folder(folder, study, cells, extend)
     output_folder(folder / CELLS)
     for left in (folder / CELLS).glob(".*"):  # files that were being written when a run was killed
         left.unlink(missing_ok=True)
-    if not (folder / STUDY).is_file():
-        plain = {"format": 1, "study": study.plain(), "cells": [cell.key for cell in cells]}
+    keys = [cell.key for cell in cells]
+    if not (folder / STUDY).is_file() or _keys(folder) != keys:
+        plain = {"format": 1, "study": study.plain(), "cells": keys}
         with atomic(folder / STUDY) as part:
             part.write_text(json.dumps(plain, indent=1) + "\n")
+
+
+def _keys(folder: Path) -> list[str]:
+    keys: list[str] = json.loads((folder / STUDY).read_text())["cells"]
+    return keys
 
 
 def finished(folder: Path, cells: tuple[Cell, ...]) -> set[str]:

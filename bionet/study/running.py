@@ -26,6 +26,7 @@ from bionet.study.cells import Cell, digest, finished, open_folder
 from bionet.study.materials import Materials, gather
 from bionet.study.results import table, write_tables
 from bionet.study.specification import Study, load
+from bionet.study.watching import CANCEL, LOCK, end_if_cancelled
 from bionet.study.worker import check_cells, compile_cell, run_cell
 
 __all__ = ["run"]
@@ -83,6 +84,7 @@ def run(
     jobs: int | None = None,
     scheduler: str | None = None,
     data_dir: str | Path | None = None,
+    extend: bool = False,
     progress: bool = False,
 ) -> Any:
     """Run a study, or what is left of it.
@@ -101,6 +103,10 @@ def run(
         instead. They must see the folder under the same path.
     data_dir : path, optional
         As for :func:`bionet.datasets.load`.
+    extend : bool
+        Take a folder whose study has become larger (more seeds, levels, codings, methods,
+        perturbations, networks) and simulate what is new. Every cell of before must still be
+        part of the study.
     progress : bool
         Show cells done, rate and time left.
 
@@ -124,7 +130,7 @@ def run(
     with Meter(progress) as meter:
         meter.phase("loading networks and images")
         materials = gather(study, None if data_dir is None else Path(data_dir))
-        open_folder(folder, study, materials.cells)
+        open_folder(folder, study, materials.cells, extend)
         with _alone(folder):
             _complete(materials, folder, jobs or available_cores(), scheduler, meter)
             found = table(folder)
@@ -135,18 +141,20 @@ def run(
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Refuse a folder in which another process runs its study; the lock ends with its process."""
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=1)  # bionet study status may hold it for a moment
     except Timeout:
         raise InputError(
             f"--out: another process runs the study in {folder}; wait for it"
         ) from None
     try:
         shutil.rmtree(folder / "workers", ignore_errors=True)  # of a run that was killed
+        (folder / CANCEL).unlink(missing_ok=True)
         yield
         shutil.rmtree(folder / "workers", ignore_errors=True)
     finally:
+        (folder / CANCEL).unlink(missing_ok=True)
         lock.release()
 
 
@@ -181,9 +189,12 @@ def _complete(
             meter.phase("compiling", len(chosen))
             for number, _ in enumerate(results(compile_cell, folder, chosen), 1):
                 meter.step(number, len(chosen))
+                end_if_cancelled(folder)
         meter.phase("simulating", len(cells), len(done))
         for number, _ in enumerate(results(run_cell, folder, tasks), len(done) + 1):
             meter.step(number, len(cells))
+            if number < len(cells):
+                end_if_cancelled(folder)
 
 
 def programs(cells: Sequence[Cell]) -> list[Cell]:
