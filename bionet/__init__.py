@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from bionet.results.recording import Recording
     from bionet.running.build import build
     from bionet.running.eject import eject
+    from bionet.running.forecast import forecast
     from bionet.running.simulate import simulate
     from bionet.train.fine_tuning import fine_tune
 
@@ -96,6 +97,7 @@ __all__ = [
     "equations",
     "f_i",
     "figures",
+    "forecast",
     "from_nir",
     "fine_tune",
     "inputs",
@@ -140,6 +142,7 @@ _HOME = dict.fromkeys(_NETWORK, "bionet.network") | {
     "eject": "bionet.running.eject",
     "f_i": "bionet.firing.measurement",
     "fine_tune": "bionet.train.fine_tuning",
+    "forecast": "bionet.running.forecast",
     "simulate": "bionet.running.simulate",
 }
 _MODULES = (

@@ -346,6 +346,14 @@ def test_idx_files_that_are_foreign_or_truncated(header, message, here, capsys):
     assert message in refused(f"{SIMULATE} --data mnist", capsys)
 
 
+def test_a_dry_run_of_a_simulation_writes_nothing(here, capsys):
+    line = f"simulate small.snn --data good.npz --duration 2ms {QUICK} --dry-run --out dry"
+    assert run_line(line) == 0
+    printed = capsys.readouterr().out
+    assert "8 images, 2 steps" in printed and "memory: about" in printed
+    assert "time: about" in printed and not (here / "dry").exists()
+
+
 def test_a_run_without_labels_or_audit_is_damaged(here, capsys):
     line = f"simulate small.snn --data good.npz --images 1 --duration 2ms {QUICK} --out x"
     assert run_line(line) == 0

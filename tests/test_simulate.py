@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from brian2 import DimensionMismatchError, Hz, ms, mV, second
+from brian2 import DimensionMismatchError, Hz, ms, mV, nA, second
+from brian2.core.variables import ArrayVariable
 
+import bionet
 import bionet.running.memory
 from bionet.equations import NeuronModel, integrate_and_fire, integrator
 from bionet.errors import InputError
@@ -249,6 +251,39 @@ def test_a_recording_that_cannot_fit_is_refused(tiny, tiny_images, monkeypatch):
     ):
         simulate(tiny, tiny_images, 1 * second, record={"conv": "v"}, **HERE)
     simulate(tiny, tiny_images, 10 * ms, **HERE)
+    lanes = {"device": "cython", "lanes": 1000}
+    with pytest.raises(InputError, match=r"largest part is state of .* take fewer lanes .now"):
+        simulate(tiny, tiny_images, 10 * ms, **lanes)
+    lanes = {"lanes": 1000, "processes": 3}
+    with pytest.raises(InputError, match=r"fewer lanes .now 1000. and fewer processes .now 3."):
+        simulate(tiny, tiny_images, 10 * ms, **lanes)
+    many = np.repeat(tiny_images, 2000, axis=0)
+    with pytest.raises(InputError, match=r"simulate fewer images at a time .now 10000"):
+        simulate(tiny, many, 10 * ms, **HERE)
+    monkeypatch.setattr(bionet.running.memory, "available_memory", lambda: 500)
+    with pytest.raises(InputError, match=r"largest part is weights .* machine with more memory"):
+        simulate(tiny, tiny_images[:1], 1 * ms, **HERE)
+
+
+@pytest.mark.parametrize(
+    "synapse", [None, bionet.synapse.conductance(0 * mV, -80 * mV, 5 * ms, 5 * ms)]
+)
+def test_the_estimate_of_memory_covers_the_state(synapse):
+    """What Brian2's groups hold is what was estimated before."""
+    model = bionet.equations.adex() if synapse is None else synapse.on(bionet.equations.adex())
+    base = Population("cells", (500,), model, {"I": np.linspace(0, 1, 500) * nA})
+    read = Population("readout", (2,), bionet.equations.integrator())
+    silent = Projection("input", "readout", Dense(np.zeros((2, 1))))
+    snn = SpikingNetwork((base, read), (silent,), (1,), Readout("cells", "readout"))
+    _, groups = bionet.build(snn, np.zeros((3, 1)), 5 * ms, 1 * ms, dtype="float64")
+    variables = groups["cells"].variables.values()
+    held = sum(v.get_value().nbytes for v in variables if isinstance(v, ArrayVariable))
+    plan = make_plan(
+        snn, duration=5 * ms, dt=1 * ms, coding=None, max_rate=None, lanes=3, dtype="float64",
+        record=None,
+    )  # fmt: skip
+    state = bionet.running.memory.estimate(snn, plan, 3, 0)["state of cells"]
+    assert 0.9 * held <= state <= 1.5 * held
 
 
 def test_the_estimate_of_memory_covers_the_recording(tiny, tiny_images):
@@ -270,6 +305,22 @@ def test_the_estimate_of_memory_covers_the_recording(tiny, tiny_images):
     for name, size in kept.items():
         assert size <= parts[name] <= 6 * size + 100, name
     assert "spikes of conv" in parts
+
+
+def test_a_forecast_says_what_a_simulation_takes(tiny, tiny_images):
+    same = {"record": {"conv": ["v"]}, "record_images": [1]} | HERE
+    told = bionet.forecast(tiny, tiny_images, 40 * ms, lanes=2, seed=3, **same)
+    assert (told.images, told.steps, told.lanes, told.processes) == (5, 40, 2, 1)
+    # One image of five a second time, with monitors; one state variable in each unit.
+    assert told.seconds == pytest.approx(tiny.n_units * 40 * 6 / 2e6)
+    assert told.compile_seconds == 0
+    assert told.total == sum(told.memory.values()) > told.memory["potentials of conv"] > 0
+    assert "5 images, 40 steps, 2 side by side" in str(told)
+    assert "time: about 0.0022 s, and 0 s to compile" in str(told)
+    slower = bionet.forecast(tiny, tiny_images, 40 * ms, lanes=1777)
+    assert slower.compile_seconds > 0
+    with pytest.raises(InputError, match="unknown device 'gpu'"):
+        bionet.forecast(tiny, tiny_images, device="gpu")
 
 
 def test_analog_input_needs_a_drive():

@@ -73,11 +73,15 @@ def simulate(
     data_dir: o.DataDir = None,
     seed: o.Seed = 0,
     progress: o.ProgressBar = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how much memory and time it will take; no more.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder for the recording.")] = Path("runs/simulate"),
 ) -> None:
     """Present images to a spiking network; writes the recording and prints a table."""
     arguments = context.params
-    check_writable(out)
+    if not dry_run:
+        check_writable(out)
     snn, source = _network(network, weights, data, data_dir, seed)
     settings = simulated(arguments, snn)
     if input_file is None:
@@ -90,18 +94,21 @@ def simulate(
     )
     if chosen.labels.size:
         chosen.check_classes(snn.population(snn.readout.potential).size)
+    settings |= {
+        "record": wanted,
+        "record_images": recorded,
+        "readout": readout,
+        "reset": reset,
+        "pipelined": pipelined,
+    }
+    if dry_run:
+        from bionet.running.forecast import forecast
+
+        typer.echo(str(forecast(snn, chosen.images, **settings)))
+        return
     from bionet.running.simulate import simulate as simulate_network
 
-    run = simulate_network(
-        snn,
-        chosen.images,
-        record=wanted,
-        record_images=recorded,
-        readout=readout,
-        reset=reset,
-        pipelined=pipelined,
-        **settings,
-    )
+    run = simulate_network(snn, chosen.images, **settings)
     found = describe(
         "simulate",
         arguments,

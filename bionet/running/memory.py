@@ -1,7 +1,15 @@
-"""How much memory a recording takes, estimated before anything is simulated."""
+r"""How much memory a simulation takes, estimated before anything is simulated.
+
+What grows with the images: counts, readout, what is recorded. What does not: in each process the
+weights, and for each lane every unit's state variables, parameters of its own, and the spikes that
+a delay holds back:
+
+.. math:: n_{processes} \left(M_{weights} + n_{lanes} \sum_{units} (M_{state} + M_{queue})\right)
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 
@@ -10,18 +18,19 @@ import numpy as np
 from bionet.brian.plan import Plan
 from bionet.brian.presentation import count_dtype, spike_dtype, step_dtype
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork
+from bionet.network import Population, SpikingNetwork
 
-__all__ = ["available_memory", "check_memory", "estimate", "peak_memory"]
+__all__ = ["available_memory", "check_memory", "estimate", "peak_memory", "state_bytes"]
 
 # Share of steps in which a unit fires, for the estimate of recorded spikes; measured networks
 # stay below it (LeNet-5 with percentile 99.9: 0.1).
 ACTIVITY = 0.2
+SPREADS = 5  # standard deviations of a delay, beyond which no axon lies
 SPIKE_BYTES = 12 + 12  # index and time in the monitor, then image, step, unit in the table
 
 
 def estimate(snn: SpikingNetwork, plan: Plan, n_images: int, n_recorded: int) -> dict[str, int]:
-    """Bytes of every part of a recording.
+    """Bytes of every part of a simulation and its recording.
 
     Parameters
     ----------
@@ -57,7 +66,47 @@ def estimate(snn: SpikingNetwork, plan: Plan, n_images: int, n_recorded: int) ->
     for name, units in plan.potentials.items():
         n_units = snn.population(name.partition(".")[0]).size if units is None else len(units)
         parts[f"potentials of {name}"] = 3 * n_units * plan.steps * n_recorded * number
+    arrays = [a for p in snn.projections for a in p.kernel.arrays().values()]
+    parts["weights"] = sum(a.nbytes + plan.processes * a.size * number for a in arrays)
+    driven = plan.driven(snn)
+    for p in (plan.input, *snn.populations):
+        bytes_of_lane = state_bytes(p, plan, p.name in driven) + _queue_bytes(snn, p, plan)
+        parts[f"state of {p.name}"] = plan.processes * plan.lanes * bytes_of_lane
     return parts
+
+
+def state_bytes(population: Population, plan: Plan, driven: bool = False) -> int:
+    """Bytes of a population's variables for one lane.
+
+    Parameters
+    ----------
+    population : Population
+    plan : Plan
+    driven : bool
+        Whether an analog input gives each unit a drive of its own.
+    """
+    model, number = population.model, np.dtype(plan.dtype).itemsize
+    own = [
+        name
+        for name in model.constants
+        if np.ndim(population.parameters.get(name, 0.0)) or name == "x"
+    ]
+    variables = {*model.state, *own, *([str(model.current)] if driven and model.current else [])}
+    spikes = 4 if model.threshold is not None else 0
+    refractory = 9 if model.refractory is not None else 0  # time of the last spike, and a flag
+    numbered = 8  # index, and the number of the unit's random stream
+    return population.size * (len(variables) * number + spikes + refractory + numbered)
+
+
+def _queue_bytes(snn: SpikingNetwork, population: Population, plan: Plan) -> int:
+    """Bytes of the spikes that delays hold back, for one lane."""
+    number, total = np.dtype(plan.dtype).itemsize, 0
+    for projection in snn.projections:
+        latest = float(projection.delay) + SPREADS * float(projection.delay_spread)
+        if projection.source == population.name and latest:
+            sized = number if population.model.amplitude is not None else 0
+            total += population.size * (math.ceil(latest / plan.dt) + 1) * (1 + sized)
+    return total
 
 
 def available_memory() -> int:
@@ -69,7 +118,7 @@ def available_memory() -> int:
 
 
 def check_memory(snn: SpikingNetwork, plan: Plan, n_images: int, n_recorded: int) -> None:
-    """Refuse a recording that cannot fit into memory.
+    """Refuse a simulation that cannot fit into memory.
 
     Raises
     ------
@@ -81,10 +130,22 @@ def check_memory(snn: SpikingNetwork, plan: Plan, n_images: int, n_recorded: int
     if total > 0.9 * free:
         largest = max(parts, key=lambda name: parts[name])
         raise InputError(
-            f"the recording would take about {_size(total)}, but {_size(free)} of memory are free;"
+            f"the simulation would take about {_size(total)}, but {_size(free)} of memory are free;"
             f" the largest part is {largest} ({_size(parts[largest])}):"
-            " record fewer populations, units or images (record_images), or into a file (stream=)"
+            f" {_remedy(largest, plan, n_images)}"
         )
+
+
+def _remedy(part: str, plan: Plan, n_images: int) -> str:
+    """What to do about the largest part."""
+    if part.startswith("state of") or part == "weights":
+        fewer = f"fewer lanes (now {plan.lanes})" if part != "weights" else ""
+        fewer += " and " if fewer and plan.processes > 1 else ""
+        fewer += f"fewer processes (now {plan.processes})" if plan.processes > 1 else ""
+        return f"take {fewer}" if fewer else "take a machine with more memory"
+    if part.startswith(("spikes of", "potentials of")):
+        return "record fewer populations, units or images (record_images), or into a file (stream=)"
+    return f"simulate fewer images at a time (now {n_images}), or fewer steps (now {plan.steps})"
 
 
 def _size(n_bytes: float) -> str:

@@ -38,7 +38,7 @@ from bionet.running.shown import Shown, as_events, shown
 from bionet.running.streaming import batch_of_images, streamed
 from bionet.running.temporal_code import temporal_results, warn_of_clipping
 
-__all__ = ["DEVICES", "simulate"]
+__all__ = ["DEVICES", "planned", "simulate"]
 
 
 @check_units(duration=second, dt=second, max_rate=Hz)
@@ -143,33 +143,26 @@ def simulate(
     seed_words(seed)
     if readout is not None and readout not in READOUTS:
         raise InputError(f"unknown readout {readout!r}; known are {', '.join(READOUTS)}")
-    if (images is None) == (events is None):
-        raise InputError("simulate: give either images or events=")
-    plan, presented = shown(
+    plan, presented, recorded, batch = planned(
         snn,
-        images if events is None else as_events(events, snn.times(duration, dt)[1]),
-        duration=duration,
-        dt=dt,
+        images,
+        duration,
+        dt,
+        events=events,
+        device=device,
+        processes=processes,
+        record=record,
+        record_images=record_images,
+        stream=stream,
+        final_potentials=final_potentials,
         reset=reset,
         coding=coding,
         max_rate=max_rate,
         lanes=lanes,
         dtype=dtype,
-        record=record,
-        final_potentials=tuple(
-            p.name for p in snn.populations if final_potentials and p.model.potential is not None
-        ),
         pipelined=pipelined,
     )
     n_images = len(presented)
-    plan = fit_to_images(plan, n_images, device, processes)
-    recorded = recorded_images(record_images, n_images) if record else np.zeros(0, np.int64)
-    if plan.carries_over and stream is not None:
-        raise InputError(
-            "reset='never': recordings into a file simulate images a second time, in batches; leave"
-            " stream out"
-        )
-    batch = len(recorded) if stream is None else min(len(recorded), batch_of_images(snn, plan))
     check_memory(snn, plan, n_images, batch)
     started = time.perf_counter()
     with interruptible(), Progress(n_images, progress) as bar:
@@ -198,6 +191,62 @@ def simulate(
     )
     outputs = network_outputs(run, snn)
     return run if outputs is None else replace(run, outputs=outputs)
+
+
+def planned(
+    snn: SpikingNetwork,
+    images: np.ndarray | Stimulus | None,
+    duration: Quantity | None,
+    dt: Quantity | None,
+    *,
+    events: Any = None,
+    device: str = "cpp_standalone",
+    processes: int | None = None,
+    record: Mapping[str, Any] | None = None,
+    record_images: Sequence[int] | None = None,
+    stream: str | Path | None = None,
+    final_potentials: bool = False,
+    **settings: Any,
+) -> tuple[Plan, Shown, np.ndarray, int]:
+    """What the arguments of a simulation come to.
+
+    Returns
+    -------
+    plan : Plan
+    presented : Shown
+    recorded : int array
+        Numbers of the images to record.
+    batch : int
+        Of these, those whose recording is in memory at a time.
+
+    Raises
+    ------
+    InputError
+        If an argument does not fit.
+    """
+    if (images is None) == (events is None):
+        raise InputError("simulate: give either images or events=")
+    plan, presented = shown(
+        snn,
+        images if events is None else as_events(events, snn.times(duration, dt)[1]),
+        duration=duration,
+        dt=dt,
+        record=record,
+        final_potentials=tuple(
+            p.name for p in snn.populations if final_potentials and p.model.potential is not None
+        ),
+        **settings,
+    )
+    n_images = len(presented)
+    plan = fit_to_images(plan, n_images, device, processes)
+    recorded = recorded_images(record_images, n_images) if record else np.zeros(0, np.int64)
+    if plan.carries_over and stream is not None:
+        raise InputError(
+            "reset='never': recordings into a file simulate images a second time, in batches; leave"
+            " stream out"
+        )
+    batch = len(recorded) if stream is None else min(len(recorded), batch_of_images(snn, plan))
+    return plan, presented, recorded, batch
 
 
 def _refuse(arguments: Mapping[str, Any]) -> None:

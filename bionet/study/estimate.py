@@ -22,7 +22,8 @@ from bionet.equations.inputs import analog
 from bionet.network import Population, Simulation, SpikingNetwork
 from bionet.quantities import time
 from bionet.running.arguments import default_lanes
-from bionet.running.memory import estimate as recording_bytes
+from bionet.running.forecast import COMPILE_SECONDS, UPDATES_PER_SECOND
+from bionet.running.memory import estimate as bytes_of_simulation
 from bionet.study.cells import Cell, digest, finished, read_cell
 from bionet.study.materials import NETWORKS, Materials, read_network
 from bionet.study.running import programs
@@ -30,12 +31,9 @@ from bionet.study.specification import with_units
 
 __all__ = ["Estimate", "estimate"]
 
-UPDATES_PER_SECOND = {"cpp_standalone": 8e7, "cython": 1e7, "numpy": 2e6}
-COMPILE_SECONDS = 25.0  # of one core
 START_SECONDS = 1.0  # of a cell: reading the network, writing the program's values
 PROCESS_BYTES = 250 * 2**20  # Python with Brian2 and what it imports
 SEARCHES = ("dsnn", "threshold_search")  # they simulate to find their thresholds
-STATE_BYTES = 32  # of a unit and lane: potential, drive, thresholds, spikes, noise
 
 
 @dataclass(frozen=True)
@@ -177,9 +175,7 @@ def steps_of(cell: Cell, snn: SpikingNetwork) -> int:
 def _bytes(snn: SpikingNetwork, steps: int, n_images: int) -> float:
     lanes = default_lanes(snn)
     plan = Plan(steps, 1e-3, lanes, Population("input", snn.input_shape, analog()))
-    recording = sum(recording_bytes(snn, plan, n_images, 0).values())
-    weights = 3 * 8 * snn.n_weights
-    return recording + weights + lanes * snn.n_units * STATE_BYTES
+    return sum(bytes_of_simulation(snn, plan, n_images, 0).values())
 
 
 def _own_speed(
