@@ -52,6 +52,8 @@ __all__ = [
     "RANDN_IF",
     "SHARED",
     "first_sites",
+    "normal_quantile",
+    "philox",
     "replace_rand",
     "seed_words",
     "uses_rand",
@@ -262,7 +264,26 @@ def counter_normal(
     -------
     float64 array
     """
-    x = (counter_uniform(seed_low, seed_high, stream, unit, step, site) * 2.0 - 1.0) + 2.0**-32
+    return _quantile(counter_uniform(seed_low, seed_high, stream, unit, step, site))
+
+
+def normal_quantile(words: np.ndarray) -> np.ndarray:
+    """Standard normal numbers of words of 32 random bits, rising with them.
+
+    Parameters
+    ----------
+    words : int array
+        From 0 to 2**32 - 1.
+
+    Returns
+    -------
+    float64 array
+    """
+    return _quantile(np.asarray(words) * (1.0 / 4294967296.0))
+
+
+def _quantile(u: np.ndarray) -> np.ndarray:
+    x = (u * 2.0 - 1.0) + 2.0**-32
     m, power = np.frexp((1.0 - x) * (1.0 + x))
     m, power = m * 2.0, power - 1
     large = m > _SQRT_2

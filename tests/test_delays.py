@@ -8,10 +8,12 @@ from brian2 import Hz, ms, mV
 from scipy.stats import kstest, truncnorm
 
 import bionet
+from bionet.brian.assemble import JITTER_SITE
 from bionet.equations import integrate_and_fire, integrator, signed_integrate_and_fire
+from bionet.equations.randomness import counter_normal, normal_quantile
 from bionet.errors import InputError
 from bionet.network import Population, Projection, Readout, SpikingNetwork
-from bionet.network.delays import unit_delays
+from bionet.network.delays import jitter_bounds, unit_delays
 from bionet.network.kernels import Conv2d, Dense, OneToOne
 from bionet.running.arguments import make_plan
 from bionet.running.compiled_program import index_entry
@@ -80,8 +82,38 @@ def test_delays_are_a_normal_number_cut_off_at_none():
     assert unit_delays(q, (1000,), 1e-3, least=1).min() == 1
 
 
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_jitter_moves_each_spike_by_a_normal_number_of_its_own(lanes):
+    """Against the quantile function itself; the sizes of spikes that meet are added."""
+    snn = summed(delay=4 * ms, delay_spread=1 * ms, jitter=2 * ms)
+    delays = unit_delays(snn.projections[0], (N,), 1e-3)
+    run = simulate(snn, IMAGES, T * ms, device="numpy", lanes=lanes, **FAST, **RECORD)
+    weights, met = snn.projections[0].kernel.weights, 0
+    for image in range(2):
+        steps, units = run.spikes("input", image=image)[:2]
+        z = counter_normal(FAST["seed"], 0, np.int32(image), units, steps, JITTER_SITE)
+        moved = np.clip(np.floor(2 * z + 0.5), -4, 4).astype(int)
+        arrives = steps + np.maximum(delays[units] + moved, 0)
+        v = np.zeros(3)
+        for now in range(T):
+            due, times = np.unique(units[arrives == now], return_counts=True)
+            met += (times > 1).sum()
+            for unit, n in zip(due, times, strict=True):
+                v = v + weights[:, unit] * sum([run.parameters["gain"]] * n)
+            np.testing.assert_array_equal(run.output_potential[image, now], v)
+    assert met > 5
+
+
+def test_bounds_of_jitter_are_where_the_steps_change():
+    for jitter, reach in ((0.7, 2), (2.0, 4), (5.3, 11)):
+        bounds = jitter_bounds(jitter, reach).astype(np.int64)
+        wanted = np.arange(-reach + 1, reach + 1)
+        below, above = (np.floor(jitter * normal_quantile(b) + 0.5) for b in (bounds, bounds + 1))
+        assert (below < wanted).all() and (above >= wanted).all() and (np.diff(bounds) > 0).all()
+
+
 def mixed():
-    """Signed spikes of a convolution with spread delays, back to itself and on."""
+    """Signed spikes of a convolution with spread delays, back to itself and on; jitter too."""
     rng = np.random.default_rng(0)
     spread = {"delay": 2 * ms, "delay_spread": 1.5 * ms}
     return SpikingNetwork(
@@ -92,9 +124,9 @@ def mixed():
         ),
         (
             Projection("input", "conv", Conv2d(rng.normal(0, 0.6, (3, 1, 2, 2))), **spread),
-            Projection("conv", "conv", OneToOne(0.25), **spread),
+            Projection("conv", "conv", OneToOne(0.25), jitter=1 * ms, **spread),
             Projection("conv", "cells", Dense(rng.normal(0, 0.6, (5, 48))), **spread),
-            Projection("cells", "readout", Dense(rng.normal(size=(2, 5))), **spread),
+            Projection("cells", "readout", Dense(rng.normal(size=(2, 5))), jitter=3 * ms, **spread),
         ),
         (1, 5, 5),
         Readout("cells", "readout"),
@@ -113,11 +145,17 @@ def test_spread_delays_on_every_device(device, coding, assert_same):
 
 
 def test_delays_survive_the_disk(tmp_path):
-    snn = summed(delay=4 * ms, delay_spread=0.5 * ms, delay_seed=7)
+    snn = summed(delay=4 * ms, delay_spread=0.5 * ms, delay_seed=7, jitter=0.25 * ms)
     loaded = SpikingNetwork.load(snn.save(tmp_path / "a.snn"))
     assert loaded == snn and loaded.hash() == snn.hash()
-    assert "delay 4. ms +- 0.5 ms" in str(loaded)
-    for other in ({"delay": 5 * ms}, {"delay": 4}, {"delay_spread": 1 * ms}, {"delay_seed": 8}):
+    assert "delay 4. ms +- 0.5 ms, jitter 250. us" in str(loaded)
+    for other in (
+        {"delay": 5 * ms},
+        {"delay": 4},
+        {"delay_spread": 1 * ms},
+        {"delay_seed": 8},
+        {"jitter": 1 * ms},
+    ):
         changed = replace(snn, projections=(replace(snn.projections[0], **other),))
         assert changed != snn and changed.hash() != snn.hash()
 
@@ -143,6 +181,8 @@ def test_delays_that_cannot_be_are_refused(tmp_path):
     for spread in (0.5, -1 * ms, 2 * mV):
         with pytest.raises(InputError, match="a->b: delay_spread must be a time >= 0"):
             make(delay=2 * ms, delay_spread=spread)
+    with pytest.raises(InputError, match="a->b: jitter must be a time >= 0"):
+        make(jitter=0.5)
     with pytest.raises(InputError, match="seed must be a whole number"):
         make(delay_seed=-1)
     with pytest.raises(InputError, match=r"multiple of dt \(1 ms\); give 1\*ms or 2\*ms"):

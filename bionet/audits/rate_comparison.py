@@ -242,7 +242,7 @@ class Comparison:
         unlimited = model.refractory is None and not model.update
         incoming = [q for q in self.snn.projections if q.target == population.name]
         # Spikes that a delay still holds back at the end have been counted, but not delivered.
-        prompt = all(not q.delay and not q.delay_spread for q in incoming)
+        prompt = all(not q.delay and not q.delay_spread and not q.jitter for q in incoming)
         if _is_sum_of_sizes(population):
             return plain and prompt and model.resets == "subtract"
         if sized(population):  # theta r + v / T = W r + I where both thresholds are alike

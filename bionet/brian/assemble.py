@@ -21,10 +21,11 @@ from bionet.brian.model_code import draws, uses_step
 from bionet.brian.pipelined_presentation import PipelinedEnd, PipelinedPresentation
 from bionet.brian.plan import Plan
 from bionet.brian.presentation import Firing, Presentation, PresentationEnd, Reset, stored
+from bionet.brian.queue import Jittered
 from bionet.brian.synapses import SharedSynapses
 from bionet.equations.randomness import first_sites
 from bionet.network import Population, Projection, SpikingNetwork
-from bionet.network.delays import unit_delays
+from bionet.network.delays import jitter_bounds, jitter_reach, unit_delays
 from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
 
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 Connect = Callable[[Projection, Any, Any, Mapping[str, Any]], Any]
+JITTER_SITE = 60  # behind the calls of a model's own code
 SLOTS = ("integrate", "deliver", "update", "threshold", "reset", "record")
 
 
@@ -101,7 +103,7 @@ def assemble(
             inhibition = inhibition_of(population, groups[population.name], plan)
             groups[inhibition.name] = inhibition
     for name, projection in zip(synapse_names(snn), snn.projections, strict=True):
-        arguments = _synapses(projection, snn, groups, populations, plan) | {"name": name}
+        arguments = _synapses(projection, snn, groups, populations, plan, sites) | {"name": name}
         ends = groups[projection.source], groups[projection.target]
         synapses = connect(projection, *ends, arguments)
         groups[synapses.name] = synapses
@@ -118,6 +120,11 @@ def assemble(
         if draws(population.model):
             for word in ("seed_low", "seed_high"):
                 group.variables.add_reference(word, presentation)
+    for synapses in jittered(groups):
+        words = ["seed_low", "seed_high", "step"]
+        for word in words:
+            synapses.variables.add_reference(word, presentation)
+        synapses.needed_variables += words
     here = isinstance(get_device(), RuntimeDevice)
     if monitors or here:
         groups.update(_monitors(populations, groups, plan, monitors))
@@ -164,6 +171,12 @@ def _store(group: Any, variable: str, array: str, plan: Plan, when: str) -> None
     group.run_regularly(f"{array} = {variable}", clock=group.clock, when=when, name=name)
 
 
+def jittered(groups: Mapping[str, Any]) -> list[SharedSynapses]:
+    """The synapses that draw a travel for each spike."""
+    synapses = (g for g in groups.values() if isinstance(g, SharedSynapses))
+    return [s for s in synapses if s.jitter is not None]
+
+
 def _floats(population: Population, group: Any) -> tuple[str, ...]:
     """State variables of a population that hold real numbers."""
     state = population.model.state
@@ -176,6 +189,7 @@ def _synapses(
     groups: Mapping[str, Any],
     populations: tuple[Population, ...],
     plan: Plan,
+    sites: Mapping[str, int],
 ) -> dict[str, Any]:
     """Arguments of SharedSynapses for a projection."""
     models = {p.name: p.model for p in populations}
@@ -192,6 +206,7 @@ def _synapses(
         sign=delivered.sign,
         # Towards an earlier population (or itself) a spike waits for the next step anyway.
         delay_steps=queued_steps(snn, projection, plan.dt),
+        jitter=jitter_of(projection, plan.dt, sites[projection.source]),
         lanes=plan.lanes,
         # A drive must stand before the state update of the step in which it sets in.
         when=f"before_integrate_{projection.target}" if onset else f"deliver_{projection.target}",
@@ -202,6 +217,14 @@ def queued_steps(snn: SpikingNetwork, projection: Projection, dt: float) -> np.n
     """Steps that spikes of each source unit wait in the queue, int array of the source's shape."""
     back = int(runs_back(snn, projection))
     return unit_delays(projection, snn.shape(projection.source), dt, least=back) - np.int32(back)
+
+
+def jitter_of(projection: Projection, dt: float, site: int) -> Jittered | None:
+    """What moves single spikes of a source whose random numbers are counted from ``site`` on."""
+    reach = jitter_reach(projection, dt)
+    if not reach:
+        return None
+    return Jittered(jitter_bounds(float(projection.jitter) / dt, reach), site + JITTER_SITE)
 
 
 def numbered(name: str, number: int) -> str:
@@ -274,7 +297,7 @@ def _presentation(
         for variable in ("_queued", "_waiting")
     ]
     resets += [Reset(g, "until", 0.0) for g in groups.values() if isinstance(g, LateralInhibition)]
-    streams = [groups[p.name] for p in populations if draws(p.model)]
+    streams = [groups[p.name] for p in populations if draws(p.model)] + jittered(groups)
     if plan.period:
         return PipelinedPresentation(
             groups["input"],

@@ -177,7 +177,8 @@ class Presentation(Group, CodeRunner):
         array_resets: dict[bool, list[Any]] = {False: [], True: []}  # drives apart
         for number, group in enumerate(self.streams):
             v.add_reference(f"_stream_{number}", group, "stream")
-            stream_variables.append((v[f"_stream_{number}"], len(group) // self.lanes))
+            size = v[f"_stream_{number}"].size
+            stream_variables.append((v[f"_stream_{number}"], size // self.lanes))
         for number, reset in enumerate(self.resets):
             v.add_reference(f"_reset_{number}", reset.group, reset.variable)
             variable = v[f"_reset_{number}"]

@@ -20,7 +20,8 @@ from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.groups.group import CodeRunner, Group
 from jinja2 import PackageLoader
 
-from bionet.brian.channel_last import pack, to_channel_last
+from bionet.brian.channel_last import pack, to_channel_last, torch_index
+from bionet.brian.queue import Jittered, due_units, enter, n_planes, n_words
 from bionet.brian.unit_targets import Targets
 from bionet.errors import InputError
 from bionet.network.connections import fan_out
@@ -73,6 +74,8 @@ class SharedSynapses(Group, CodeRunner):
     delay_steps : int or int array of ``source_shape``
         Axonal delay in simulation steps, of all units or of each, in PyTorch's order; 0 delivers
         within the step.
+    jitter : Jittered, optional
+        What moves single spikes about their unit's delay.
     factor : float
         What every weight is multiplied with: the gain of a projection, in SI units.
     lanes : int
@@ -107,6 +110,7 @@ class SharedSynapses(Group, CodeRunner):
         amplitude: str | None = None,
         sign: int = 0,
         delay_steps: int | np.ndarray = 0,
+        jitter: Jittered | None = None,
         factor: float = 1.0,
         lanes: int = 1,
         when: str = "synapses",
@@ -116,11 +120,13 @@ class SharedSynapses(Group, CodeRunner):
         Nameable.__init__(self, name)
         target_shape = target_shape or kernel.target_shape(source_shape)
         self.kernel = kernel
+        self.planes = 0
         self._check(source, target, variable, amplitude, event, lanes, source_shape, target_shape)
         self.source, self.target = source, target
         self.source_shape, self.target_shape = source_shape, target_shape
         self.sign, self.lanes = sign, lanes
-        self.slots = needed_slots(delay_steps)
+        self.jitter = jitter
+        self.slots = needed_slots(np.max(delay_steps) + (jitter.reach if jitter else 0))
         self.graded, self.gated = amplitude is not None, isinstance(kernel, GATES)
         dtype = target.variables[variable].dtype
         self.factor = float(factor)
@@ -146,6 +152,9 @@ class SharedSynapses(Group, CodeRunner):
             self.variables["_delays"].set_value(tiled)
             self.variables.add_reference("_timestep", self._clock, "timestep")
             self.needed_variables.append("_timestep")
+        if jitter is not None:
+            self.variables["_units"].set_value(torch_index(source_shape))
+            self.variables["_bounds"].set_value(jitter.packed(self.slots))
         self.add_dependency(source)
         self.add_dependency(target)
         self._enable_group_attributes()
@@ -206,13 +215,18 @@ class SharedSynapses(Group, CodeRunner):
             self.variables.add_array("table", size=self.packed.table.size, dtype=np.int32)
             self.variables["table"].set_value(self.packed.table)
         if self.slots:
-            n, length = len(self.source), self.slots * len(self.source)
-            self.variables.add_array("_delays", size=n, dtype=np.int32)
-            self.variables.add_array("_due", size=n, dtype=np.int32)
-            self.variables.add_array("_waiting", size=length, dtype=np.bool_)
-            self.variables.add_array("_queued", size=self.slots, dtype=np.int32)
+            n, add = len(self.source), self.variables.add_array
+            self.planes = n_planes(self.slots, counted=self.jitter is not None and not self.graded)
+            add("_delays", size=n, dtype=np.int32)
+            add("_due", size=n + self.slots, dtype=np.int32)
+            add("_waiting", size=self.slots * self.planes * n_words(n), dtype=np.int64)
+            add("_queued", size=self.slots, dtype=np.int32)
             if self.graded:
-                self.variables.add_array("_sizes", size=length, dtype=dtype)
+                add("_sizes", size=self.slots * n, dtype=dtype)
+            if self.jitter is not None:
+                add("_units", size=n // self.lanes, dtype=np.int32)
+                add("stream", size=self.lanes, dtype=np.int32)
+                add("_bounds", size=self.slots + 1, dtype=np.int32)
 
     def _template_keywords(self, event: str, dtype: Any) -> dict[str, Any]:
         scalar = SCALARS[np.dtype(dtype).name]
@@ -227,6 +241,8 @@ class SharedSynapses(Group, CodeRunner):
             "lanes": self.lanes,
             "n_source": len(self.source),
             "slots": self.slots,
+            "planes": self.planes,
+            "site": None if self.jitter is None else self.jitter.site,
             "graded": self.graded,
             "eventspace_variable": self.variables[f"_{event}space"],
             "target_variable": self.variables["_target"],
@@ -234,6 +250,11 @@ class SharedSynapses(Group, CodeRunner):
             "extra_variable": extra,
             "extra_type": scalar if self.gated else "int32_t",
         }
+
+    @property
+    def units(self) -> np.ndarray:
+        """PyTorch's index of each unit of a lane."""
+        return torch_index(self.source_shape)
 
     @property
     def fan_out(self) -> np.ndarray:
@@ -315,15 +336,29 @@ class SharedSynapses(Group, CodeRunner):
         self, spikes: np.ndarray, amplitude: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Let this step's spikes enter the queue, and those that are due leave it."""
-        waiting, delays = (self.variables[v].get_value() for v in ("_waiting", "_delays"))
+        values = {v: self.variables[v].get_value() for v in ("_waiting", "_delays")}
         now = int(self._clock.variables["timestep"].get_value().item())
-        slots = (now + delays[spikes]) % self.slots
-        waiting = waiting.reshape(self.slots, -1)
-        waiting[slots, spikes] = True
-        slot = now % self.slots
+        travel = values["_delays"][spikes]
+        if self.jitter is not None:
+            words = ("seed_low", "seed_high", "step")
+            drawn = (self.variables[word].get_value().item() for word in words)
+            lanes, units = np.divmod(spikes, self.packed.n_source)
+            stream, units = self.variables["stream"].get_value()[lanes], self.units[units]
+            travel = np.maximum(travel + self.jitter.moved(*drawn, stream, units), 0)
+        waiting = values["_waiting"].reshape(self.slots, self.planes, -1)
+        sizes = None
         if amplitude is not None:
             sizes = self.variables["_sizes"].get_value().reshape(self.slots, -1)
-            sizes[slots, spikes] = amplitude[spikes]
-        due = np.flatnonzero(waiting[slot])
-        waiting[slot, due] = False
-        return due, None if amplitude is None else sizes[slot]
+        slots = (now + travel) % self.slots
+        for slot in np.unique(slots):
+            entering = spikes[slots == slot]
+            if sizes is not None and amplitude is not None:
+                known = due_units(waiting[slot], len(self.source), keep=True)
+                met = np.isin(entering, known)
+                sizes[slot, entering] = amplitude[entering] + np.where(
+                    met, sizes[slot, entering], sizes.dtype.type(0)
+                )
+            enter(waiting[slot], entering, counted=self.planes > 1)
+        slot = now % self.slots
+        due = due_units(waiting[slot], len(self.source))
+        return due, None if sizes is None else sizes[slot]

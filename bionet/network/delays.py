@@ -2,6 +2,8 @@ r"""Axonal delays: how long a spike travels from its unit to the unit's targets,
 
 .. math:: d_i = d + s z_i, \qquad d_i \ge d_\mathrm{least}
 
+.. math:: d_{it} = d_i + \min(\max(j z_{it}, -m), m), \qquad m = 2 j \text{ rounded up to steps}
+
 ===========  ============================================================  =====
 symbol       meaning                                                       unit
 ===========  ============================================================  =====
@@ -9,11 +11,15 @@ symbol       meaning                                                       unit
 ``s``        ``delay_spread``: standard deviation from unit to unit        s
 ``z_i``      standard normal number of source unit i; drawn anew where
              the delay would be shorter than the least one                 1
+``j``        ``jitter``: standard deviation from spike to spike            s
+``z_it``     standard normal number of the spike of unit i in step t       1
 ===========  ============================================================  =====
 
 The least delay is 0, or one step where a projection runs back. Delays belong to the axon: z is a
 pure function of ``delay_seed``, the source's name and the unit, so the projections of a population
 share it, a network has the same delays in every run, and half the step gives the same times.
+Jitter is noise: it follows the seed of the simulation, the image, the unit and the step. A spike
+has one travel, which all projections of its unit share, and none arrives before the least delay.
 
 References
 ----------
@@ -38,6 +44,8 @@ __all__ = [
     "checked_delay",
     "checked_spread",
     "delay_steps",
+    "jitter_bounds",
+    "jitter_reach",
     "is_time",
     "needed_slots",
     "unit_delays",
@@ -163,6 +171,43 @@ def unit_delays(
         z = counter_normal(*key, np.array(NO_IMAGE), short, np.array(attempt), site)
         travel[short] = mean + spread * z
     return np.floor(np.maximum(travel, least) + 0.5).astype(np.int32).reshape(shape)
+
+
+def jitter_reach(projection: Projection, dt: float) -> int:
+    """Steps that jitter moves a spike by at most, forwards or backwards; 0 without jitter."""
+    # A little less than the quotient, so that 1.0000001 steps are one.
+    return max(0, math.ceil(2 * float(projection.jitter) / dt - 1e-6)) if projection.jitter else 0
+
+
+def jitter_bounds(jitter: float, reach: int) -> np.ndarray:
+    """Random words that divide the steps of travel from each other.
+
+    The normal quantile rises with the 32 bits that it is made from, so the steps of a spike's
+    travel, jitter z rounded, are known from where its bits lie among these bounds. It is thus
+    computed for the bounds alone, here.
+
+    Parameters
+    ----------
+    jitter : float
+        Standard deviation in steps.
+    reach : int
+        Most steps.
+
+    Returns
+    -------
+    uint32 array (2 reach,)
+        A spike travels -reach steps and one more for every bound that its word is larger than.
+    """
+    from bionet.equations.randomness import normal_quantile  # needs Brian2
+
+    wanted = np.arange(-reach + 1, reach + 1)
+    below, above = np.full(2 * reach, -1), np.full(2 * reach, 2**32 - 1)
+    for _ in range(33):  # bisection for the largest word that is rounded to fewer steps
+        middle = (below + above + 1) // 2
+        steps = np.floor(jitter * normal_quantile(np.maximum(middle, 0)) + 0.5)
+        less = (steps < wanted) | (middle < 0)
+        below, above = np.where(less, middle, below), np.where(less, above, middle - 1)
+    return np.maximum(below, 0).astype(np.uint32)
 
 
 def needed_slots(steps: np.ndarray | int) -> int:

@@ -132,6 +132,9 @@ class Projection:
         about ``delay``, not below 0, rounded to steps. See :mod:`bionet.network.delays`.
     delay_seed : int
         Selects the delays that are drawn; from 0 to 2**64 - 1.
+    jitter : Quantity
+        Standard deviation of the travel of single spikes about their unit's delay, a time. The
+        seed of the simulation selects it; see :mod:`bionet.network.delays`.
 
     Raises
     ------
@@ -149,11 +152,13 @@ class Projection:
     gain: Any = 1.0
     delay_spread: Any = 0
     delay_seed: int = 0
+    jitter: Any = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "delay", checked_delay(self.name, self.delay))
         spread = checked_spread(self.name, "delay_spread", self.delay_spread)
         object.__setattr__(self, "delay_spread", spread)
+        object.__setattr__(self, "jitter", checked_spread(self.name, "jitter", self.jitter))
         if self.delay_seed != 0:
             from bionet.equations.randomness import seed_words  # needs Brian2
 
@@ -172,7 +177,7 @@ class Projection:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Projection):
             return False
-        measured = ("gain", "delay", "delay_spread")  # they may have units
+        measured = ("gain", "delay", "delay_spread", "jitter")  # they may have units
         names = [f.name for f in fields(self) if f.name not in measured]
         return all(getattr(self, name) == getattr(other, name) for name in names) and all(
             same_unit(mine, theirs) and float(mine) == float(theirs)

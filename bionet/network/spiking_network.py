@@ -357,6 +357,8 @@ def _describe(projection: Projection) -> str:
         text += f", delay {projection.delay}"
     if projection.delay_spread:
         text += f" +- {projection.delay_spread}"
+    if projection.jitter:
+        text += f", jitter {projection.jitter}"
     if projection.sign:
         text += ", raising" if projection.sign > 0 else ", lowering"
     if projection.event != "spike":

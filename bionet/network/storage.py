@@ -53,6 +53,7 @@ def pack_network(
         plain["delay"] = plain_quantity(q.delay) if is_time(q.delay) else q.delay
         plain |= {"delay_spread": plain_quantity(q.delay_spread)} if q.delay_spread else {}
         plain |= {"delay_seed": int(q.delay_seed)} if q.delay_seed else {}
+        plain |= {"jitter": plain_quantity(q.jitter)} if q.jitter else {}
         plain |= {"event": q.event} if q.event != "spike" else {}
         plain |= {"gain": plain_quantity(q.gain)} if plain_quantity(q.gain) != PLAIN else {}
         projections.append({**plain, "kernel": q.kernel.kind, "options": q.kernel.options()})
@@ -108,6 +109,7 @@ def unpack_network(
         fields["delay"] = read_quantity(*delay) if isinstance(delay, list) else delay
         fields["delay_spread"] = read_quantity(*plain.get("delay_spread", NO_SPREAD))
         fields["delay_seed"] = plain.get("delay_seed", 0)
+        fields["jitter"] = read_quantity(*plain.get("jitter", NO_SPREAD))
         fields["event"] = plain.get("event", "spike")
         fields["gain"] = read_quantity(*plain.get("gain", PLAIN))
         projections.append(Projection(kernel=kernel, **fields))

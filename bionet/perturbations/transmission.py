@@ -12,11 +12,12 @@ transmission delay    all spikes of unit i travel for d + s z_i                 
 z is a standard normal number, of each spike (jitter) or of each unit (delay). A failure is one of
 the whole spike: it reaches no target. A spurious spike does not reset v. Travel cannot end before
 it begins, so jitter has the mean c = 2 sigma, rounded up to steps, and is cut off at 0 and 2 c;
-compare it with a transmission delay of c to tell the two apart.
+compare it with a transmission delay of c to tell the two apart. Delays and jitter are those of the
+projections (:mod:`bionet.network.delays`), so that a spike waits in the queue of its synapses.
 
-Units that the input coding makes are perturbed too where the coding has spikes: through a *relay*,
-a population that passes on what it gets within the same step. Jitter and delays are relays with a
-line of ``slots`` variables, one for each step that a spike still has to travel.
+Units that the input coding makes are perturbed too where the coding has spikes; what changes their
+spikes needs a *relay*, a population that passes on what it gets within the same step, and so does a
+second jitter behind a first one.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import numpy as np
-from brian2 import Hz, Quantity, ms
+from brian2 import Hz, Quantity
 
 from bionet.equations import NeuronModel
 from bionet.equations.latex import statements
 from bionet.equations.randomness import uses_rand
 from bionet.errors import InputError
 from bionet.network import Population, Projection, SpikingNetwork
+from bionet.network.delays import is_time
 from bionet.network.input_population import input_spikes
 from bionet.network.kernels import OneToOne
 from bionet.network.relays import passing_relays
-from bionet.perturbations.base import NetworkPerturbation, extended, generator, joined
+from bionet.perturbations.base import NetworkPerturbation, extended, joined
 
 __all__ = [
     "BackgroundSpikes",
@@ -179,8 +180,6 @@ class SpikeTimeJitter(NetworkPerturbation):
     level : Quantity
         In units of time.
     populations : tuple of str, optional
-    slots : int
-        Longest travel in steps, plus one; a program serves all levels that fit into it.
 
     References
     ----------
@@ -188,7 +187,6 @@ class SpikeTimeJitter(NetworkPerturbation):
     (1995) 1503-1506.
     """
 
-    slots: int = 17
     name: ClassVar[str] = "spike_time_jitter"
     unit: ClassVar[str] = "ms"
     source: ClassVar[str] = "Mainen, Sejnowski 1995"
@@ -197,10 +195,8 @@ class SpikeTimeJitter(NetworkPerturbation):
         """See :meth:`NetworkPerturbation.apply`."""
         dt = snn.times()[1]
         # A little less than the quotient, so that 1.0000001 steps are one.
-        centre = math.ceil(2 * float(self.level / dt) - 1e-6)
-        _check_slots(self, 2 * centre + 1)
-        values = {"lag": centre * dt, "jitter": self.level, "longest": 2.0 * centre}
-        return _delayed(snn, self, delay_line(self.slots, jitter=True), values)
+        centre = max(0, math.ceil(2 * float(self.level / dt) - 1e-6))
+        return _travelling(snn, self, centre * dt, jitter=self.level)
 
 
 @dataclass(frozen=True)
@@ -213,10 +209,8 @@ class TransmissionDelay(NetworkPerturbation):
         Mean delay, in units of time; rounded to steps.
     populations : tuple of str, optional
     spread : float
-        Standard deviation of the units' delays, as a share of the mean.
-    slots : int
-        Longest delay in steps, plus one; a program serves all levels that fit into it. Units
-        beyond it are set to it, which the level must make improbable (mean plus three deviations).
+        Standard deviation of the units' delays, as a share of the mean; what would be below 0 is
+        drawn anew.
 
     References
     ----------
@@ -224,7 +218,6 @@ class TransmissionDelay(NetworkPerturbation):
     """
 
     spread: float = 0.0
-    slots: int = 17
     name: ClassVar[str] = "transmission_delay"
     unit: ClassVar[str] = "ms"
     source: ClassVar[str] = "Swadlow, Waxman 2012"
@@ -234,25 +227,10 @@ class TransmissionDelay(NetworkPerturbation):
         if not 0 <= self.spread <= 1:
             raise InputError(f"{self.name}: spread must lie in [0, 1], but is {self.spread}")
         dt = snn.times()[1]
-        _check_slots(self, math.ceil(float(self.level / dt) * (1 + 3 * self.spread) - 1e-6) + 1)
-
-        def lag(name: str, shape: tuple[int, ...]) -> Quantity:
-            if not self.spread:
-                return self.level
-            z = generator(seed, self.name, name).standard_normal(shape)
-            return np.maximum(0.0, 1.0 + self.spread * z) * self.level
-
-        return _delayed(snn, self, delay_line(self.slots), {"lag": lag})
-
-
-def _check_slots(perturbation: Any, needed: int) -> None:
-    if int(perturbation.slots) != perturbation.slots or not 2 <= perturbation.slots <= 1000:
-        raise InputError(f"{perturbation.name}: slots must be 2 to 1000, got {perturbation.slots}")
-    if needed > perturbation.slots:
-        raise InputError(
-            f"{perturbation.name}: level {perturbation.number:g} ms needs {needed} slots, one for"
-            f" each step of travel; give slots={needed}"
-        )
+        if not self.spread:
+            return _travelling(snn, self, math.floor(float(self.level / dt) + 0.5 + 1e-4) * dt)
+        spread = self.spread * self.level
+        return _travelling(snn, self, self.level, delay_spread=spread, delay_seed=seed)
 
 
 def relay() -> NeuronModel:
@@ -262,39 +240,6 @@ def relay() -> NeuronModel:
         equations="arriving : 1\no : 1",
         threshold="arriving != 0",
         reset="o = arriving\narriving = 0",
-        input="arriving",
-        amplitude="o",
-    )
-
-
-def delay_line(slots: int, jitter: bool = False) -> NeuronModel:
-    """Passes on every spike after ``lag``, with jitter after a time drawn for each spike.
-
-    ``s1`` holds what is due in the next step, ``s2`` in the step after it, and so on.
-    """
-    lines = ["arriving : 1", "o : 1", "lag : second (constant)"]
-    lines += [f"s{k} : 1" for k in range(1, slots)]
-    travel = "lag/dt"
-    parameters: dict[str, Any] = {"lag": 0 * ms}
-    last = str(slots - 1)
-    if jitter:
-        lines += ["slot : 1", "jitter : second (constant)", "longest : 1 (constant)"]
-        parameters |= {"jitter": 0 * ms, "longest": float(slots - 1)}
-        travel, last = "(lag + jitter*randn_if(arriving))/dt", "longest"
-    # 1e-4: a lag of whole steps must not round down where it is one only up to float32.
-    statements = [f"slot = clip(floor({travel} + 0.5 + 1e-4), 0, {last})"]
-    statements += [""] * jitter  # the drawing is a loop of its own
-    for k in range(slots):
-        due = "o" if k == 0 else f"s{k}"
-        rest = f"s{k + 1} + " if k + 1 < slots else ""
-        statements.append(f"{due} = {rest}arriving*int(slot == {k})")
-    return NeuronModel(
-        name="delay line with jitter" if jitter else "delay line",
-        equations="\n".join(lines),
-        threshold="o != 0",
-        reset="",
-        update="\n".join([*statements, "arriving = 0"]),
-        parameters=parameters,
         input="arriving",
         amplitude="o",
     )
@@ -334,13 +279,19 @@ def senders(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> list[str]
     first: dict[str, str] = {}
     for name, origin in _trunk(snn).items():
         first.setdefault(origin, name)
+    chosen = _concerned(snn, perturbation)
+    return [first["input"] if name == "input" else name for name in chosen]
+
+
+def _concerned(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> list[str]:
+    """The populations, ``input`` among them, whose spikes a perturbation concerns."""
     chosen = [name for name in sources_of_spikes(snn) if perturbation.concerns(name, snn)]
     if missing := [n for n in perturbation.populations or () if n not in chosen]:
         raise InputError(
             f"{perturbation.name}: {missing[0]!r} sends no spikes to any population"
             + (f" with the coding {snn.coding!r}" if missing[0] == "input" else "")
         )
-    return [first["input"] if name == "input" else name for name in chosen]
+    return chosen
 
 
 def check_pathways(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> None:
@@ -365,25 +316,51 @@ def with_input_relay(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> 
     return _insert(snn, "input", relay(), {})
 
 
-def _delayed(
-    snn: SpikingNetwork, perturbation: NetworkPerturbation, model: NeuronModel, values: Any
+def _travelling(
+    snn: SpikingNetwork, perturbation: NetworkPerturbation, delay: Quantity, **spread: Any
 ) -> SpikingNetwork:
-    senders(with_input_relay(snn, perturbation), perturbation)  # checks the names
-    for name in sources_of_spikes(snn):
-        if perturbation.concerns(name, snn):
-            shape = snn.shape(name)
-            own = {k: v(name, shape) if callable(v) else v for k, v in values.items()}
-            snn = _insert(snn, name, model, own)
+    """The network whose spikes travel for ``delay`` besides, with this spread or jitter.
+
+    What a projection has already is added to, where there is nothing to add it to: two normal
+    numbers, of a unit or of a spike, need a relay between them.
+    """
+    check_pathways(snn, perturbation)
+    dt = snn.times()[1]
+    for name in _concerned(snn, perturbation):
+        end = _end_of(snn, name)
+        has = any(
+            getattr(q, field)
+            for q in snn.projections
+            if q.source == end and q.event == "spike"
+            for field in ("jitter", "delay_spread")
+            if field in spread
+        )
+        through = snn.names
+        if has:
+            snn = _insert(snn, name, relay(), {})
+        new = set(snn.names) - set(through)
+
+        def travelling(q: Projection, end: str = end, new: set[str] = new) -> Projection:
+            if q.source != end or q.event != "spike" or (new and q.target not in new):
+                return q
+            before = q.delay if is_time(q.delay) else int(q.delay) * dt
+            return replace(q, delay=before + delay, **spread)
+
+        snn = replace(snn, projections=tuple(travelling(q) for q in snn.projections))
     return snn
+
+
+def _end_of(snn: SpikingNetwork, origin: str) -> str:
+    """The last relay that all spikes of an origin go through, or the origin itself."""
+    return next((r for r, o in reversed(_trunk(snn).items()) if o == origin), origin)
 
 
 def _insert(
     snn: SpikingNetwork, origin: str, model: NeuronModel, values: dict[str, Any]
 ) -> SpikingNetwork:
     """A relay behind the last one of an origin, or behind the origin itself."""
-    passing = _trunk(snn)
-    end = next((r for r, o in reversed(passing.items()) if o == origin), origin)
-    number = sum(o == origin for o in passing.values()) + 1
+    end = _end_of(snn, origin)
+    number = sum(o == origin for o in _trunk(snn).values()) + 1
     name = f"{origin}_relay" + (str(number) if number > 1 else "")
     if name in snn.names:
         raise InputError(f"a population is called {name!r}, which is to be the relay of {origin!r}")

@@ -108,7 +108,7 @@ RUNGS: tuple[Rung, ...] = (
     ),
     Rung(
         "axonal delays", "2 ms, standard deviation 0.6 ms",
-        perturbations=(TransmissionDelay(2 * ms, spread=0.3, slots=6),),
+        perturbations=(TransmissionDelay(2 * ms, spread=0.3),),
     ),
     Rung(
         "physical neuron", "lif in mV, trained through its f-I curve", neuron="lif", begins=True,

@@ -32,7 +32,13 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from bionet.brian.assemble import queued_steps, recordable, recorded_variable, synapse_names
+from bionet.brian.assemble import (
+    jitter_of,
+    queued_steps,
+    recordable,
+    recorded_variable,
+    synapse_names,
+)
 from bionet.brian.channel_last import pack, to_channel_last, torch_index
 from bionet.brian.finite import NotFinite, NotFiniteError
 from bionet.brian.idle_steps import BOUNDS, guarded
@@ -44,7 +50,7 @@ from bionet.errors import BioNetError
 from bionet.files import atomic
 from bionet.interruption import postponed
 from bionet.network import Kernel, SpikingNetwork
-from bionet.network.delays import needed_slots
+from bionet.network.delays import jitter_reach, needed_slots
 from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
 from bionet.running.compile_program import MANIFEST, PROGRAM_KEY
@@ -189,7 +195,8 @@ def structure(snn: SpikingNetwork, plan: Plan) -> dict[str, Any]:
                 name: getattr(q, name) for name in ("source", "target", "sign", "variable", "event")
             },
             **_kernel_structure(q.kernel.in_loops(snn.shape(q.source))),
-            "slots": needed_slots(queued_steps(snn, q, plan.dt)),
+            "slots": needed_slots(queued_steps(snn, q, plan.dt) + jitter_reach(q, plan.dt)),
+            **({"jitter": True} if q.jitter else {}),
             "inverted": bool(float(q.gain) < 0),
         }
         for q in snn.projections
@@ -448,9 +455,13 @@ def program_values(
         if packed.table is not None:
             values[f"{name}.table"] = packed.table
         steps = queued_steps(snn, projection, plan.dt)
-        if needed_slots(steps):
+        jitter = jitter_of(projection, plan.dt, 0)
+        if slots := needed_slots(steps + (jitter.reach if jitter else 0)):
             flat = to_channel_last(steps, steps.shape)
             values[f"{name}._delays"] = np.tile(flat, plan.lanes)
+        if jitter is not None:
+            values[f"{name}._bounds"] = jitter.packed(slots)
+            values[f"{name}._units"] = torch_index(snn.shape(projection.source))
     return values
 
 

@@ -14,8 +14,8 @@ from bionet.equations.randomness import (
 )
 
 EVERYTHING = [
-    pb.SpikeTimeJitter(1 * ms, slots=6),
-    pb.TransmissionDelay(1 * ms, spread=0.5, slots=6),
+    pb.SpikeTimeJitter(1 * ms),
+    pb.TransmissionDelay(1 * ms, spread=0.5),
     pb.SynapticFailure(0.1),
     pb.BackgroundSpikes(20 * Hz),
     pb.MembraneNoise(0.1),

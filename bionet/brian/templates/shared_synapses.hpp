@@ -350,7 +350,7 @@ template <typename T, int N, bool GRADED, int SIGN> struct Largest {
         for (int u = 1; u < N; u++)
             if (estimates[base + winner] < estimates[base + u]) winner = u;
         const int32_t* spike = first_from(begin, end, base + winner);
-        if (spike < end && *spike - base == winner)
+        for (; spike < end && *spike - base == winner; spike++)
             target[winner] += effect<GRADED, SIGN, T>(weights[0], amplitude, *spike);
     }
 };
@@ -384,43 +384,125 @@ struct Lanes<Dense<T, N_SOURCE, N_TARGET, PITCH, GRADED, SIGN>, T> {
     }
 };
 
-// Spikes on their way: a ring of slots, one for each step. A slot holds a flag and the size of a
-// spike for every unit, so its spikes leave in the order of their units, whenever they entered.
-template <typename T, int SLOTS, bool GRADED> struct Queue {
-    int64_t n;        // units of all lanes
-    char* waiting;    // [slot][unit]
-    int32_t* queued;  // [slot]: number of flags
-    T* sizes;         // [slot][unit]
+// Spikes on their way: a ring of slots, one for each step. In a slot every unit has one bit, so its
+// spikes leave in the order of their units, whenever they entered, and a scan of it is short. Where
+// jitter lets spikes of one unit meet in a slot, further bits make their number, plane by plane. A
+// spike with a size has a number for it; sizes that meet are added.
+template <typename T, int SLOTS, int PLANES, bool GRADED> struct Queue {
+    int64_t n;          // units of all lanes
+    uint64_t* waiting;  // [slot][plane][unit / 64]
+    int32_t* queued;    // [slot]: spikes
+    T* sizes;           // [slot][unit]
 
+    inline int64_t words() const { return (n + 63) / 64; }
+    inline void enter(int32_t unit, int slot, const T* amplitude) {
+        uint64_t* word = waiting + int64_t(slot) * PLANES * words() + (uint32_t(unit) >> 6);
+        const uint64_t bit = uint64_t(1) << (unit & 63);
+        if (GRADED) {
+            T* size = sizes + slot * n + unit;
+            if (*word & bit) {
+                *size += amplitude[unit];
+                return;
+            }
+            *size = amplitude[unit];
+            *word |= bit;
+        } else {
+            for (int plane = 0; plane < PLANES; plane++, word += words()) {
+                const bool carry = *word & bit;
+                *word ^= bit;
+                if (!carry) break;
+            }
+        }
+        queued[slot]++;
+    }
     inline void enter(const int32_t* spikes, int n_spikes, const T* amplitude,
                       const int32_t* delays, int64_t now) {
-        for (int k = 0; k < n_spikes; k++) {
-            const int32_t unit = spikes[k];
-            const int slot = int((now + delays[unit]) % SLOTS);
-            waiting[slot * n + unit] = 1;
-            queued[slot]++;
-            if (GRADED) sizes[slot * n + unit] = amplitude[unit];
-        }
+        for (int k = 0; k < n_spikes; k++)
+            enter(spikes[k], int((uint64_t(now) + delays[spikes[k]]) % SLOTS), amplitude);
     }
-    // The units whose spikes are due, ascending; eight flags are looked at together.
+    // At most n + SLOTS of the units whose spikes are due, ascending, each as often as it has spikes; 0 when
+    // all have left. What is left keeps its bits, so the next call goes on from there.
     inline int leave(int64_t now, int32_t* due) {
         const int slot = int(now % SLOTS);
-        char* flags = waiting + slot * n;
+        uint64_t* flags = waiting + int64_t(slot) * PLANES * words();
         int found = 0;
-        for (int64_t from = 0; found < queued[slot]; from += 8) {
-            const int64_t count = least<int64_t>(8, n - from);
-            uint64_t eight = 0;
-            std::memcpy(&eight, flags + from, count);
-            if (!eight) continue;
-            for (int64_t unit = from; unit < from + count; unit++)
-                if (flags[unit]) due[found++] = int32_t(unit);
-            std::memset(flags + from, 0, count);
+        if (!queued[slot]) return 0;
+        for (int64_t w = 0; w < words() && queued[slot]; w++) {
+            uint64_t any = flags[w];
+            for (int plane = 1; plane < PLANES; plane++) any |= flags[plane * words() + w];
+            for (; any; any &= any - 1) {
+                const int bit = __builtin_ctzll(any);
+                int times = 1;
+                if (PLANES > 1) {
+                    times = 0;
+                    for (int plane = 0; plane < PLANES; plane++)
+                        times |= int(flags[plane * words() + w] >> bit & 1) << plane;
+                }
+                if (found + times > n + SLOTS) return found;
+                for (int k = 0; k < times; k++) due[found++] = int32_t(w * 64 + bit);
+                queued[slot] -= times;
+                for (int plane = 0; plane < PLANES; plane++)
+                    flags[plane * words() + w] &= ~(uint64_t(1) << bit);
+            }
         }
-        queued[slot] = 0;
         return found;
     }
     inline const T* sizes_at(int64_t now) const {
         return GRADED ? sizes + now % SLOTS * n : (const T*)NULL;
+    }
+};
+
+// Steps that single spikes travel besides their unit's delay: Philox4x32-10 of unit, step, image
+// and site, the words of bionet.equations.randomness, compared with bounds (see
+// bionet.network.delays). Sixteen spikes at a time keep the vector registers full.
+struct Jitter {
+    const int32_t* units;    // [unit of a lane]: its number in PyTorch's order
+    const int32_t* streams;  // [lane]: image
+    const int32_t* bounds;   // [0]: reach, then the words
+    int64_t n_source;
+    uint32_t seed_low, seed_high, step, site;
+
+    static constexpr int many = 16;
+    inline void draw(const int32_t* spikes, int n_spikes, int32_t* moved) const {
+        uint32_t c0[many], c1[many], c2[many], c3[many];
+        for (int k = 0; k < many; k++) {
+            const int64_t spike = spikes[k < n_spikes ? k : 0];
+            c0[k] = uint32_t(units[spike % n_source]);
+            c1[k] = step;
+            c2[k] = uint32_t(streams[spike / n_source]);
+            c3[k] = site;
+        }
+        for (int round = 0; round < 10; round++) {
+            const uint32_t k0 = seed_low + uint32_t(round) * 0x9E3779B9u;
+            const uint32_t k1 = seed_high + uint32_t(round) * 0xBB67AE85u;
+            for (int k = 0; k < many; k++) {
+                const uint64_t p = uint64_t(0xD2511F53u) * c0[k], q = uint64_t(0xCD9E8D57u) * c2[k];
+                c0[k] = uint32_t(q >> 32) ^ c1[k] ^ k0;
+                c1[k] = uint32_t(q);
+                c2[k] = uint32_t(p >> 32) ^ c3[k] ^ k1;
+                c3[k] = uint32_t(p);
+            }
+        }
+        const int reach = bounds[0];
+        for (int k = 0; k < many; k++) moved[k] = -reach;
+        for (int b = 1; b <= 2 * reach; b++) {
+            const uint32_t bound = uint32_t(bounds[b]);
+            for (int k = 0; k < many; k++) moved[k] += c0[k] > bound;
+        }
+    }
+    template <class Line, typename T>
+    inline void enter(Line& queue, int slots, const int32_t* spikes, int n_spikes,
+                      const T* amplitude, const int32_t* delays, int64_t now) const {
+        for (int from = 0; from < n_spikes; from += many) {
+            const int count = least(many, n_spikes - from);
+            int32_t moved[many];
+            draw(spikes + from, count, moved);
+            for (int k = 0; k < count; k++) {
+                const int32_t unit = spikes[from + k];
+                const int32_t travel = most(0, delays[unit] + moved[k]);
+                queue.enter(unit, int((uint64_t(now) + travel) % uint64_t(slots)), amplitude);
+            }
+        }
     }
 };
 

@@ -14,11 +14,19 @@
     {% set _now = get_array_name(variables['_timestep']) %}
     int32_t* _due = {{ get_array_name(variables['_due']) }};
     {{scalar}}* _sizes = {{ get_array_name(variables['_sizes']) if graded else "NULL" }};
-    bionet::Queue<{{scalar}}, {{slots}}, {{ "true" if graded else "false" }}> _queue = {
-        {{n_source}}, {{ get_array_name(variables['_waiting']) }}, {{ get_array_name(variables['_queued']) }}, _sizes};
-    _queue.enter(_spikes, _n_spikes, _amplitude, {{ get_array_name(variables['_delays']) }}, {{_now}}[0]);
-    const int32_t _n_due = _queue.leave({{_now}}[0], _due);
-    bionet::propagate<{{kernel}}>(_due, _n_due, {{lanes}}, _weights, _queue.sizes_at({{_now}}[0]), _target{{ ", " + get_array_name(extra_variable) if extra_variable else "" }});
+    bionet::Queue<{{scalar}}, {{slots}}, {{planes}}, {{ "true" if graded else "false" }}> _queue = {
+        {{n_source}}, (uint64_t*){{ get_array_name(variables['_waiting']) }}, {{ get_array_name(variables['_queued']) }}, _sizes};
+    const int32_t* _delays = {{ get_array_name(variables['_delays']) }};
+    {% if site is not none %}
+    const bionet::Jitter _jitter = {
+        {{ get_array_name(variables['_units']) }}, {{ get_array_name(variables['stream']) }}, {{ get_array_name(variables['_bounds']) }}, {{n_source // lanes}},
+        uint32_t({{ get_array_name(variables['seed_low']) }}[0]), uint32_t({{ get_array_name(variables['seed_high']) }}[0]), uint32_t({{ get_array_name(variables['step']) }}[0]), {{site}}u};
+    _jitter.enter(_queue, {{slots}}, _spikes, _n_spikes, _amplitude, _delays, {{_now}}[0]);
+    {% else %}
+    _queue.enter(_spikes, _n_spikes, _amplitude, _delays, {{_now}}[0]);
+    {% endif %}
+    while (const int32_t _n_due = _queue.leave({{_now}}[0], _due))
+        bionet::propagate<{{kernel}}>(_due, _n_due, {{lanes}}, _weights, _queue.sizes_at({{_now}}[0]), _target{{ ", " + get_array_name(extra_variable) if extra_variable else "" }});
     {% else %}
     bionet::propagate<{{kernel}}>(_spikes, _n_spikes, {{lanes}}, _weights, _amplitude, _target{{ ", " + get_array_name(extra_variable) if extra_variable else "" }});
     {% endif %}

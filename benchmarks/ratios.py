@@ -1,0 +1,114 @@
+"""What things cost beside the plain network, as ratios: ``python -m benchmarks.ratios``.
+
+LeNet-5 (``digits``, method ``rate``, 50 steps) is simulated plain, with each perturbation of its
+membranes and axons, and in float64; with few and with many images; and on every device. Programs
+are timed by the processor time of their process, which other programs on the machine change
+little, in interleaved rounds; a ratio is the median of the rounds. Compiling is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from brian2 import ms
+from rich.console import Console
+from rich.table import Table
+
+import bionet
+from benchmarks.speed import processor
+from bionet.perturbations import MembraneNoise, SpikeTimeJitter
+
+STEPS = 50
+GOALS = {
+    "membrane noise": 2.0,
+    "jitter of each spike": 1.5,
+    "delay": 1.5,
+    "delay with spread": 1.5,
+    "float64": 2.2,
+}
+
+
+def delayed(snn: bionet.SpikingNetwork, **delay: Any) -> bionet.SpikingNetwork:
+    """The network with a delay in every projection that spikes pass."""
+    projections = tuple(q if q.source == "input" else replace(q, **delay) for q in snn.projections)
+    return replace(snn, projections=projections)
+
+
+def variants(snn: bionet.SpikingNetwork) -> dict[str, tuple[bionet.SpikingNetwork, str]]:
+    """Networks and types of number that are compared, the plain one first."""
+    return {
+        "plain": (snn, "float32"),
+        "membrane noise": (MembraneNoise(0.05).apply(snn, 0), "float32"),
+        "jitter of each spike": (SpikeTimeJitter(1 * ms).apply(snn, 0), "float32"),
+        "delay": (delayed(snn, delay=2 * ms), "float32"),
+        "delay with spread": (delayed(snn, delay=2 * ms, delay_spread=1 * ms), "float32"),
+        "float64": (snn, "float64"),
+    }
+
+
+def children_seconds() -> float:
+    """Processor time of the programs that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def program_seconds(run: Callable[[], Any]) -> float:
+    """Processor time of the programs that a call starts."""
+    before = children_seconds()
+    run()
+    return children_seconds() - before
+
+
+def costs(snn: bionet.SpikingNetwork, images: np.ndarray, rounds: int) -> Mapping[str, Any]:
+    """Seconds of every variant in every round, and its spikes in an image."""
+    networks = variants(snn)
+    seconds: dict[str, list[float]] = {name: [] for name in networks}
+    spikes = {}
+    for number in range(rounds + 1):
+        for name, (network, dtype) in networks.items():
+
+            def run(network: bionet.SpikingNetwork = network, dtype: str = dtype) -> None:
+                done = bionet.simulate(network, images, STEPS * ms, dtype=dtype, processes=1)
+                spikes[name] = sum(done.counts[p].sum() for p in snn.names if p in done.counts)
+
+            taken = program_seconds(run)
+            if number:  # the first round compiles
+                seconds[name].append(taken)
+    return {"seconds": seconds, "spikes": {n: s / len(images) for n, s in spikes.items()}}
+
+
+def main() -> None:
+    """Time everything and print tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=500)
+    options = parser.parse_args()
+    console = Console()
+    data = bionet.datasets.load("digits", split="test")
+    train = bionet.datasets.load("digits", split="train")
+    net = bionet.zoo.lenet5(weights="digits")
+    snn = bionet.convert(net, calibration=train.images[:500], input_shape=(1, 28, 28))
+    images = np.resize(data.images, (options.images, 1, 28, 28))
+    measured = costs(snn, images, options.rounds)
+    table = Table(title=f"LeNet-5, {STEPS} steps, one process\n{processor()}")
+    for heading in ("", "times the plain network", "goal", "images/s", "spikes/image"):
+        table.add_column(heading, justify="right" if heading else "left")
+    plain = measured["seconds"]["plain"]
+    for name, seconds in measured["seconds"].items():
+        ratio = statistics.median(a / b for a, b in zip(seconds, plain, strict=True))
+        goal = f"{GOALS[name]:g}" if name in GOALS else ""
+        speed = len(images) / statistics.median(seconds)
+        table.add_row(
+            name, f"{ratio:.2f}", goal, f"{speed:,.0f}", f"{measured['spikes'][name]:,.0f}"
+        )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
