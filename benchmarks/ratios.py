@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import resource
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -58,13 +58,6 @@ def children_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def program_seconds(run: Callable[[], Any]) -> float:
-    """Processor time of the programs that a call starts."""
-    before = children_seconds()
-    run()
-    return children_seconds() - before
-
-
 def costs(snn: bionet.SpikingNetwork, images: np.ndarray, rounds: int) -> Mapping[str, Any]:
     """Seconds of every variant in every round, and its spikes in an image."""
     networks = variants(snn)
@@ -72,12 +65,10 @@ def costs(snn: bionet.SpikingNetwork, images: np.ndarray, rounds: int) -> Mappin
     spikes = {}
     for number in range(rounds + 1):
         for name, (network, dtype) in networks.items():
-
-            def run(network: bionet.SpikingNetwork = network, dtype: str = dtype) -> None:
-                done = bionet.simulate(network, images, STEPS * ms, dtype=dtype, processes=1)
-                spikes[name] = sum(done.counts[p].sum() for p in snn.names if p in done.counts)
-
-            taken = program_seconds(run)
+            before = children_seconds()
+            run = bionet.simulate(network, images, STEPS * ms, dtype=dtype, processes=1)
+            taken = children_seconds() - before
+            spikes[name] = sum(run.counts[p].sum() for p in snn.names if p in run.counts)
             if number:  # the first round compiles
                 seconds[name].append(taken)
     return {"seconds": seconds, "spikes": {n: s / len(images) for n, s in spikes.items()}}

@@ -48,7 +48,7 @@ class Jittered:
     def moved(
         self, seed_low: int, seed_high: int, step: int, streams: np.ndarray, units: np.ndarray
     ) -> np.ndarray:
-        """Steps of spikes, int array, of the images ``streams`` and PyTorch's ``units``."""
+        """Steps of spikes, int array, of the images ``streams`` and the ``units`` of a lane."""
         counter = tuple(np.asarray(word) for word in (units, step, streams, self.site))
         words = philox(counter, (seed_low, seed_high))[0]
         return np.searchsorted(self.bounds, words) - self.reach

@@ -20,7 +20,7 @@ from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.groups.group import CodeRunner, Group
 from jinja2 import PackageLoader
 
-from bionet.brian.channel_last import pack, to_channel_last, torch_index
+from bionet.brian.channel_last import pack, to_channel_last
 from bionet.brian.queue import Jittered, due_units, enter, n_planes, n_words
 from bionet.brian.unit_targets import Targets
 from bionet.errors import InputError
@@ -153,7 +153,6 @@ class SharedSynapses(Group, CodeRunner):
             self.variables.add_reference("_timestep", self._clock, "timestep")
             self.needed_variables.append("_timestep")
         if jitter is not None:
-            self.variables["_units"].set_value(torch_index(source_shape))
             self.variables["_bounds"].set_value(jitter.packed(self.slots))
         self.add_dependency(source)
         self.add_dependency(target)
@@ -218,13 +217,12 @@ class SharedSynapses(Group, CodeRunner):
             n, add = len(self.source), self.variables.add_array
             self.planes = n_planes(self.slots, counted=self.jitter is not None and not self.graded)
             add("_delays", size=n, dtype=np.int32)
-            add("_due", size=n + self.slots, dtype=np.int32)
+            add("_due", size=n + 64 * self.slots, dtype=np.int32)
             add("_waiting", size=self.slots * self.planes * n_words(n), dtype=np.int64)
             add("_queued", size=self.slots, dtype=np.int32)
             if self.graded:
                 add("_sizes", size=self.slots * n, dtype=dtype)
             if self.jitter is not None:
-                add("_units", size=n // self.lanes, dtype=np.int32)
                 add("stream", size=self.lanes, dtype=np.int32)
                 add("_bounds", size=self.slots + 1, dtype=np.int32)
 
@@ -250,11 +248,6 @@ class SharedSynapses(Group, CodeRunner):
             "extra_variable": extra,
             "extra_type": scalar if self.gated else "int32_t",
         }
-
-    @property
-    def units(self) -> np.ndarray:
-        """PyTorch's index of each unit of a lane."""
-        return torch_index(self.source_shape)
 
     @property
     def fan_out(self) -> np.ndarray:
@@ -343,7 +336,7 @@ class SharedSynapses(Group, CodeRunner):
             words = ("seed_low", "seed_high", "step")
             drawn = (self.variables[word].get_value().item() for word in words)
             lanes, units = np.divmod(spikes, self.packed.n_source)
-            stream, units = self.variables["stream"].get_value()[lanes], self.units[units]
+            stream = self.variables["stream"].get_value()[lanes]
             travel = np.maximum(travel + self.jitter.moved(*drawn, stream, units), 0)
         waiting = values["_waiting"].reshape(self.slots, self.planes, -1)
         sizes = None

@@ -461,7 +461,6 @@ def program_values(
             values[f"{name}._delays"] = np.tile(flat, plan.lanes)
         if jitter is not None:
             values[f"{name}._bounds"] = jitter.packed(slots)
-            values[f"{name}._units"] = torch_index(snn.shape(projection.source))
     return values
 
 

@@ -228,7 +228,7 @@ def travel(snn, steps=T, start=0):
 
 
 def test_a_delay_is_that_of_a_projection():
-    """3 ms give the spikes of Projection.delay = 3, at the input and behind cells; so do 1 and 2."""
+    """1 ms and 2 ms give the spikes of Projection.delay = 3, at the input and behind cells."""
     snn = chain(n=5, weight=0.7)
     native = SpikingNetwork(
         snn.populations,
@@ -283,7 +283,8 @@ def test_perturbations_compose(tmp_path):
         chain(n=50),
         [
             pb.TransmissionDelay(2 * ms), pb.SpikeTimeJitter(1 * ms), pb.SynapticFailure(0.2),
-            pb.SpikeTimeJitter(0.5 * ms), pb.BackgroundSpikes(20 * Hz), pb.MembraneNoise(0.05), pb.MembraneLeak(5 * Hz),
+            pb.SpikeTimeJitter(0.5 * ms), pb.BackgroundSpikes(20 * Hz),
+            pb.MembraneNoise(0.05), pb.MembraneLeak(5 * Hz),
             pb.RefractoryPeriod(2 * ms), pb.ThresholdSpread(0.1),
             pb.DeadUnits(0.1, ("cells",)),
         ],

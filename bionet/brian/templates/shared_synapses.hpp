@@ -391,60 +391,69 @@ struct Lanes<Dense<T, N_SOURCE, N_TARGET, PITCH, GRADED, SIGN>, T> {
 template <typename T, int SLOTS, int PLANES, bool GRADED> struct Queue {
     int64_t n;          // units of all lanes
     uint64_t* waiting;  // [slot][plane][unit / 64]
-    int32_t* queued;    // [slot]: spikes
+    int32_t* queued;    // [slot]: whether there are any
     T* sizes;           // [slot][unit]
 
     inline int64_t words() const { return (n + 63) / 64; }
     inline void enter(int32_t unit, int slot, const T* amplitude) {
-        uint64_t* word = waiting + int64_t(slot) * PLANES * words() + (uint32_t(unit) >> 6);
-        const uint64_t bit = uint64_t(1) << (unit & 63);
+        // By bytes, of which the lowest stands first: spikes that follow one another seldom share
+        // one, and so need not wait for each other's.
+        uint8_t* byte = (uint8_t*)(waiting + int64_t(slot) * PLANES * words()) + (uint32_t(unit) >> 3);
+        const uint8_t bit = uint8_t(1u << (unit & 7));
         if (GRADED) {
             T* size = sizes + slot * n + unit;
-            if (*word & bit) {
+            if (*byte & bit) {
                 *size += amplitude[unit];
                 return;
             }
             *size = amplitude[unit];
-            *word |= bit;
+            *byte |= bit;
         } else {
-            for (int plane = 0; plane < PLANES; plane++, word += words()) {
-                const bool carry = *word & bit;
-                *word ^= bit;
+            for (int plane = 0; plane < PLANES; plane++, byte += 8 * words()) {
+                const bool carry = *byte & bit;
+                *byte ^= bit;
                 if (!carry) break;
             }
         }
-        queued[slot]++;
+        queued[slot] = 1;
     }
     inline void enter(const int32_t* spikes, int n_spikes, const T* amplitude,
                       const int32_t* delays, int64_t now) {
         for (int k = 0; k < n_spikes; k++)
             enter(spikes[k], int((uint64_t(now) + delays[spikes[k]]) % SLOTS), amplitude);
     }
-    // At most n + SLOTS of the units whose spikes are due, ascending, each as often as it has spikes; 0 when
-    // all have left. What is left keeps its bits, so the next call goes on from there.
+    // At most n + 64 SLOTS of the units whose spikes are due, ascending, each as often as it has
+    // spikes; 0 when all have left. What is left keeps its bits, so the next call goes on from there.
     inline int leave(int64_t now, int32_t* due) {
         const int slot = int(now % SLOTS);
         uint64_t* flags = waiting + int64_t(slot) * PLANES * words();
         int found = 0;
         if (!queued[slot]) return 0;
-        for (int64_t w = 0; w < words() && queued[slot]; w++) {
-            uint64_t any = flags[w];
-            for (int plane = 1; plane < PLANES; plane++) any |= flags[plane * words() + w];
-            for (; any; any &= any - 1) {
-                const int bit = __builtin_ctzll(any);
-                int times = 1;
-                if (PLANES > 1) {
-                    times = 0;
-                    for (int plane = 0; plane < PLANES; plane++)
-                        times |= int(flags[plane * words() + w] >> bit & 1) << plane;
-                }
-                if (found + times > n + SLOTS) return found;
-                for (int k = 0; k < times; k++) due[found++] = int32_t(w * 64 + bit);
-                queued[slot] -= times;
-                for (int plane = 0; plane < PLANES; plane++)
-                    flags[plane * words() + w] &= ~(uint64_t(1) << bit);
+        const int64_t n_words = words();
+        for (int64_t w = 0; w < n_words; w++) {
+            uint64_t once = flags[w], more = 0;
+            for (int plane = 1; plane < PLANES; plane++) more |= flags[plane * n_words + w];
+            if (!(once | more)) continue;
+            if (found + (more ? 64 * SLOTS : 64) > n + 64 * SLOTS) return found;
+            flags[w] = 0;
+            if (!more) {
+                for (; once; once &= once - 1) due[found++] = int32_t(w * 64 + __builtin_ctzll(once));
+                continue;
             }
+            for (uint64_t any = once | more; any; any &= any - 1) {
+                const int bit = __builtin_ctzll(any);
+                if (!(more >> bit & 1)) {
+                    due[found++] = int32_t(w * 64 + bit);
+                    continue;
+                }
+                int times = int(once >> bit & 1);
+                for (int plane = 1; plane < PLANES; plane++)
+                    times |= int(flags[plane * n_words + w] >> bit & 1) << plane;
+                for (int k = 0; k < times; k++) due[found++] = int32_t(w * 64 + bit);
+            }
+            for (int plane = 1; plane < PLANES; plane++) flags[plane * n_words + w] = 0;
         }
+        queued[slot] = 0;
         return found;
     }
     inline const T* sizes_at(int64_t now) const {
@@ -452,56 +461,56 @@ template <typename T, int SLOTS, int PLANES, bool GRADED> struct Queue {
     }
 };
 
-// Steps that single spikes travel besides their unit's delay: Philox4x32-10 of unit, step, image
-// and site, the words of bionet.equations.randomness, compared with bounds (see
-// bionet.network.delays). Sixteen spikes at a time keep the vector registers full.
-struct Jitter {
-    const int32_t* units;    // [unit of a lane]: its number in PyTorch's order
+// Steps that single spikes travel besides their unit's delay: Philox4x32-10 of unit (in the order of
+// a lane), step, image and site, as in bionet.equations.randomness, compared with bounds (see
+// bionet.network.delays). Eight spikes at a time fill the vector registers.
+template <int N_SOURCE> struct Jitter {
     const int32_t* streams;  // [lane]: image
     const int32_t* bounds;   // [0]: reach, then the words
-    int64_t n_source;
     uint32_t seed_low, seed_high, step, site;
 
     static constexpr int many = 16;
-    inline void draw(const int32_t* spikes, int n_spikes, int32_t* moved) const {
-        uint32_t c0[many], c1[many], c2[many], c3[many];
-        for (int k = 0; k < many; k++) {
-            const int64_t spike = spikes[k < n_spikes ? k : 0];
-            c0[k] = uint32_t(units[spike % n_source]);
-            c1[k] = step;
-            c2[k] = uint32_t(streams[spike / n_source]);
-            c3[k] = site;
-        }
-        for (int round = 0; round < 10; round++) {
-            const uint32_t k0 = seed_low + uint32_t(round) * 0x9E3779B9u;
-            const uint32_t k1 = seed_high + uint32_t(round) * 0xBB67AE85u;
-            for (int k = 0; k < many; k++) {
-                const uint64_t p = uint64_t(0xD2511F53u) * c0[k], q = uint64_t(0xCD9E8D57u) * c2[k];
-                c0[k] = uint32_t(q >> 32) ^ c1[k] ^ k0;
-                c1[k] = uint32_t(q);
-                c2[k] = uint32_t(p >> 32) ^ c3[k] ^ k1;
-                c3[k] = uint32_t(p);
-            }
-        }
+    // Words of 32 bits in lanes of 64, so that a product needs no packing.
+    typedef uint64_t Words __attribute__((vector_size(64)));
+    inline void draw(const uint32_t* units, uint32_t stream, int32_t* moved) const {
         const int reach = bounds[0];
-        for (int k = 0; k < many; k++) moved[k] = -reach;
-        for (int b = 1; b <= 2 * reach; b++) {
-            const uint32_t bound = uint32_t(bounds[b]);
-            for (int k = 0; k < many; k++) moved[k] += c0[k] > bound;
+        for (int half = 0; half < many; half += 8) {
+            Words c0, c1 = Words() + step, c2 = Words() + stream, c3 = Words() + site;
+            for (int k = 0; k < 8; k++) c0[k] = units[half + k];
+            for (uint32_t round = 0; round < 10; round++) {
+                const uint64_t k0 = seed_low + round * 0x9E3779B9u;
+                const uint64_t k1 = seed_high + round * 0xBB67AE85u;
+                const Words p = c0 * 0xD2511F53u, q = c2 * 0xCD9E8D57u;
+                c0 = (q >> 32) ^ c1 ^ (k0 & 0xffffffffu);
+                c1 = q & 0xffffffffu;
+                c2 = (p >> 32) ^ c3 ^ (k1 & 0xffffffffu);
+                c3 = p & 0xffffffffu;
+            }
+            Words steps = Words() - uint64_t(reach);
+            for (int b = 1; b <= 2 * reach; b++)
+                steps -= Words(c0 > uint64_t(uint32_t(bounds[b])));  // true is -1
+            for (int k = 0; k < 8; k++) moved[half + k] = int32_t(steps[k]);
         }
     }
     template <class Line, typename T>
     inline void enter(Line& queue, int slots, const int32_t* spikes, int n_spikes,
                       const T* amplitude, const int32_t* delays, int64_t now) const {
-        for (int from = 0; from < n_spikes; from += many) {
-            const int count = least(many, n_spikes - from);
-            int32_t moved[many];
-            draw(spikes + from, count, moved);
-            for (int k = 0; k < count; k++) {
-                const int32_t unit = spikes[from + k];
-                const int32_t travel = most(0, delays[unit] + moved[k]);
-                queue.enter(unit, int((uint64_t(now) + travel) % uint64_t(slots)), amplitude);
+        for (int from = 0; from < n_spikes;) {
+            const int lane = spikes[from] / N_SOURCE, base = lane * N_SOURCE;
+            const int stop = int(first_from(spikes + from, spikes + n_spikes, base + N_SOURCE) - spikes);
+            for (; from < stop; from += many) {
+                const int count = least(many, stop - from);
+                uint32_t units[many] = {0};
+                int32_t moved[many];
+                for (int k = 0; k < count; k++) units[k] = uint32_t(spikes[from + k] - base);
+                draw(units, uint32_t(streams[lane]), moved);
+                for (int k = 0; k < count; k++) {
+                    const int32_t travel = most(0, delays[units[k]] + moved[k]);  // of any lane
+                    const int slot = int((uint64_t(now) + travel) % uint64_t(slots));
+                    queue.enter(spikes[from + k], slot, amplitude);
+                }
             }
+            from = stop;
         }
     }
 };

@@ -18,8 +18,8 @@
         {{n_source}}, (uint64_t*){{ get_array_name(variables['_waiting']) }}, {{ get_array_name(variables['_queued']) }}, _sizes};
     const int32_t* _delays = {{ get_array_name(variables['_delays']) }};
     {% if site is not none %}
-    const bionet::Jitter _jitter = {
-        {{ get_array_name(variables['_units']) }}, {{ get_array_name(variables['stream']) }}, {{ get_array_name(variables['_bounds']) }}, {{n_source // lanes}},
+    const bionet::Jitter<{{n_source // lanes}}> _jitter = {
+        {{ get_array_name(variables['stream']) }}, {{ get_array_name(variables['_bounds']) }},
         uint32_t({{ get_array_name(variables['seed_low']) }}[0]), uint32_t({{ get_array_name(variables['seed_high']) }}[0]), uint32_t({{ get_array_name(variables['step']) }}[0]), {{site}}u};
     _jitter.enter(_queue, {{slots}}, _spikes, _n_spikes, _amplitude, _delays, {{_now}}[0]);
     {% else %}

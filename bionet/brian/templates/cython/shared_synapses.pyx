@@ -13,11 +13,11 @@ cdef extern from *:
     typedef bionet::Queue<{{scalar}}, {{slots}}, {{planes}}, {{ "true" if graded else "false" }}> _Queue;
     static inline void _enter(const int32_t* spikes, int n_spikes, const {{scalar}}* amplitude,
                               const int32_t* delays, int64_t now, int64_t* waiting, int32_t* queued,
-                              {{scalar}}* sizes{% if site is not none %}, const int32_t* units, const int32_t* streams,
+                              {{scalar}}* sizes{% if site is not none %}, const int32_t* streams,
                               const int32_t* bounds, int32_t seed_low, int32_t seed_high, int32_t step{% endif %}) {
         _Queue queue = {{ "{" }}{{n_source}}, (uint64_t*)waiting, queued, sizes};
         {% if site is not none %}
-        const bionet::Jitter jitter = {units, streams, bounds, {{n_source // lanes}}, uint32_t(seed_low),
+        const bionet::Jitter<{{n_source // lanes}}> jitter = {streams, bounds, uint32_t(seed_low),
                                        uint32_t(seed_high), uint32_t(step), {{site}}u};
         jitter.enter(queue, {{slots}}, spikes, n_spikes, amplitude, delays, now);
         {% else %}
@@ -33,7 +33,7 @@ cdef extern from *:
     """
     {% if slots %}
     void _enter(int32_t* spikes, int n_spikes, {{scalar}}* amplitude, int32_t* delays, int64_t now,
-                int64_t* waiting, int32_t* queued, {{scalar}}* sizes{% if site is not none %}, int32_t* units, int32_t* streams,
+                int64_t* waiting, int32_t* queued, {{scalar}}* sizes{% if site is not none %}, int32_t* streams,
                 int32_t* bounds, int seed_low, int seed_high, int step{% endif %})
     int _leave(int64_t now, int64_t* waiting, int32_t* queued, {{scalar}}* sizes, int32_t* due)
     {% endif %}
@@ -57,7 +57,7 @@ cdef extern from *:
     cdef int32_t* _here_queued = &{{ get_array_name(variables['_queued']) }}[0]
     _enter(_here_spikes, _here_n_spikes, _here_amplitude, &{{ get_array_name(variables['_delays']) }}[0],
            _here_now, _here_waiting, _here_queued, _here_sizes{% if site is not none %},
-           &{{ get_array_name(variables['_units']) }}[0], &{{ get_array_name(variables['stream']) }}[0],
+           &{{ get_array_name(variables['stream']) }}[0],
            &{{ get_array_name(variables['_bounds']) }}[0], {{ get_array_name(variables['seed_low']) }}[0],
            {{ get_array_name(variables['seed_high']) }}[0], {{ get_array_name(variables['step']) }}[0]{% endif %})
     cdef int _here_n_due = _leave(_here_now, _here_waiting, _here_queued, _here_sizes, _here_due)
