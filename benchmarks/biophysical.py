@@ -24,8 +24,8 @@ from brian2 import ms
 from torch import nn
 
 import bionet
-from bionet.commands.cells import activation_of, network_of_rates, neuron_of, synapse_of
 from bionet.evaluation import evaluate
+from bionet.firing.named import activation_of
 from bionet.firing.twin import twin
 from bionet.results.metrics import wilson_interval
 from bionet.train.checkpoint import save_weights
@@ -105,9 +105,7 @@ def relu_network(row: Row, folder: Path) -> nn.Module:
 
 def network_of_row(row: Row, weights: Path) -> nn.Module:
     """Its network of rates."""
-    if row.network != MLP:
-        return network_of_rates(bionet.zoo.load(row.network, str(weights)), str(weights))
-    net = mlp()
+    net = mlp() if row.network == MLP else bionet.zoo.load(row.network)
     bionet.zoo.load_weights(net, weights)
     return twin(net, activation_of(made_of(row))).eval()
 
@@ -166,8 +164,8 @@ def measured(row: Row, weights: Path, n_images: int, duration: Any, dt: Any) -> 
         method="biophysical",
         input_shape=images.shape[1:],
         calibration=training[drawn],
-        neuron=neuron_of(row.neuron),
-        synapse=synapse_of(row.synapse),
+        neuron=row.neuron,
+        synapse=row.synapse,
         dale=row.dale,
         readout_from=min(20 * ms, duration / 5),
         duration=duration,

@@ -135,8 +135,22 @@ class Source:
     noted: dict[str, Any]
 
 
-def source_network(name: str, weights: str | None, input_shape: str | None = None) -> Source:
+def source_network(
+    name: str, weights: str | None, input_shape: str | None = None, neuron: str | None = None
+) -> Source:
     """A network of the zoo, or what a user's ``module:function`` returns, with weights.
+
+    Weights that were fine-tuned through a neuron's curve give the network of rates.
+
+    Parameters
+    ----------
+    name : str
+    weights : str, optional
+        A data set that weights come with the package for, or a file.
+    input_shape : str, optional
+        As ``1,28,28``.
+    neuron : str, optional
+        ``module:function``, where the weights were trained with a neuron of the user's own.
 
     Raises
     ------
@@ -151,14 +165,14 @@ def source_network(name: str, weights: str | None, input_shape: str | None = Non
         net = _call(name)
         if weights is not None:
             zoo.load_weights(net, weights)
-        return Source(name, net.eval(), given, noted)
+        return Source(name, _network_of_rates(net.eval(), weights, neuron), given, noted)
     entry = zoo.entry(name)
     if weights is None:
         known = ", ".join(entry.data)
         raise InputError(
             f"{name} is untrained without --weights: expected one of {known}, or a file"
         )
-    net = zoo.load(name, weights)
+    net = _network_of_rates(zoo.load(name, weights), weights, neuron)
     noted["sha256"] = _digest(name, weights)
     return Source(name, net, given or entry.input_shape, noted)
 
@@ -184,6 +198,27 @@ def converted_source(snn: SpikingNetwork) -> Source | None:
 def with_source(snn: SpikingNetwork, source: Source) -> SpikingNetwork:
     """The spiking network, its origin naming the network and the weights."""
     return replace(snn, origin=replace(snn.origin, **source.noted))
+
+
+def _network_of_rates(net: nn.Module, weights: str | None, neuron: str | None) -> nn.Module:
+    """The network of rates, where weights were fine-tuned through a neuron's curve."""
+    from bionet import zoo
+
+    if weights is None or not str(weights).endswith(".safetensors"):
+        return net
+    made_of = zoo.provenance(weights).get("activation")
+    if not isinstance(made_of, dict) or "neuron" not in made_of:
+        return net
+    from bionet.firing.named import activation_of, is_built_in
+    from bionet.firing.twin import twin
+
+    theirs = str(made_of["neuron"])
+    if not is_built_in(theirs) and neuron != theirs:
+        raise InputError(
+            f"{weights}: trained through the curve of {theirs!r}, a neuron of somebody's own; no"
+            f" file chooses what is imported: convert with -O neuron={theirs} if you trust it"
+        )
+    return twin(net, activation_of(made_of)).eval()
 
 
 def _digest(name: str, weights: str) -> str:

@@ -57,6 +57,7 @@ from bionet.equations.synapses import Synapse, exponential
 from bionet.errors import InputError
 from bionet.firing.activation import FrequencyActivation, check_reference
 from bionet.firing.measurement import f_i
+from bionet.firing.named import neuron_of, synapse_of
 from bionet.firing.twin import is_twin, normalised, relu_network
 from bionet.network import Simulation, SpikingNetwork
 from bionet.running.simulate import simulate
@@ -72,14 +73,14 @@ def convert_biophysical(
     input_shape: tuple[int, ...],
     calibration: Any = None,
     *,
-    neuron: NeuronModel | None = None,
-    synapse: Synapse | None = None,
+    neuron: NeuronModel | str | None = None,
+    synapse: Synapse | str | None = None,
     background: Any = "rheobase",
     reference: Quantity = 100 * Hz,
     dale: Literal["relay", "train"] | bool | None = None,
     delay: Quantity = 1.5 * ms,
     delay_spread: Quantity = 0 * ms,
-    interneuron: NeuronModel | None = None,
+    interneuron: NeuronModel | str | None = None,
     begin: Literal["spread", "same"] = "spread",
     passes: int = 2,
     readout: Literal["MP", "MS", "FS"] = "MP",
@@ -102,10 +103,11 @@ def convert_biophysical(
     calibration : array or tensor (n, *input_shape), optional
         Images that rates are matched on (a hundred are enough); needed for a ReLU network. Without
         them nothing is matched.
-    neuron : NeuronModel
-        Any model that fires and declares a current; :func:`bionet.equations.lif` by default.
-    synapse : Synapse
-        ``bionet.synapse.exponential(5*ms)`` by default.
+    neuron : NeuronModel or str
+        Any model that fires and declares a current, or text as on the command line
+        (``"adex:v_peak=-40mV"``); :func:`bionet.equations.lif` by default.
+    synapse : Synapse or str
+        ``bionet.synapse.exponential(5*ms)`` by default; as text ``"exponential:5ms"``.
     background : {"rheobase", None} or float
         Constant current of every unit: the rheobase, none, or a number of rheobases.
     reference : Quantity
@@ -118,7 +120,7 @@ def convert_biophysical(
         Axonal delay from a neuron to its targets, in units of time; a multiple of ``dt``.
     delay_spread : Quantity
         Its standard deviation from neuron to neuron, in units of time.
-    interneuron : NeuronModel, optional
+    interneuron : NeuronModel or str, optional
         Of ``dale="relay"``; by default one that fires within the step of its input's spike.
     begin : {"spread", "same"}
         Potentials begin spread out below the threshold, or all where the model begins.
@@ -140,7 +142,12 @@ def convert_biophysical(
     ----------
     The neuron's and the synapse's own; the method is BioNet's.
     """
-    neuron, synapse = neuron or lif(), synapse or exponential(5 * ms)
+    neuron = neuron_of(neuron, "neuron") if isinstance(neuron, str) else neuron or lif()
+    if isinstance(interneuron, str):
+        interneuron = neuron_of(interneuron, "interneuron")
+    if isinstance(synapse, str):
+        synapse = synapse_of(synapse, "synapse")
+    synapse = synapse or exponential(5 * ms)
     if isinstance(dale, bool):
         dale = "relay" if dale else None
     _check_options(neuron, synapse, background, dale, begin, passes, readout)

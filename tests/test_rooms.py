@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "zoo": {"conversion"},  # weights trained with QCFS activations have their scales
     "datasets": set(),
     "evaluation": {"datasets"},
-    "sources": {"datasets", "network", "zoo"},
+    "sources": {"datasets", "network", "zoo", "firing"},
     "conversion": {"equations", "firing", "network", "results", "evaluation", "running"},
     "train": {"zoo", "datasets", "evaluation", "conversion", "firing"},
     "audits": {"network", "results", "conversion", "firing", "running"},

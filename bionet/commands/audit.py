@@ -57,10 +57,6 @@ def audit(
         weights = spiking.origin.weights
     source = source_network(network, weights)
     net = source.net
-    if spiking.method == "biophysical":
-        from bionet.commands.cells import network_of_rates
-
-        net = network_of_rates(net, weights)
     chosen = load_images(data, split, data_dir).first(images, "--images")
     chosen.check_classes(spiking.population(spiking.readout.potential).size)
     # Spike steps alone need no potentials; amplitudes are kept with them.

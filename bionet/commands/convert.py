@@ -148,7 +148,10 @@ def convert(
         snn = exchanged(network, options, input_shape)
         method = snn.method
     else:
-        source = source_network(network, weights, input_shape)
+        neuron = options.get("neuron")
+        source = source_network(
+            network, weights, input_shape, neuron if isinstance(neuron, str) else None
+        )
         images = load_images(data, "train", data_dir)
         calibration = images.drawn(calibration_images, seed, "--calibration-images")
         snn = converted(source, calibration, method, options)
@@ -212,17 +215,6 @@ def converted(
 
     options = dict(options or {})
     net = source.net
-    if method == "biophysical":
-        from bionet.commands.cells import network_of_rates, neuron_of, synapse_of
-
-        for name, read in (
-            ("neuron", neuron_of),
-            ("interneuron", neuron_of),
-            ("synapse", synapse_of),
-        ):
-            if isinstance(options.get(name), str):
-                options[name] = read(options[name], f"-O {name}")
-        net = network_of_rates(net, source.noted.get("weights"))
     if "labels" in options_of(method):  # a search that knows the answers needs no network's
         options.setdefault("labels", calibration.labels)
     if options.get("normalisation") == "none":

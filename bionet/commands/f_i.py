@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bionet.commands.cells import neuron_of
 from bionet.commands.options import NoSeed, ProgressBar
 from bionet.commands.outputs import check_writable, staged
+from bionet.firing.named import neuron_of
 from bionet.quantities import time as time_of
 from bionet.results.run_json import describe, write_run
 

@@ -152,7 +152,7 @@ def train(
 
 def _through_a_curve(made_of: dict[str, Any], progress: bool, **options: Any) -> TrainResult:
     """Fine-tune with a neuron's curve in place of ReLUs."""
-    from bionet.commands.cells import activation_of
+    from bionet.firing.named import activation_of
     from bionet.train.fine_tuning import fine_tune_zoo
 
     curve = activation_of(made_of, progress)

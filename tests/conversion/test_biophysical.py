@@ -6,7 +6,7 @@ import brian2
 import numpy as np
 import pytest
 import torch
-from brian2 import Hz, ms, mV, second
+from brian2 import Hz, ms, mV, pF, second
 from torch import nn
 
 import bionet
@@ -220,15 +220,27 @@ def test_the_lattice_is_even_and_differs_between_neighbours():
     assert np.abs(np.diff(values, axis=2)).min() > 0.2
 
 
+def test_neurons_and_synapses_are_written_as_text_too(rates):
+    relay = "lif:C=150pF"
+    written = converted(rates, neuron="lif", synapse="alpha:4ms", dale=True, interneuron=relay)
+    synapse, partner = bionet.synapse.alpha(4 * ms), bionet.equations.lif(C=150 * pF)
+    made = converted(rates, synapse=synapse, dale="relay", interneuron=partner)
+    assert written == made and made.is_dale()
+
+
 def test_what_cannot_be_converted_is_refused_in_one_line(rates):
     with pytest.raises(InputError, match="neuron must be a NeuronModel"):
-        converted(rates, neuron="lif")
+        converted(rates, neuron=3)
+    with pytest.raises(InputError, match="neuron: expected one of lif, .*, or module:function"):
+        converted(rates, neuron="life")
+    with pytest.raises(InputError, match="synapse: expected one of exponential"):
+        converted(rates, synapse="slow:5ms")
     with pytest.raises(InputError, match="synapse must be a synapse model"):
         converted(rates, synapse=5 * ms)
     with pytest.raises(InputError, match="background is 'rheobase', None or a number"):
         converted(rates, background="high")
     with pytest.raises(InputError, match="dale is one of None, relay, train"):
-        converted(rates, dale=True)
+        converted(rates, dale="some")
     with pytest.raises(InputError, match="was trained with the reference 100 Hz"):
         converted(rates, reference=50 * Hz)
     with pytest.raises(InputError, match="the reference must be a rate"):

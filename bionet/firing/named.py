@@ -1,4 +1,4 @@
-"""Neurons and synapses on the command line: ``adex:pattern=tonic,C=150pF``, ``exponential:5ms``."""
+"""Neurons and synapses written as text: ``adex:pattern=tonic,C=150pF``, ``exponential:5ms``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from bionet.errors import InputError
 from bionet.quantities import physical
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from bionet.equations import NeuronModel
     from bionet.equations.synapses import Synapse
     from bionet.firing.activation import FrequencyActivation
 
-__all__ = ["NEURONS", "SYNAPSES", "activation_of", "network_of_rates", "neuron_of", "synapse_of"]
+__all__ = ["NEURONS", "SYNAPSES", "activation_of", "is_built_in", "neuron_of", "synapse_of"]
 
 NEURONS = ("lif", "exponential_if", "quadratic_if", "adex", "izhikevich", "hodgkin_huxley")
 SYNAPSES = ("exponential", "alpha", "conductance", "delta")
@@ -55,6 +53,11 @@ def synapse_of(text: str, option: str = "--synapse") -> Synapse:
     return _made(getattr(synapses, name), name, rest, option)
 
 
+def is_built_in(text: str) -> bool:
+    """Whether a neuron's text names one of BioNet's, and no function that would be imported."""
+    return text.partition(":")[0] in NEURONS
+
+
 def activation_of(made_of: Mapping[str, Any], progress: bool = True) -> FrequencyActivation:
     """The activation of a neuron as ``bionet train --activation f-i`` makes and notes it.
 
@@ -77,27 +80,6 @@ def activation_of(made_of: Mapping[str, Any], progress: bool = True) -> Frequenc
     if presentation > 0 * ms:
         settings |= {"kind": "presented", "settle": 0.2 * presentation, "duration": presentation}
     return f_i(model, **settings).activation(float(made_of["reference_hz"]) * Hz)
-
-
-def network_of_rates(net: nn.Module, weights: str | None) -> nn.Module:
-    """The network of rates, where weights were fine-tuned through a neuron's curve.
-
-    Parameters
-    ----------
-    net : torch.nn.Module
-        With its weights.
-    weights : str, optional
-        What they are called on the command line.
-    """
-    from bionet import zoo
-    from bionet.firing.twin import twin
-
-    if weights is None or not str(weights).endswith(".safetensors"):
-        return net
-    made_of = zoo.provenance(weights).get("activation")
-    if not isinstance(made_of, dict) or "neuron" not in made_of:
-        return net
-    return twin(net, activation_of(made_of))
 
 
 def _made(make: Callable[..., Any], name: str, text: str, option: str) -> Any:
