@@ -35,7 +35,7 @@ def study(
     ] = None,
     folder_of: Annotated[
         Path | None,
-        typer.Argument(metavar="[FOLDER]", help="Of status and cancel: a study's results."),
+        typer.Argument(metavar="FOLDER", help="Of status and cancel: a study's results."),
     ] = None,
     out: Annotated[
         Path | None,
