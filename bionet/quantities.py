@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "assignment",
     "frequency",
     "numbers",
     "physical",
@@ -84,35 +85,18 @@ def numbers(text: str, option: str) -> list[int]:
     return chosen
 
 
-def method_option(text: str) -> tuple[str, Any]:
-    """A conversion method's option such as ``sigma=0.3``, ``tau=20ms`` or ``fold=true``.
-
-    Returns
-    -------
-    name : str
-    value : bool, None, number, Quantity or str
-        Whatever the text after the equals sign means.
+def assignment(text: str) -> tuple[str, str]:
+    """Name and value of ``NAME=VALUE``, both as texts.
 
     Raises
     ------
     InputError
-        If there is no equals sign, or a unit is unknown.
+        If there is no equals sign, or no name or value beside it.
     """
     name, separator, value = (part.strip() for part in text.partition("="))
     if not separator or not name.isidentifier() or not value:
         raise InputError(f"--option: expected NAME=VALUE such as sigma=0.3, but got {text!r}")
-    words = {"true": True, "false": False, "none": None}
-    if value.lower() in words:
-        return name, words[value.lower()]
-    found = NUMBER_AND_UNIT.fullmatch(value)
-    if found is None:
-        return name, value
-    if not found[2]:
-        number = float(found[1])
-        return name, int(number) if number.is_integer() and "." not in found[1] else number
-    if found[2] in FREQUENCIES:
-        return name, frequency(value, f"--option {name}")
-    return name, time(value, f"--option {name}")
+    return name, value
 
 
 def shape(text: str, option: str) -> tuple[int, ...]:

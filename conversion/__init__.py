@@ -6,8 +6,6 @@ file of its own, entered in ``METHODS``; its keyword-only arguments are its opti
 
 from __future__ import annotations
 
-import inspect
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +15,7 @@ from torch import nn
 from bionet.conversion.augmapping import convert_augmapping
 from bionet.conversion.biophysical import convert_biophysical
 from bionet.conversion.dsnn import convert_dsnn
-from bionet.conversion.methods import METHODS
+from bionet.conversion.methods import METHODS, options_of
 from bionet.conversion.preparing.adjust import adjust
 from bionet.conversion.preparing.average_pooling import to_average_pooling
 from bionet.conversion.preparing.quantised_activation import QCFS, quantised_network
@@ -46,6 +44,7 @@ from bionet.conversion.variants.softmax import with_softmax
 from bionet.conversion.variants.winner_take_all import winner_take_all
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
+from bionet.options import check_options
 
 __all__ = [
     "METHODS",
@@ -132,16 +131,8 @@ def convert(
     --------
     >>> convert(net, method="rate", calibration=images, input_shape=(1, 28, 28))  # doctest: +SKIP
     """
-    known = _options(method)
-    if unknown := sorted(set(options) - set(known)):
-        others = [name for name in METHODS if unknown[0] in _options(name)]
-        hint = f", which is one of method {' and '.join(map(repr, others))}" if others else ""
-        raise InputError(
-            f"method {method!r} has no option {unknown[0]!r}{hint}; its options are"
-            f" {', '.join(known)}"
-        )
-    for name, value in options.items():
-        _check_kind(method, name, value)
+    takes = options_of(method, options)
+    check_options(options, takes, f"method {method!r}")
     if input_shape is None:
         if calibration is None:
             raise InputError("convert needs input_shape, the shape of one image: (1, 28, 28)")
@@ -165,24 +156,4 @@ def options(method: str) -> dict[str, Any]:
     InputError
         If the method is unknown.
     """
-    parameters = inspect.signature(METHODS.find(method)).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-
-
-_options = options  # convert has an argument of that name
-KINDS: dict[str, tuple[Any, str]] = {
-    "bool": (bool | np.bool_, "True or False"),
-    "int": (numbers.Integral, "a whole number"),
-    "float": (numbers.Real, "a number"),
-}
-
-
-def _check_kind(method: str, name: str, value: Any) -> None:
-    """Refuse a value of an option that is a number or a truth value, if it is not one."""
-    annotation = str(inspect.signature(METHODS.find(method)).parameters[name].annotation)
-    wanted = annotation.removesuffix(" | None")
-    if wanted not in KINDS or (value is None and wanted != annotation):
-        return
-    kind, said = KINDS[wanted]
-    if not isinstance(value, kind) or (wanted != "bool" and isinstance(value, bool)):
-        raise InputError(f"{name} of method {method!r} must be {said}, but is {value!r}")
+    return {name: option.default for name, option in options_of(method).items()}

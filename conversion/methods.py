@@ -7,13 +7,15 @@ keyword-only arguments are its options. In a new file of this folder it is enter
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from bionet import options as declared
+from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 from bionet.registry import Registry
 
-__all__ = ["METHODS"]
+__all__ = ["METHODS", "options_of"]
 
 
 def _check(entry: Any) -> None:
@@ -24,3 +26,27 @@ def _check(entry: Any) -> None:
 METHODS: Registry[Callable[..., SpikingNetwork]] = Registry(
     "method", "bionet.methods", "bionet.conversion", check=_check
 )
+
+
+def options_of(method: str, given: Iterable[str] = ()) -> dict[str, declared.Option]:
+    """The options of a method, with their annotations, defaults and meanings.
+
+    Parameters
+    ----------
+    method : str
+    given : iterable of str
+        Names of options that the method should have.
+
+    Raises
+    ------
+    InputError
+        If the method is unknown, or lacks one of them; other methods that have it are named.
+    """
+    takes = declared.options_of(METHODS.find(method))
+    for name in sorted(set(given) - set(takes)):
+        others = [other for other in METHODS if name in declared.options_of(METHODS[other])]
+        hint = f", which is one of method {' and '.join(map(repr, others))}" if others else ""
+        raise InputError(
+            f"method {method!r} has no option {name!r}{hint}; its options are {', '.join(takes)}"
+        )
+    return takes

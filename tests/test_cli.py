@@ -188,7 +188,7 @@ def test_a_network_of_the_zoo_is_known_again(here):
 
 def test_methods_side_by_side(here, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
-    for options in ("augmapping --gain 4 --bound 9", "termapping"):
+    for options in ("augmapping -O gain=4 -O bound=9", "termapping"):
         method = options.split()[0]
         line = f"convert lenet5 --weights digits --calibration-images 5 --method {options}"
         assert run_line(f"{line} --out {method}.snn") == 0
@@ -209,16 +209,16 @@ def test_methods_side_by_side(here, capsys, monkeypatch):
 
 
 def test_options_reach_the_conversion(here):
-    line = "convert cli_networks:small --data good.npz --out own.snn --normalisation max"
-    assert run_line(f"{line} --channelwise --reset zero --input-shape 1,8,8") == 0
+    line = "convert cli_networks:small --data good.npz --out own.snn -O normalisation=max"
+    assert run_line(f"{line} -O channelwise=true -O reset=zero --input-shape 1,8,8") == 0
     options = bionet.SpikingNetwork.load(here / "own.snn").metadata["options"]
     given = {"normalisation": "max", "percentile": None, "channelwise": True, "reset": "zero"}
     assert given.items() <= options.items()
     assert (options["pool_tau_ms"], options["softmax_hz"]) == (None, None)
-    assert run_line(f"{line} --channelwise -O pool_tau=20ms -O softmax=200Hz") == 0
+    assert run_line(f"{line} -O channelwise=true -O pool_tau=20ms -O softmax=200Hz") == 0
     options = bionet.SpikingNetwork.load(here / "own.snn").metadata["options"]
     assert (options["pool_tau_ms"], options["softmax_hz"]) == (20, 200)
-    assert run_line(f"{line} --normalisation none") == 0
+    assert run_line(f"{line} -O normalisation=none") == 0
     options = bionet.SpikingNetwork.load(here / "own.snn").metadata["options"]
     assert options["normalisation"] is None
 
@@ -287,8 +287,8 @@ BAD = {
     "no module": ("convert cli_networks:number --data good.npz", "must return a torch.nn.Module"),
     "method": (f"{CONVERT} --method magic", "unknown method 'magic'; known are rate"),
     "input shape": (f"{CONVERT} --input-shape 8x8", "--input-shape: expected sizes such as"),
-    "percentile 0": (f"{CONVERT} --percentile 0", "percentile must be above 0 and at most 100"),
-    "percentile 101": (f"{CONVERT} --percentile 101", "percentile must be above 0"),
+    "percentile 0": (f"{CONVERT} -O percentile=0", "percentile must be above 0 and at most 100"),
+    "percentile 101": (f"{CONVERT} -O percentile=101", "percentile must be above 0"),
     "calibration": (f"{CONVERT} --calibration-images 0", "the calibration set is empty"),
     "zoo": ("convert resnet --weights digits", "network: expected one of lenet5, .*got 'resnet'"),
     "untrained": ("convert lenet5", "lenet5 is untrained without --weights"),

@@ -29,8 +29,8 @@ def here(tmp_path, monkeypatch):
 
 
 def test_convert_and_simulate(here):
-    convert = "convert temporal_networks:small --data good.npz --method tdsnn --leak 5ms"
-    assert cli.main([*convert.split(), "--window", "dynamic", "--out", "one.snn"]) == 0
+    convert = "convert temporal_networks:small --data good.npz --method tdsnn -O leak=5ms"
+    assert cli.main([*convert.split(), "-O", "window=dynamic", "--out", "one.snn"]) == 0
     snn = bionet.SpikingNetwork.load("one.snn")
     assert snn.code.leak == 5
     assert snn.metadata["options"]["window"] == "dynamic"
@@ -45,7 +45,7 @@ def test_convert_and_simulate(here):
 
 
 def test_pipelined_networks_are_simulated_audited_and_ejected(here, capsys):
-    convert = "convert temporal_networks:small --data good.npz --method tdsnn --leak 20ms"
+    convert = "convert temporal_networks:small --data good.npz --method tdsnn -O leak=20ms"
     assert cli.main([*convert.split(), "-O", "pipelined=true", "--out", "one.snn"]) == 0
     assert bionet.SpikingNetwork.load("one.snn").simulation.pipelined
     audit = "audit temporal_networks:small one.snn --data good.npz --images 3 --device numpy"
@@ -66,9 +66,9 @@ def test_pipelined_networks_are_simulated_audited_and_ejected(here, capsys):
 
 
 def test_a_leak_without_unit_is_refused(here, capsys):
-    line = "convert temporal_networks:small --data good.npz --method tdsnn --leak 5"
+    line = "convert temporal_networks:small --data good.npz --method tdsnn -O leak=5"
     assert cli.main(line.split()) == 2
-    assert "--leak: expected a time such as 100ms" in capsys.readouterr().err
+    assert "leak must be a time such as 20*ms, but is 5" in capsys.readouterr().err
 
 
 def test_the_temporal_code_in_training_needs_a_leak(capsys):

@@ -7,15 +7,14 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bionet.commands.options import Data, DataDir, InputShape, Seed, Weights
 from bionet.commands.outputs import check_writable
 from bionet.errors import ExchangeWarning, InputError
-from bionet.quantities import method_option, shape
-from bionet.quantities import time as time_of
+from bionet.quantities import assignment, shape
 from bionet.results.run_json import describe, write_run
 from bionet.sources import Images, Source, load_images, source_network, with_source
 
@@ -31,15 +30,12 @@ def list_options(method: str | None) -> None:
     """Print the options of a method, whoever has written it, and end the command."""
     if method is None:
         return
-    import inspect
+    from bionet.conversion.methods import options_of
 
-    from bionet.conversion import METHODS
-
-    for name, parameter in inspect.signature(METHODS.find(method)).parameters.items():
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            kind = parameter.annotation
-            kind = kind if isinstance(kind, str) else inspect.formatannotation(kind)
-            typer.echo(f"-O {name}={parameter.default}  ({kind})")
+    for name, option in options_of(method).items():
+        typer.echo(f"-O {name}={option.default}  ({option.kind})")
+        if option.meaning:
+            typer.echo(f"    {option.meaning}")
     raise typer.Exit()
 
 
@@ -56,53 +52,19 @@ def convert(
     method: Annotated[
         str,
         typer.Option(
-            help="rate, dsnn, tdsnn, termapping, augmapping, threshold_search or biophysical."
+            help="rate, dsnn, tdsnn, ttfs, phase, burst, termapping, augmapping, threshold_search,"
+            " biophysical, or one of an installed package."
         ),
     ] = "rate",
-    normalisation: Annotated[
-        Literal["percentile", "max", "none"] | None,
-        typer.Option(help="What of a layer's activations fires in every step.  [rate: percentile]"),
-    ] = None,
-    percentile: Annotated[
-        float | None,
-        typer.Option(help="Of a layer's activations, above 0, at most 100.  [rate: 99.9]"),
-    ] = None,
-    channelwise: Annotated[
-        bool, typer.Option("--channelwise", help="A scale for every channel, not every layer.")
-    ] = False,
-    reset: Annotated[
-        Literal["subtract", "zero"] | None,
-        typer.Option(help="What a spike does to the potential.  [rate: subtract]"),
-    ] = None,
-    leak: Annotated[
-        str | None, typer.Option(help="Leak of the temporal code: 20ms.  [tdsnn: 10ms]")
-    ] = None,
-    dt: Annotated[str | None, typer.Option(help="Simulation step.  [tdsnn: 1ms]")] = None,
-    mode: Annotated[
-        Literal["compensate", "finetune"] | None,
-        typer.Option(help="Any ReLU network, or one trained with the code.  [tdsnn: compensate]"),
-    ] = None,
-    window: Annotated[
-        Literal["static", "dynamic"] | None,
-        typer.Option(help="Constant windows, or up to the last spike.  [tdsnn: static]"),
-    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(
             "--option",
             "-O",
-            help="Any option of the method: -O sigma=0.3 -O tau=20ms -O fold=true (repeatable).",
+            metavar="NAME=VALUE",
+            help="An option of the method, of which --options-of METHOD tells: -O leak=20ms"
+            " -O channelwise=true -O normalisation=none (repeatable).",
         ),
-    ] = None,
-    rounding: Annotated[
-        Literal["up", "nearest"] | None,
-        typer.Option(help="Of values to steps of the temporal code.  [tdsnn: nearest]"),
-    ] = None,
-    gain: Annotated[
-        float | None, typer.Option(help="Factor on all activations.  [augmapping: 1]")
-    ] = None,
-    bound: Annotated[
-        int | None, typer.Option(help="Largest size of a spike.  [augmapping: none]")
     ] = None,
     calibration_images: Annotated[
         int, typer.Option(help="Training images, drawn by the seed, to measure activations on.")
@@ -127,34 +89,17 @@ def convert(
     """Convert a trained PyTorch network to a spiking network."""
     out = out or Path(network.partition(":")[2] or network).with_suffix(".snn")
     check_writable(out.parent)
-    given = {
-        "normalisation": normalisation,
-        "percentile": percentile,
-        "channelwise": channelwise or None,
-        "reset": reset,
-        "leak": None if leak is None else time_of(leak, "--leak"),
-        "dt": None if dt is None else time_of(dt, "--dt"),
-        "mode": mode,
-        "window": window,
-        "rounding": rounding,
-        "gain": gain,
-        "bound": bound,
-    }
-    options = {name: value for name, value in given.items() if value is not None}
-    options |= dict(method_option(text) for text in option or [])
+    given = dict(assignment(text) for text in option or [])
     started = time.perf_counter()
     n_images = 0
     if Path(network).suffix in (".nir", ".snn"):
-        snn = exchanged(network, options, input_shape)
+        snn = exchanged(network, given, input_shape)
         method = snn.method
     else:
-        neuron = options.get("neuron")
-        source = source_network(
-            network, weights, input_shape, neuron if isinstance(neuron, str) else None
-        )
+        source = source_network(network, weights, input_shape, given.get("neuron"))
         images = load_images(data, "train", data_dir)
         calibration = images.drawn(calibration_images, seed, "--calibration-images")
-        snn = converted(source, calibration, method, options)
+        snn = converted(source, calibration, method, given)
         n_images = len(calibration.images)
     with warnings_as_lines():
         snn.to_nir(out) if out.suffix == ".nir" else snn.save(out)
@@ -179,6 +124,7 @@ def exchanged(
     """A spiking network from a ``.nir`` or ``.snn`` file; only the former takes options."""
     from bionet.exchange.nir_reading import from_nir
     from bionet.network import SpikingNetwork
+    from bionet.options import options_of, read_options
 
     options = dict(options or {})
     allowed = ("writer", "dt", "integration", "reset") if path.endswith(".nir") else ()
@@ -189,6 +135,7 @@ def exchanged(
         )
     if not path.endswith(".nir"):
         return SpikingNetwork.load(path)
+    options = read_options(options, options_of(from_nir), path)
     if input_shape is not None:
         options["input_shape"] = shape(input_shape, "--input-shape")
     with warnings_as_lines():
@@ -211,19 +158,18 @@ def converted(
 ) -> SpikingNetwork:
     """Convert a network, and note in the result where it comes from."""
     from bionet.conversion import convert as convert_network
-    from bionet.conversion import options as options_of
+    from bionet.conversion.methods import options_of
+    from bionet.options import read_options
 
-    options = dict(options or {})
-    net = source.net
-    if "labels" in options_of(method):  # a search that knows the answers needs no network's
-        options.setdefault("labels", calibration.labels)
-    if options.get("normalisation") == "none":
-        options["normalisation"] = None
+    takes = options_of(method, options or {})
+    values = read_options(options or {}, takes, f"method {method!r}")
+    if "labels" in takes:  # a search that knows the answers needs no network's
+        values.setdefault("labels", calibration.labels)
     snn = convert_network(
-        net,
+        source.net,
         method=method,
         calibration=calibration.images,
         input_shape=source.input_shape,
-        **options,
+        **values,
     )
     return with_source(snn, source)

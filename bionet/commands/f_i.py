@@ -51,10 +51,10 @@ def f_i(
 ) -> None:
     """Measure a neuron's firing rate against a constant current, in Brian2."""
     check_writable(out)
-    model = neuron_of(neuron, "NEURON")
     from bionet.equations.model import unit_name
     from bionet.firing.measurement import f_i as measured
 
+    model = neuron_of(neuron, "NEURON")
     started = time.perf_counter()
     say = Console(stderr=True)
     curve = measured(

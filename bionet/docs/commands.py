@@ -12,6 +12,7 @@ from typing import Any, Literal, Union
 import typer
 
 from bionet import cli
+from bionet.conversion.methods import METHODS, options_of
 
 __all__ = ["command_reference"]
 
@@ -44,6 +45,9 @@ def command_reference() -> str:
     ]
     for name, command in commands.items():
         lines += [*_command(name, command), ""]
+        if name == "convert":
+            for method in METHODS:
+                lines += [*_method(method), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -69,6 +73,16 @@ def _command(command: str, function: Callable[..., Any]) -> list[str]:
     lines += [
         f"| {flags} | {kind} | {default} | {text} |" for flags, kind, default, text in options
     ]
+    return lines
+
+
+def _method(method: str) -> list[str]:
+    """The options of one method of conversion."""
+    lines = [f"### Options of method `{method}`", "", "| `-O` | kind | default | |"]
+    lines.append("|---|---|---|---|")
+    for name, option in options_of(method).items():
+        kind, meaning = (text.replace("|", "\\|") for text in (option.kind, option.meaning))
+        lines.append(f"| `{name}` | {kind} | `{option.default}` | {meaning} |")
     return lines
 
 

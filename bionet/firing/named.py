@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["NEURONS", "SYNAPSES", "activation_of", "is_built_in", "neuron_of", "synapse_of"]
 
 NEURONS = ("lif", "exponential_if", "quadratic_if", "adex", "izhikevich", "hodgkin_huxley")
+# Their input is a drive a step, not a current that flows all the time.
+PER_STEP = (
+    "integrate_and_fire",
+    "leaky_integrate_and_fire",
+    "constant_leak",
+    "augmented",
+    "ternary",
+)
 SYNAPSES = ("exponential", "alpha", "conductance", "delta")
 
 
@@ -29,12 +37,18 @@ def neuron_of(text: str, option: str = "--neuron") -> NeuronModel:
     InputError
         If the name, a parameter or a unit is unknown.
     """
-    from bionet import equations
+    from bionet.equations import neuron, neurons
 
-    name, _, rest = text.partition(":")
-    if name not in NEURONS:
-        return _own(text, option)
-    return _made(getattr(equations, name), name, rest, option)
+    name, separator, rest = text.partition(":")
+    names = [entry for entry in neurons.NEURONS if entry not in PER_STEP]
+    if name in names:
+        entry = neurons.NEURONS[name]
+        return neuron(_made(entry, name, rest, option) if callable(entry) else entry)
+    if not separator:
+        raise InputError(
+            f"{option}: expected one of {', '.join(names)}, or module:function, got {text!r}"
+        )
+    return _own(text, option)
 
 
 def synapse_of(text: str, option: str = "--synapse") -> Synapse:
@@ -96,18 +110,17 @@ def _made(make: Callable[..., Any], name: str, text: str, option: str) -> Any:
     except TypeError as error:
         expected = ", ".join(inspect.signature(make).parameters)
         raise InputError(f"{option}: {name} takes {expected}; {error}") from error
-    return make(*positional, **named)
+    try:
+        return make(*positional, **named)
+    except InputError as error:
+        raise InputError(f"{option}: {error}") from error
 
 
 def _own(text: str, option: str) -> NeuronModel:
     """A model that a user's function gives."""
     from bionet.equations import NeuronModel
 
-    module, separator, function = text.partition(":")
-    if not separator:
-        raise InputError(
-            f"{option}: expected one of {', '.join(NEURONS)}, or module:function, got {text!r}"
-        )
+    module, _, function = text.partition(":")
     try:
         model = getattr(importlib.import_module(module), function)()
     except (ImportError, AttributeError, TypeError) as error:

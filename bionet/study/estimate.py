@@ -27,7 +27,6 @@ from bionet.running.memory import estimate as bytes_of_simulation
 from bionet.study.cells import Cell, digest, finished, read_cell
 from bionet.study.materials import NETWORKS, Materials, read_network
 from bionet.study.running import programs
-from bionet.study.specification import with_units
 
 __all__ = ["Estimate", "estimate"]
 
@@ -164,7 +163,7 @@ def steps_of(cell: Cell, snn: SpikingNetwork) -> int:
             found[name] = own * 1000
             continue
         value = options.get(name) if value is None else value
-        value = time(value, name) if isinstance(value, str) else with_units(value)
+        value = time(value, name) if isinstance(value, str) else value
         found[name] = general if value is None else float(value / ms)
     kind = content["perturbation"]["name"]
     if kind != "none" and perturbations.find(kind).name == "time_step":

@@ -14,7 +14,7 @@ from bionet.files import read_tensors, write_tensors
 from bionet.network import SpikingNetwork
 from bionet.sources import Images, Source, load_images, source_network, with_source
 from bionet.study.cells import Cell, cells_of, digest, hash_arrays
-from bionet.study.specification import Study, with_units
+from bionet.study.specification import Study
 
 __all__ = ["Materials", "gather", "read_images", "read_network"]
 
@@ -67,14 +67,18 @@ class Materials:
 
     def _converted(self, converted: Mapping[str, Any]) -> SpikingNetwork:
         from bionet import conversion
+        from bionet.conversion.methods import options_of
+        from bionet.options import read_options
 
         source = self.sources[digest(converted["network"])]
-        options = {key: with_units(value) for key, value in converted["options"].items()}
+        method = converted["method"]
+        takes = options_of(method, converted["options"])
+        options = read_options(converted["options"], takes, f"method {method!r}")
         if options.get("labels") is True:  # the search may look at the calibration's classes
             options["labels"] = self.calibration.labels
         snn = conversion.convert(
             source.net,
-            converted["method"],
+            method,
             calibration=self.calibration.images,
             input_shape=source.input_shape or self.chosen.images.shape[1:],
             **options,

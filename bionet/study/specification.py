@@ -16,31 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from bionet.errors import InputError
-from bionet.quantities import FREQUENCIES, NUMBER_AND_UNIT, TIMES, frequency, numbers, time
+from bionet.quantities import FREQUENCIES, TIMES, frequency, numbers, time
+from bionet.study.tables import EXAMPLES, MethodTable, NetworkTable, PerturbationTable, read
 
-__all__ = ["Study", "load", "ready_studies", "with_units"]
+__all__ = ["Study", "load", "ready_studies"]
 
-KEYS = {
-    "": (
-        "name", "description", "data", "split", "images", "seeds", "device", "dtype", "readout",
-        "calibration", "network", "method", "perturbation",
-    ),
-    "calibration": ("images", "seed"),
-    "network": ("name", "weights", "input_shape"),
-    "method": ("name", "label", "codings", "options", "duration", "dt", "max_rate"),
-    "perturbation": ("name", "label", "levels", "options", "with"),
-    "with": ("name", "level", "options"),
-}  # fmt: skip
-DEFAULTS = {
-    "description": "", "split": "test", "seeds": [0], "device": "cpp_standalone",
-    "dtype": "float32", "readout": None,
-}  # fmt: skip
-CHOICES = {
-    "split": ("train", "test"),
-    "device": ("cpp_standalone", "cython", "numpy"),
-    "dtype": ("float32", "float64"),
-    "readout": ("MP", "MS", "FS", None),
-}
 UNDISTURBED: Mapping[str, Any] = {
     "name": "none", "label": "none", "levels": [0], "options": {}, "with": [],
 }  # fmt: skip
@@ -111,44 +91,29 @@ def load(path: str | Path) -> Study:
 
 
 def _study(plain: Mapping[str, Any]) -> Study:
-    _known(plain, "", "")
-    found: dict[str, Any] = {**DEFAULTS, **plain}
-    for key in ("name", "data", "images"):
-        if key not in found:
-            raise InputError(f"{key}: is missing")
-    for key in ("name", "description", "data"):
-        _check(isinstance(found[key], str), key, "a text", found[key])
-    if not re.fullmatch(r"[\w.-]+", found["name"]):
-        raise InputError(f"name: expected letters, digits, '-', '_' or '.', got {found['name']!r}")
-    for key, allowed in CHOICES.items():
-        if found[key] not in allowed:
-            known = ", ".join(str(a) for a in allowed if a is not None)
-            raise InputError(f"{key}: expected one of {known}, got {found[key]!r}")
-    for key in ("network", "method"):
-        if not found.get(key):
-            raise InputError(f"{key}: is missing; give at least one [[{key}]]")
+    file = read(plain)
+    if not re.fullmatch(r"[\w.-]+", file.name):
+        raise InputError(f"name: expected letters, digits, '-', '_' or '.', got {file.name!r}")
     disturbances = [dict(UNDISTURBED)]
-    if "perturbation" in plain:
+    if file.perturbation is not None:
         disturbances = [
             _perturbation(entry, f"perturbation[{number}]")
-            for number, entry in enumerate(_tables(plain["perturbation"], "perturbation"))
+            for number, entry in enumerate(file.perturbation)
         ]
     study = Study(
-        name=found["name"],
-        description=found["description"],
-        data=found["data"],
-        split=found["split"],
-        images=_images(found["images"]),
-        seeds=_seeds(found["seeds"]),
-        settings={key: found[key] for key in ("device", "dtype", "readout")},
-        calibration=_calibration(plain.get("calibration", {})),
+        name=file.name,
+        description=file.description,
+        data=file.data,
+        split=file.split,
+        images=_images(file.images),
+        seeds=_seeds(file.seeds),
+        settings={"device": file.device, "dtype": file.dtype, "readout": file.readout},
+        calibration=file.calibration.model_dump(),
         networks=tuple(
-            _network(entry, f"network[{number}]")
-            for number, entry in enumerate(_tables(found["network"], "network"))
+            _network(entry, f"network[{number}]") for number, entry in enumerate(file.network)
         ),
         methods=tuple(
-            _method(entry, f"method[{number}]")
-            for number, entry in enumerate(_tables(found["method"], "method"))
+            _method(entry, f"method[{number}]") for number, entry in enumerate(file.method)
         ),
         perturbations=tuple(disturbances),
     )
@@ -159,86 +124,81 @@ def _study(plain: Mapping[str, Any]) -> Study:
     return study
 
 
-def _network(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
-    _known(entry, "network", where)
-    _named(entry, where, "; give a network of the zoo or module:function")
+def _network(entry: NetworkTable, where: str) -> dict[str, Any]:
     from bionet import zoo
 
-    chosen = entry.get("weights")
-    _check(chosen is None or isinstance(chosen, str), f"{where}.weights", "a text", chosen)
     with _at(f"{where}.name"):
-        weights = None if ":" in entry["name"] else zoo.entry(entry["name"]).data
-    if weights is not None and entry.get("weights") is None:
-        known = ", ".join(weights)
-        raise InputError(f"{where}.weights: is missing; expected one of {known}, or a file")
-    return {"name": entry["name"], "weights": entry.get("weights")} | {
-        "input_shape": entry.get("input_shape")
-    }
+        weights = None if ":" in entry.name else zoo.entry(entry.name).data
+    if weights is not None and entry.weights is None:
+        names = ", ".join(weights)
+        raise InputError(f"{where}.weights: is missing; expected one of {names}, or a file")
+    return entry.model_dump()
 
 
-def _method(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
-    from bionet import conversion
+def _method(entry: MethodTable, where: str) -> dict[str, Any]:
+    from bionet.conversion.methods import options_of
     from bionet.equations.inputs import CODINGS
 
-    _known(entry, "method", where)
-    _named(entry, where, f"; methods are {', '.join(conversion.METHODS)}")
     with _at(f"{where}.name"):
-        known = conversion.options(entry["name"])
-    codings = _axis(entry.get("codings"), f"{where}.codings")
-    for coding in codings:
+        takes = options_of(entry.name)
+    for coding in _each_once(entry.codings, f"{where}.codings"):
         if coding not in CODINGS:
             raise InputError(
                 f"{where}.codings: expected some of {', '.join(CODINGS)}, got {coding!r}"
             )
-    options = _options(entry, where)
-    times: dict[str, Any] = {}
-    for key, example in (("duration", "50ms"), ("dt", "1ms"), ("max_rate", "100Hz")):
-        if key not in entry:
+    options = dict(entry.options)
+    times: dict[str, str] = {}
+    for key in EXAMPLES:
+        text = getattr(entry, key)
+        if text is None:
             continue
         with _at(f"{where}.{key}"):
-            _check(isinstance(entry[key], str), "", f"a text such as {example!r}", entry[key])
-            value = (frequency if key == "max_rate" else time)(entry[key], key)
-            _check(float(value) > 0, "", "more than 0", entry[key])
+            value = (frequency if key == "max_rate" else time)(text, key)
+            _check(float(value) > 0, "", "more than 0", text)
         # A method that has such an option needs it for the conversion, and keeps it.
-        (options if key in known else times)[key] = entry[key]
-    if unknown := sorted(set(options) - set(known)):
+        (options if key in takes else times)[key] = text
+    if unknown := sorted(set(options) - set(takes)):
         raise InputError(
-            f"{where}.options.{unknown[0]}: method {entry['name']!r} has no such option; its"
-            f" options are {', '.join(known)}"
+            f"{where}.options.{unknown[0]}: method {entry.name!r} has no such option; its"
+            f" options are {', '.join(takes)}"
         )
+    for key, value in options.items():
+        with _at(f"{where}.options.{key}"):
+            takes[key].read(value, f"method {entry.name!r}")
     return {
-        "name": entry["name"],
-        "label": str(entry.get("label", entry["name"])),
-        "codings": codings,
+        "name": entry.name,
+        "label": entry.label or entry.name,
+        "codings": entry.codings,
         "options": options,
-        **{key: times.get(key) for key in ("duration", "dt", "max_rate")},
+        **{key: times.get(key) for key in EXAMPLES},
     }
 
 
-def _perturbation(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
-    _known(entry, "perturbation", where)
-    _named(entry, where)
-    options = _options(entry, where)
-    if entry["name"] != "none":
+def _perturbation(entry: PerturbationTable, where: str) -> dict[str, Any]:
+    if entry.name != "none":
         from bionet import perturbations
 
         with _at(f"{where}.name"):
-            perturbations.find(entry["name"])
-    levels = _axis(entry.get("levels"), f"{where}.levels")
-    plain = [_level(entry["name"], level, options, f"{where}.levels") for level in levels]
-    more = []
-    for number, other in enumerate(_tables(entry.get("with", []), f"{where}.with")):
-        here = f"{where}.with[{number}]"
-        _known(other, "with", here)
-        if "name" not in other or "level" not in other:
-            raise InputError(f"{here}: needs a name and a level")
-        also = _options(other, here)
-        level = _level(other["name"], other["level"], also, f"{here}.level")
-        more.append({"name": other["name"], "level": level, "options": also})
-    label = str(entry.get("label", entry["name"].rpartition(":")[2]))
+            perturbations.find(entry.name)
+    levels = _each_once(entry.levels, f"{where}.levels")
+    plain = [_level(entry.name, level, entry.options, f"{where}.levels") for level in levels]
+    others = [
+        {
+            "name": other.name,
+            "level": _level(
+                other.name, other.level, other.options, f"{where}.with[{number}].level"
+            ),
+            "options": other.options,
+        }
+        for number, other in enumerate(entry.also)
+    ]
     return {
-        "name": entry["name"], "label": label, "levels": plain, "options": options, "with": more,
-    }  # fmt: skip
+        "name": entry.name,
+        "label": entry.label or entry.name.rpartition(":")[2],
+        "levels": plain,
+        "options": entry.options,
+        "with": others,
+    }
 
 
 def _level(name: str, level: Any, options: Mapping[str, Any], where: str) -> float:
@@ -246,6 +206,7 @@ def _level(name: str, level: Any, options: Mapping[str, Any], where: str) -> flo
     if name == "none":
         return 0.0
     from bionet import perturbations
+    from bionet.options import check_options, options_of
 
     with _at(where):
         kind = perturbations.find(name)
@@ -256,96 +217,33 @@ def _level(name: str, level: Any, options: Mapping[str, Any], where: str) -> flo
             quantity = (time if table is TIMES else frequency)(level, name)
             value = float(f"{float(quantity) / table[kind.unit]:.12g}")
         _check(isinstance(value, (int, float)) and value is not True, "", "a number", level)
-        allowed = {f.name for f in dataclasses.fields(kind)} - {"level"}
-        if unknown := sorted(set(options) - allowed):
-            raise InputError(
-                f"perturbation {name!r} has no option {unknown[0]!r}; its options are"
-                f" {', '.join(sorted(allowed)) or 'none'}"
-            )
         names = options.get("populations", [])
         texts = isinstance(names, list) and all(isinstance(name, str) for name in names)
         _check(texts, "", "populations to be a list of names", names)
+        plain = {key: given for key, given in options.items() if key not in kind.option_units}
+        check_options(plain, options_of(kind), f"perturbation {name!r}")
         kind.of(value, **options)
     return float(value)
 
 
-def _images(value: Any) -> tuple[int, ...]:
+def _images(value: int | str) -> tuple[int, ...]:
     if isinstance(value, str):
-        return tuple(_axis(numbers(value, "images"), "images"))
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    _check(whole and value >= 1, "images", "a number >= 1 or a text such as '0-99'", value)
+        return tuple(_each_once(numbers(value, "images"), "images"))
+    _check(value >= 1, "images", "a number >= 1 or a text such as '0-99'", value)
     return tuple(range(value))
 
 
-def _seeds(value: Any) -> tuple[int, ...]:
-    seeds = _axis(value, "seeds")
-    for seed in seeds:
-        whole = isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0
-        _check(whole, "seeds", "whole numbers >= 0", seed)
+def _seeds(seeds: list[int]) -> tuple[int, ...]:
+    for seed in _each_once(seeds, "seeds"):
+        _check(seed >= 0, "seeds", "whole numbers >= 0", seed)
     return tuple(seeds)
 
 
-def _calibration(entry: Mapping[str, Any]) -> dict[str, Any]:
-    _known(entry, "calibration", "calibration")
-    found = {"images": 500, "seed": 0} | dict(entry)
-    for key, least in (("images", 1), ("seed", 0)):
-        whole = isinstance(found[key], int) and not isinstance(found[key], bool)
-        wanted = f"a whole number >= {least}"
-        _check(whole and found[key] >= least, f"calibration.{key}", wanted, found[key])
-    return found
-
-
-def with_units(value: Any) -> Any:
-    """An option of a method as Python takes it: ``"20ms"`` becomes a quantity."""
-    if not isinstance(value, str):
-        return value
-    found = NUMBER_AND_UNIT.fullmatch(value.strip())
-    if found is None or not found[2]:
-        return value
-    if found[2] in TIMES:
-        return time(value, "option")
-    return frequency(value, "option") if found[2] in FREQUENCIES else value
-
-
-def _axis(value: Any, where: str) -> list[Any]:
-    if value is None:
-        raise InputError(f"{where}: is missing")
-    if not isinstance(value, list) or not value:
-        raise InputError(f"{where}: expected a list with at least one entry, got {value!r}")
-    for number, entry in enumerate(value):
-        if entry in value[:number]:
+def _each_once(entries: list[Any], where: str) -> list[Any]:
+    for number, entry in enumerate(entries):
+        if entry in entries[:number]:
             raise InputError(f"{where}: {entry!r} is given twice")
-    return value
-
-
-def _tables(value: Any, where: str) -> list[Mapping[str, Any]]:
-    if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
-        raise InputError(f"{where}: expected tables, each under [[{where}]]")
-    if not value and not where.endswith("with"):
-        raise InputError(f"{where}: is empty; give at least one [[{where}]]")
-    return value
-
-
-def _known(entry: Any, kind: str, where: str) -> None:
-    if not isinstance(entry, Mapping):
-        raise InputError(f"{where}: expected a table, got {entry!r}")
-    if unknown := [key for key in entry if key not in KEYS[kind]]:
-        key = f"{where}.{unknown[0]}" if where else unknown[0]
-        raise InputError(f"{key}: unknown key; known are {', '.join(KEYS[kind])}")
-
-
-def _named(entry: Mapping[str, Any], where: str, remedy: str = "") -> None:
-    """Refuse a table without a name."""
-    if "name" not in entry:
-        raise InputError(f"{where}.name: is missing{remedy}")
-    _check(isinstance(entry["name"], str), f"{where}.name", "a text", entry["name"])
-
-
-def _options(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The options of a table, which are a table themselves."""
-    options = entry.get("options", {})
-    _check(isinstance(options, Mapping), f"{where}.options", "a table such as {a = 1}", options)
-    return dict(options)
+    return entries
 
 
 def _check(right: bool, where: str, expected: str, got: Any) -> None:

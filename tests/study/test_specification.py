@@ -6,7 +6,6 @@ from bionet import study
 from bionet.errors import InputError
 from bionet.study.cells import cells_of, digest
 from bionet.study.running import programs
-from bionet.study.specification import with_units
 
 GOOD = """
 name = "s"
@@ -68,6 +67,10 @@ BAD = {
         GOOD.replace('["analog"]', '["analog"]\noptions = {percentil = 99}'),
         r"method\[0\].options.percentil: method 'rate' has no such option",
     ),
+    "an option of another kind": (
+        GOOD.replace('["analog"]', '["analog"]\noptions = {percentile = "high"}'),
+        r"method\[0\].options.percentile: method 'rate': percentile must be a number, but is 'h",
+    ),
     "bare duration": (
         GOOD.replace('["analog"]', '["analog"]\nduration = 50'),
         r"method\[0\].duration: expected a text such as '50ms', got 50",
@@ -103,6 +106,10 @@ BAD = {
     "negative seed": ("seeds = [-1]\n" + GOOD, "seeds: expected whole numbers >= 0, got -1"),
     "no images": (without("images"), "images: is missing"),
     "zero images": (GOOD.replace("images = 5", "images = 0"), "images: expected a number >= 1"),
+    "images are a list": (
+        GOOD.replace("images = 5", "images = [5]"), r"images: expected a number >= 1 .*, got \[5\]",
+    ),
+    "seeds are texts": ("seeds = ['a']\n" + GOOD, r"seeds\[0\]: expected a whole number, got 'a'"),
     "bad images": (GOOD.replace("images = 5", 'images = "1-x"'), "images: expected whole numbers"),
     "device": ('device = "gpu"\n' + GOOD, "device: expected one of cpp_standalone"),
     "calibration": (GOOD + "[calibration]\nimages = 0", "calibration.images: expected a whole"),
@@ -152,11 +159,6 @@ def test_bad_studies_are_refused(tmp_path, text, message):
 def test_a_missing_file_lists_the_ready_studies():
     with pytest.raises(InputError, match="no file nowhere.toml.*coding-robustness"):
         study.load("nowhere.toml")
-
-
-def test_texts_with_units_become_quantities():
-    assert float(with_units("20ms")) == 0.02 and float(with_units("0.1kHz")) == 100
-    assert [with_units(v) for v in ("max", 3, "99", True)] == ["max", 3, "99", True]
 
 
 @pytest.mark.parametrize("name", study.ready_studies())
