@@ -17,7 +17,6 @@ from bionet.figures.legends import legend_above
 from bionet.figures.panels import check_runs
 from bionet.figures.style import COLUMN, color_of, line_of, marker_of, new_axes, styled
 from bionet.network import SpikingNetwork
-from bionet.network.connections import fan_out
 from bionet.results.metrics import synaptic_events, wilson_interval
 from bionet.results.recording import Recording
 
@@ -46,7 +45,7 @@ def events_over_time(snn: SpikingNetwork, run: Recording) -> np.ndarray | None:
             continue
         if source not in run.recorded_spikes:
             return None
-        fan = fan_out(projection.kernel, snn.shape(source)).ravel()
+        fan = projection.kernel.fan_out(snn.shape(source)).ravel()
         table = run.recorded_spikes[source]
         per_step += np.bincount(table[:, 1], weights=fan[table[:, 2]], minlength=run.n_steps)
     if not per_step.any():

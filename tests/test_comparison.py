@@ -4,7 +4,6 @@ import torch
 from torch.nn import functional as F
 
 from bionet.audits.rate_comparison import Tally
-from bionet.conversion.linear_maps import apply_kernel
 from bionet.errors import InputError
 from bionet.network.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne
 
@@ -46,10 +45,10 @@ def test_constant_sides_have_no_correlation():
 def test_kernels_do_what_torch_does(kernel, shape, module):
     values = np.random.default_rng(0).random((3, *shape))
     expected = module(torch.from_numpy(values), kernel).numpy()
-    assert np.allclose(apply_kernel(kernel, values), expected, rtol=0, atol=1e-12)
+    assert np.allclose(kernel.apply(values), expected, rtol=0, atol=1e-12)
     assert expected.shape[1:] == kernel.target_shape(shape)
 
 
 def test_an_unknown_kernel_is_no_linear_one():
     with pytest.raises(InputError, match="Kernel does not list its connections"):
-        apply_kernel(Kernel(), np.zeros((1, 2)))
+        Kernel().apply(np.zeros((1, 2)))

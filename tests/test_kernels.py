@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from bionet.errors import InputError
-from bionet.network.connections import fan_out
 from bionet.network.kernels import AveragePool2d, Conv2d, Dense, Kernel, OneToOne, Sparse
 
 PAIRS = st.tuples(st.integers(1, 4), st.integers(1, 4))
@@ -44,7 +43,7 @@ def test_convolution_has_the_shape_and_synapses_of_torch(
     shape, synapses = count_synapses(conv, source)
     assert conv.target_shape(source) == shape
     assert conv.n_synapses(source) == synapses.sum()
-    np.testing.assert_array_equal(fan_out(conv, source), synapses)
+    np.testing.assert_array_equal(conv.fan_out(source), synapses)
 
 
 @settings(deadline=None, derandomize=True)
@@ -61,20 +60,20 @@ def test_pooling_has_the_shape_and_synapses_of_torch(size, kernel, stride, half,
         return
     assert pool.target_shape(source) == shape
     assert pool.n_synapses(source) == synapses.sum()
-    np.testing.assert_array_equal(fan_out(pool, source), synapses)
+    np.testing.assert_array_equal(pool.fan_out(source), synapses)
 
 
 def test_dense_and_one_to_one_count_their_synapses():
     assert Dense(np.ones((4, 6))).n_synapses((2, 3)) == 24
-    assert (fan_out(Dense(np.ones((4, 6))), (6,)) == 4).all()
-    assert OneToOne().n_synapses((2, 3, 4)) == fan_out(OneToOne(), (2, 3, 4)).sum() == 24
+    assert (Dense(np.ones((4, 6))).fan_out((6,)) == 4).all()
+    assert OneToOne().n_synapses((2, 3, 4)) == OneToOne().fan_out((2, 3, 4)).sum() == 24
 
 
 def test_a_sparse_kernel_is_its_matrix():
     matrix = np.array([[0, 2.0, 0, 1], [0, 0, 0, 3], [0, 0, 0, 0]])
     kernel = Sparse.of_matrix(matrix, (3, 1))
     np.testing.assert_array_equal(kernel.matrix().toarray(), matrix)
-    np.testing.assert_array_equal(fan_out(kernel, (2, 2)), [[0, 1], [0, 2]])
+    np.testing.assert_array_equal(kernel.fan_out((2, 2)), [[0, 1], [0, 2]])
     assert kernel.target_shape((2, 2)) == (3, 1)
     assert kernel.n_synapses((4,)) == 3
     with pytest.raises(InputError, match=r"connects 4 units, but the source population has 3"):
@@ -99,7 +98,7 @@ def test_a_row_of_channels_is_an_image_of_height_1():
     conv = Conv2d(np.ones((5, 2, 1, 3)), stride=(1, 2), padding=(0, 1))
     assert conv.target_shape((2, 9)) == (5, 5)
     assert conv.n_synapses((2, 9)) == conv.n_synapses((2, 1, 9))
-    np.testing.assert_array_equal(fan_out(conv, (2, 9)), fan_out(conv, (2, 1, 9))[:, 0])
+    np.testing.assert_array_equal(conv.fan_out((2, 9)), conv.fan_out((2, 1, 9))[:, 0])
     assert AveragePool2d((1, 3)).target_shape((2, 9)) == (2, 3)
 
 

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bionet.brian.channel_last import from_channel_last, pack, to_channel_last, torch_index
-from bionet.network.connections import connections
 from bionet.network.kernels import AveragePool2d, Conv2d, Dense, OneToOne
 
 SHAPES = st.one_of(
@@ -55,7 +54,7 @@ def test_dense_weights_follow_both_permutations():
 @pytest.mark.parametrize("kernel", [Conv2d(np.ones((1, 1, 2, 3)), padding=1), AveragePool2d(2, 1)])
 def test_connections_are_sorted_and_single(kernel):
     source = (1, 4, 5)
-    rows = connections(source, kernel.target_shape(source)[1:], kernel)
+    rows = kernel.window().connections(source, kernel.target_shape(source))
     assert len(np.unique(rows[:, :2], axis=0)) == len(rows) == kernel.n_synapses(source)
     np.testing.assert_array_equal(rows, rows[np.lexsort((rows[:, 1], rows[:, 0]))])
 

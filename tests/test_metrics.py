@@ -9,7 +9,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from bionet.errors import InputError
-from bionet.network.connections import fan_out
 from bionet.results.metrics import (
     spikes_per_image,
     spikes_per_neuron,
@@ -59,7 +58,7 @@ def test_events_are_spikes_times_the_synapses_they_reach(case, torch_kernel):
             ones = replace(kernel, weights=np.ones_like(kernel.weights))
             expected = torch_kernel(ones, counts).reshape(run.n_images, -1).sum(axis=1)
         else:
-            fan = fan_out(kernel, snn.shape(projection.source))
+            fan = kernel.fan_out(snn.shape(projection.source))
             expected = (counts * fan).reshape(run.n_images, -1).sum(axis=1)
         assert_array_equal(events[projection.name], np.rint(expected))
         assert expected.sum() > 0

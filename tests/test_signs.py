@@ -5,7 +5,6 @@ import pytest
 from scipy import sparse
 
 from bionet.network import Dense, Sparse
-from bionet.network.signs import outgoing_signs
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -13,5 +12,5 @@ def test_a_sparse_kernel_has_the_signs_of_its_dense_matrix(seed):
     random = np.random.default_rng(seed)
     matrix = random.normal(size=(4, 6)) * (random.random((4, 6)) < 0.4)
     kernel = Sparse.of_matrix(sparse.csr_array(matrix), (4,))
-    for mine, reference in zip(outgoing_signs(kernel), outgoing_signs(Dense(matrix)), strict=True):
+    for mine, reference in zip(kernel.signs(), Dense(matrix).signs(), strict=True):
         np.testing.assert_array_equal(mine, reference)

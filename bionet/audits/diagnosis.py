@@ -38,18 +38,17 @@ v(0)               1     potential at the begin of a presentation
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from bionet.audits.rate_comparison import Comparison
-from bionet.conversion.linear_maps import mapped
 from bionet.errors import InputError
 from bionet.network import Population, SpikingNetwork
 from bionet.network.initial_values import initial_values
-from bionet.network.kernels import GATES, Conv2d, Dense
+from bionet.network.kernels import Kernel
 from bionet.results.recording import Recording
 
 __all__ = ["CAUSES", "OPTIONS", "Diagnosis", "diagnose_run"]
@@ -291,9 +290,9 @@ class _Ladder:
         for projection in self.snn.projections:
             if projection.target == population.name:
                 kernel = _of_sign(projection.kernel, projection.sign)
-                passed = mapped(kernel, values[projection.source]) * float(projection.gain)
+                passed = kernel.mapped(values[projection.source]) * float(projection.gain)
                 total = total + passed.reshape(-1, *population.shape)
-                gate |= isinstance(projection.kernel, GATES)
+                gate |= not projection.kernel.linear
         if population.model.threshold is None or gate:
             return total
         level, steps = self.levels[population.name], self.run.n_steps
@@ -319,14 +318,8 @@ def _start(population: Population) -> np.ndarray:
     return np.asarray(start) / population.parameters.get("theta", np.array(1.0))
 
 
-def _of_sign(kernel: Any, sign: int) -> Any:
+def _of_sign(kernel: Kernel, sign: int) -> Kernel:
     """The part of a kernel that a pathway of one sign passes on, for sources that never fall."""
-    if not sign or isinstance(kernel, GATES):
+    if not sign or not kernel.linear:
         return kernel
-    if isinstance(kernel, Dense | Conv2d):
-        return replace(kernel, weights=sign * np.maximum(sign * kernel.weights, 0))
-    return kernel if sign > 0 else replace(kernel, **_nothing(kernel))
-
-
-def _nothing(kernel: Any) -> dict[str, float]:
-    return {"scale": 0.0} if hasattr(kernel, "scale") else {"weight": 0.0}
+    return kernel.with_weights(lambda weights: sign * np.maximum(sign * weights, 0))

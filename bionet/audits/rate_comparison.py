@@ -9,16 +9,14 @@ batch, so that memory does not grow with the number of images. Symbols as in the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from bionet.conversion.linear_maps import apply_kernel
 from bionet.errors import InputError
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.initial_values import initial_values
-from bionet.network.kernels import GATES, AveragePool2d, OneToOne
+from bionet.network.kernels import Kernel
 from bionet.network.relays import passing_relays
 from bionet.results.recording import Recording
 
@@ -144,7 +142,7 @@ class Comparison:
         if name == "input":
             return "input noise"
         population = self.snn.population(name)
-        if any(q.target == name and isinstance(q.kernel, GATES) for q in self.snn.projections):
+        if any(q.target == name and not q.kernel.linear for q in self.snn.projections):
             return "transient"
         if not population.model.integrates:
             return "leak"
@@ -232,7 +230,7 @@ class Comparison:
             kernel = projection.kernel
             if absolute or counting:
                 kernel = of_sizes(kernel, counting)
-            passed = apply_kernel(kernel, source)
+            passed = kernel.apply(source)
             total = total + passed.reshape(len(source), *population.shape)
         return total if total.ndim > len(population.shape) else None
 
@@ -364,13 +362,11 @@ class Tally:
         self.samples.append(pairs.astype(np.float32))
 
 
-def of_sizes(kernel: Any, counting: bool) -> Any:
+def of_sizes(kernel: Kernel, counting: bool) -> Kernel:
     """A linear kernel with the sizes of its weights, or with 1 in their place."""
-    field = "weight" if isinstance(kernel, OneToOne) else "weights"
-    if isinstance(kernel, AveragePool2d):
+    if not kernel.multiplies:
         return kernel  # its weights are positive, and its terms fewer than their sum times the pool
-    weights = np.abs(np.asarray(getattr(kernel, field)))
-    return replace(kernel, **{field: np.ones_like(weights) if counting else weights})
+    return kernel.with_weights(np.ones_like if counting else np.abs)
 
 
 def sized(population: Population) -> bool:
@@ -391,7 +387,7 @@ def fires(population: Population) -> bool:
 
 def _linear(projection: Projection, population: Population) -> bool:
     return (
-        not isinstance(projection.kernel, GATES)
+        projection.kernel.linear
         and projection.sign == 0
         and float(projection.gain) == 1
         and projection.variable in (None, population.model.input)

@@ -24,9 +24,8 @@ from bionet.brian.channel_last import pack, to_channel_last
 from bionet.brian.queue import Jittered, due_units, enter, n_planes, n_words
 from bionet.brian.unit_targets import Targets
 from bionet.errors import InputError
-from bionet.network.connections import fan_out
 from bionet.network.delays import needed_slots
-from bionet.network.kernels import GATES, Kernel, Largest, MaxPool2d
+from bionet.network.kernels import Kernel
 
 __all__ = ["SharedSynapses"]
 
@@ -127,7 +126,7 @@ class SharedSynapses(Group, CodeRunner):
         self.sign, self.lanes = sign, lanes
         self.jitter = jitter
         self.slots = needed_slots(np.max(delay_steps) + (jitter.reach if jitter else 0))
-        self.graded, self.gated = amplitude is not None, isinstance(kernel, GATES)
+        self.graded, self.gated = amplitude is not None, not kernel.linear
         dtype = target.variables[variable].dtype
         self.factor = float(factor)
         packed = pack(kernel, source_shape, target_shape, str(np.dtype(dtype)), self.factor)
@@ -185,7 +184,7 @@ class SharedSynapses(Group, CodeRunner):
                 )
         used = [(source, f"_{event}space"), (target, variable)]
         used += [(source, amplitude)] if amplitude is not None else []
-        if isinstance(self.kernel, MaxPool2d | Largest):
+        if not self.kernel.linear:
             used.append((source, self.kernel.estimate))
         for group, needed in used:
             if needed not in group.variables:
@@ -208,7 +207,7 @@ class SharedSynapses(Group, CodeRunner):
             self.variables.add_reference("_amplitude", self.source, amplitude)
         self.variables.add_array("weights", size=self.packed.weights.size, dtype=dtype)
         self.variables["weights"].set_value(self.packed.weights)
-        if isinstance(self.kernel, MaxPool2d | Largest):
+        if not self.kernel.linear:
             self.variables.add_reference("_estimate", self.source, self.kernel.estimate)
         if self.packed.table is not None:
             self.variables.add_array("table", size=self.packed.table.size, dtype=np.int32)
@@ -252,7 +251,7 @@ class SharedSynapses(Group, CodeRunner):
     @property
     def fan_out(self) -> np.ndarray:
         """Synapses that leave each source unit, int array of the source's shape."""
-        return fan_out(self.kernel, self.source_shape)
+        return self.kernel.fan_out(self.source_shape)
 
     def _make_targets(self) -> Targets:
         shapes = self.source_shape, self.target_shape
@@ -276,7 +275,7 @@ class SharedSynapses(Group, CodeRunner):
             spikes, amplitude = self._travelled(spikes, amplitude)
         if self._targets is None:
             self._targets = self._make_targets()
-        if isinstance(self.kernel, GATES) or self.sign:
+        if not self.kernel.linear or self.sign:
             self.propagate_slowly(spikes, amplitude, target)
             return
         sizes = None if amplitude is None else amplitude[spikes]
@@ -298,10 +297,10 @@ class SharedSynapses(Group, CodeRunner):
         for index in spikes:
             lane, unit = divmod(int(index), self.packed.n_source)
             where, weights = self._targets[unit]
-            if isinstance(self.kernel, MaxPool2d) and self.kernel.rule == "count":
+            if getattr(self.kernel, "rule", None) == "count":
                 lanes[lane, where] = weights * self._largest(lane, where)
                 continue
-            if isinstance(self.kernel, MaxPool2d | Largest):
+            if not self.kernel.linear:
                 where, weights = self._won(lane, unit, where, weights)
             effect = weights if amplitude is None else weights * amplitude[index]
             if self.sign:

@@ -6,13 +6,14 @@ tested. The NumPy device adds the same numbers in the same order, several at onc
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from bionet.brian.channel_last import channel_last_rows, to_channel_last, torch_index
+from bionet.brian.channel_last import channel_last_rows, to_channel_last
 from bionet.errors import InputError
-from bionet.network.connections import connections
 from bionet.network.kernel_base import as_image
 from bionet.network.kernels import (
     AveragePool2d,
@@ -62,21 +63,9 @@ class Targets:
         self._csr: tuple[np.ndarray, ...] | None = None
         self._blocks: dict[int, tuple[tuple[int, ...], Any, np.ndarray]] = {}
         self._pools: dict[int, np.ndarray] = {}
-        if isinstance(kernel, (Conv2d, AveragePool2d, MaxPool2d)):
-            _, rows, columns = as_image(source)
-            _, height, width = kernel.target_shape(as_image(source))
-            table = connections(source, (height, width), kernel)
-            offsets = np.searchsorted(table[:, 0], np.arange(rows * columns + 1))
-            self._table, self._offsets = table[:, 1:], offsets
-        elif isinstance(kernel, Dense):
-            weights = to_channel_last(
-                kernel.weights.reshape(kernel.weights.shape[0], *source), source
-            ).T
-            self._columns = to_channel_last(weights.reshape(-1, *target), target)
-        elif isinstance(kernel, Sparse):
-            self._sparse = channel_last_rows(kernel, source, target)
-        elif not isinstance(kernel, OneToOne | Largest):
+        if type(kernel) not in ROWS:
             raise InputError(f"the kernel {type(kernel).__name__} is not known to SharedSynapses")
+        self._row = ROWS[type(kernel)](kernel, source, target)
 
     def __getitem__(self, unit: int) -> Row:
         """Channel-last targets (each once) and weights of a channel-last source unit."""
@@ -90,7 +79,7 @@ class Targets:
     @property
     def few(self) -> bool:
         """Whether a unit has few targets, so that all spikes of a step are added in one call."""
-        return isinstance(self.kernel, (AveragePool2d, OneToOne, Sparse))
+        return self.kernel.linear and not self.kernel.layered
 
     def add_few(
         self, lanes: np.ndarray, units: np.ndarray, sizes: np.ndarray | None, target: np.ndarray
@@ -130,10 +119,10 @@ class Targets:
         """Shape of a lane, a part of it, and the weights there: a rectangle where it is one."""
         where, weights = self[unit]
         n_target = int(np.prod(self.target))
-        if isinstance(self.kernel, Dense):
+        if len(where) == n_target:
             return (n_target,), slice(None), weights
-        if isinstance(self.kernel, Conv2d) and len(where):
-            channels = self.kernel.weights.shape[0]
+        if self.kernel.window() is not None and len(where):
+            channels = self.target[0]
             width = as_image(self.target)[2]
             pixel, channel = np.divmod(where, channels)
             y, x = np.divmod(pixel, width)
@@ -149,40 +138,116 @@ class Targets:
 
     def pool(self, target: int) -> np.ndarray:
         """Channel-last source units, ascending, that compete for a channel-last target unit."""
-        if isinstance(self.kernel, Largest):
+        if self.kernel.window() is None:  # one pool of all
             return np.arange(int(np.prod(self.source)))
         pixel, channel = divmod(target, self.source[0])
         if pixel not in self._pools:
-            rows = np.flatnonzero(self._table[:, 0] == pixel)
-            self._pools[pixel] = np.searchsorted(self._offsets, rows, side="right") - 1
+            table = self._table
+            self._pools[pixel] = np.sort(table[table[:, 1] == pixel, 0])
         return self._pools[pixel] * self.source[0] + channel
 
-    def _row(self, unit: int) -> Row:
-        kernel = self.kernel
-        if isinstance(kernel, Dense):
-            return np.arange(self._columns.shape[1]), self._columns[unit]
-        if isinstance(kernel, Largest):
-            return np.array([unit]), np.array([kernel.weight])
-        if isinstance(kernel, OneToOne):
-            weight = np.broadcast_to(np.asarray(kernel.weight, dtype=np.float64), self.source)
-            return np.array([unit]), weight.reshape(-1)[torch_index(self.source)[unit : unit + 1]]
-        if isinstance(kernel, Sparse):
-            offsets, targets, weights = self._sparse
-            row = slice(offsets[unit], offsets[unit + 1])
-            return targets[row], weights[row]
-        pixel, channel = divmod(unit, self.source[0])
-        part = slice(self._offsets[pixel], self._offsets[pixel + 1])
-        pixels, taps = self._table[part].T
-        if isinstance(kernel, MaxPool2d):
-            return pixels * self.source[0] + channel, np.full(len(pixels), kernel.weight)
-        if isinstance(kernel, AveragePool2d):
-            weights = (kernel.scale / kernel.divisors(self.source)).reshape(-1)[pixels]
-            return pixels * self.source[0] + channel, weights
-        if not isinstance(kernel, Conv2d):  # ruled out when made
-            raise TypeError(type(kernel).__name__)
-        per_group = kernel.weights.shape[0] // kernel.groups
-        group, local = divmod(channel, self.source[0] // kernel.groups)
+    @functools.cached_property
+    def _table(self) -> np.ndarray:
+        return _table(self.kernel, self.source)
+
+
+def _table(kernel: Any, source: tuple[int, ...]) -> np.ndarray:
+    """Rows (source pixel, target pixel, tap) of a kernel that slides a window."""
+    image = as_image(source)
+    table: np.ndarray = kernel.window().connections(image, kernel.target_shape(image))
+    return table
+
+
+def _of_window(
+    kernel: Any, source: tuple[int, ...], row: Callable[[int, np.ndarray, np.ndarray], Row]
+) -> Callable[[int], Row]:
+    """Rows of a unit from its channel, the target pixels and the taps of its pixel."""
+    table = _table(kernel, source)
+    offsets = np.searchsorted(table[:, 0], np.arange(int(np.prod(source[1:])) + 1))
+
+    def of_unit(unit: int) -> Row:
+        pixel, channel = divmod(unit, source[0])
+        pixels, taps = table[offsets[pixel] : offsets[pixel + 1], 1:].T
+        return row(channel, pixels, taps)
+
+    return of_unit
+
+
+def _dense_rows(
+    kernel: Dense, source: tuple[int, ...], target: tuple[int, ...]
+) -> Callable[[int], Row]:
+    by_source = to_channel_last(kernel.weights.reshape(kernel.weights.shape[0], *source), source).T
+    columns = to_channel_last(by_source.reshape(-1, *target), target)
+    return lambda unit: (np.arange(columns.shape[1]), columns[unit])
+
+
+def _convolution_rows(
+    kernel: Conv2d, source: tuple[int, ...], target: tuple[int, ...]
+) -> Callable[[int], Row]:
+    n_out = kernel.weights.shape[0]
+    per_group = n_out // kernel.groups
+    all_taps = kernel.weights.reshape(*kernel.weights.shape[:2], -1)
+
+    def row(channel: int, pixels: np.ndarray, taps: np.ndarray) -> Row:
+        group, local = divmod(channel, source[0] // kernel.groups)
         outs = np.arange(per_group) + group * per_group
-        all_taps = kernel.weights.reshape(*kernel.weights.shape[:2], -1)
         weights = all_taps[outs, local][:, taps].T
-        return (pixels[:, None] * kernel.weights.shape[0] + outs).reshape(-1), weights.reshape(-1)
+        return (pixels[:, None] * n_out + outs).reshape(-1), weights.reshape(-1)
+
+    return _of_window(kernel, source, row)
+
+
+def _average_rows(
+    kernel: AveragePool2d, source: tuple[int, ...], target: tuple[int, ...]
+) -> Callable[[int], Row]:
+    weights = (kernel.scale / kernel.divisors(source)).reshape(-1)
+
+    def row(channel: int, pixels: np.ndarray, taps: np.ndarray) -> Row:
+        return pixels * source[0] + channel, weights[pixels]
+
+    return _of_window(kernel, source, row)
+
+
+def _maximum_rows(
+    kernel: MaxPool2d, source: tuple[int, ...], target: tuple[int, ...]
+) -> Callable[[int], Row]:
+    def row(channel: int, pixels: np.ndarray, taps: np.ndarray) -> Row:
+        return pixels * source[0] + channel, np.full(len(pixels), kernel.weight)
+
+    return _of_window(kernel, source, row)
+
+
+def _largest_rows(
+    kernel: Largest, source: tuple[int, ...], target: tuple[int, ...]
+) -> Callable[[int], Row]:
+    return lambda unit: (np.array([unit]), np.array([kernel.weight]))
+
+
+def _one_to_one_rows(
+    kernel: OneToOne, source: tuple[int, ...], target: tuple[int, ...]
+) -> Callable[[int], Row]:
+    weights = to_channel_last(np.broadcast_to(kernel.weight_values(), source), source)
+    return lambda unit: (np.array([unit]), weights[unit : unit + 1])
+
+
+def _sparse_rows(
+    kernel: Sparse, source: tuple[int, ...], target: tuple[int, ...]
+) -> Callable[[int], Row]:
+    offsets, targets, weights = channel_last_rows(kernel, source, target)
+
+    def of_unit(unit: int) -> Row:
+        row = slice(offsets[unit], offsets[unit + 1])
+        return targets[row], weights[row]
+
+    return of_unit
+
+
+ROWS: dict[type[Kernel], Callable[..., Callable[[int], Row]]] = {
+    Dense: _dense_rows,
+    Conv2d: _convolution_rows,
+    AveragePool2d: _average_rows,
+    MaxPool2d: _maximum_rows,
+    Largest: _largest_rows,
+    OneToOne: _one_to_one_rows,
+    Sparse: _sparse_rows,
+}

@@ -7,7 +7,7 @@ A one-dimensional convolution is one over images of height 1, so its input has t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -157,18 +157,7 @@ def scaled(kernel: Kernel, factor: Any) -> Kernel:
     factors = np.asarray(factor, dtype=np.float64)
     if factors.size == 1 and factors == 1:
         return kernel
-    if isinstance(kernel, Dense):
-        return Dense(np.asarray(kernel.weights, np.float64) * factors.reshape(-1, 1))
-    if isinstance(kernel, OneToOne):
-        return OneToOne(np.asarray(kernel.weight, np.float64) * factors)
-    if factors.min() < factors.max():
-        raise InputError("units that share a weight need the same time constant")
-    value = float(factors.reshape(-1)[0])
-    if isinstance(kernel, Conv2d):
-        return replace(kernel, weights=np.asarray(kernel.weights, np.float64) * value)
-    if isinstance(kernel, AveragePool2d):
-        return replace(kernel, scale=kernel.scale * value)
-    raise InputError(f"a kernel {kernel.kind} has no weights to scale")
+    return kernel.times(factors)
 
 
 def _sizes(value: Any, n: int) -> Any:

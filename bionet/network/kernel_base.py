@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from bionet.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from bionet.network.windows import Window
 
 __all__ = [
     "Kernel",
@@ -15,6 +21,8 @@ __all__ = [
     "count_taps",
     "as_image",
     "image_shape",
+    "like_source",
+    "on_images",
     "pair",
     "positive_shape",
     "weight_array",
@@ -36,13 +44,26 @@ class Kernel:
     """What all kernels share. ``kind`` names the kernel in files and messages.
 
     A kernel of one's own is a frozen dataclass of arrays and plain values with a ``kind``,
-    :meth:`target_shape` and :meth:`as_sparse`; everything else follows from these. It is entered in
-    ``KERNELS``, or in the entry points ``bionet.kernels`` of its package.
+    :meth:`target_shape` and :meth:`as_sparse`; everything else follows from these. Its weights are
+    a field ``weights``, ``weight`` or ``scale``. It is entered in ``KERNELS``, or in the entry
+    points ``bionet.kernels`` of its package.
     """
 
     kind: ClassVar[str] = ""
     native: ClassVar[bool] = False
     """Whether the simulation has loops of its own for the kernel."""
+    linear: ClassVar[bool] = True
+    """Whether what a spike does depends on nobody else's spikes: a gate is not linear."""
+    layered: ClassVar[bool] = False
+    """Whether its weights are a trained layer's, each of its own value."""
+    multiplies: ClassVar[bool] = True
+    """Whether a synapse of the source network costs a multiplication: in an average none does."""
+    pointwise: ClassVar[bool] = False
+    """Whether a unit projects to the unit of its own place only."""
+    channelwise: ClassVar[bool] = False
+    """Whether a channel of the target sees one channel of the source, that of its number."""
+    any_shape: ClassVar[bool] = False
+    """Whether it fits a target population of another shape with as many units."""
 
     def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the target population, from that of the source, in PyTorch's order."""
@@ -62,6 +83,119 @@ class Kernel:
     def in_loops(self, source: tuple[int, ...]) -> Any:
         """The kernel as the simulation delivers its spikes: itself, or connection by connection."""
         return self if self.native else self.as_sparse(source)
+
+    def fan_out(self, source: tuple[int, ...]) -> np.ndarray:
+        """Number of synapses that leave each source unit, int array of the source's shape."""
+        fan: np.ndarray = self.as_sparse(source).fan_out(source)
+        return fan
+
+    def window(self) -> Window | None:
+        """The window that slides over the source, of a convolution or a pooling."""
+        return None
+
+    def mapped(self, values: torch.Tensor) -> torch.Tensor:
+        """What the map makes of its source's values, in their own precision.
+
+        Parameters
+        ----------
+        values : tensor (n_images, *source shape)
+
+        Returns
+        -------
+        tensor (n_images, *target shape)
+            Of a pooling by the maximum the largest of each pool.
+        """
+        passed: torch.Tensor = self.as_sparse(tuple(values.shape[1:])).mapped(values)
+        return passed
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """As :meth:`mapped`, of a float64 array: the slow reference of the map.
+
+        Parameters
+        ----------
+        values : float64 array (n_images, *source shape)
+
+        Returns
+        -------
+        float64 array (n_images, *target shape)
+        """
+        import torch
+
+        return np.asarray(self.mapped(torch.from_numpy(np.ascontiguousarray(values))).numpy())
+
+    @property
+    def weight_field(self) -> str:
+        """The field that holds the weights: ``weights``, ``weight`` or ``scale``."""
+        names = [f.name for f in fields(self) if f.name in ("weights", "weight", "scale")]
+        if not names:
+            raise InputError(f"the kernel {type(self).__name__} has no field of weights")
+        return names[0]
+
+    def weight_values(self) -> np.ndarray:
+        """The weights as they are stored: an array, of one number where all have the same."""
+        return np.asarray(getattr(self, self.weight_field))
+
+    def with_weights(self, change: Callable[[np.ndarray], np.ndarray]) -> Self:
+        """The kernel with other weights.
+
+        Parameters
+        ----------
+        change : callable
+            Gets :meth:`weight_values`, and returns as many.
+        """
+        weights = np.asarray(change(self.weight_values()))
+        return replace(self, **{self.weight_field: weights if weights.ndim else weights.item()})
+
+    def times(self, factors: np.ndarray) -> Kernel:
+        """The kernel with its weights times one factor, or one for every target unit.
+
+        Raises
+        ------
+        InputError
+            If units that share a weight have different factors.
+        """
+        if factors.min() < factors.max():
+            raise InputError("units that share a weight need the same time constant")
+        value = float(factors.reshape(-1)[0])
+        return self.with_weights(lambda weights: np.asarray(weights, np.float64) * value)
+
+    def part(self, sign: int) -> Self | None:
+        """The weights of one sign (1 or -1), the others 0; None where there are none."""
+        weights = self.weight_values()
+        if not (np.sign(weights) == sign).any():
+            return None
+        return self.with_weights(
+            lambda weights: np.where(np.sign(weights) == sign, weights, weights.dtype.type(0))
+        )
+
+    def signs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Whether the weights that leave each source unit hold positive and negative ones.
+
+        Returns
+        -------
+        positive, negative : bool array (n_units,), (n_channels,) of a convolution, or (1,)
+            (1,) for a kernel whose weights are the same for all units.
+        """
+        weights = self.weight_values()
+        return np.array([bool((weights > 0).any())]), np.array([bool((weights < 0).any())])
+
+    def channels(self, part: slice) -> Kernel:
+        """A channel-wise kernel on some of the channels."""
+        return self
+
+    def cut(self, targets: slice, sources: slice, source: tuple[int, ...]) -> Kernel:
+        """The kernel between some channels of the target and some of the source.
+
+        Raises
+        ------
+        InputError
+            If the kernel cannot be cut so.
+        """
+        raise InputError(f"fragment: a {self.kind} projection cannot be cut")
+
+    def in_words(self) -> str:
+        """What it is, for a reader of a script: ``"convolution 3 x 3, stride (1, 1)"``."""
+        return f"connections of the kernel {self.kind}"
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The kernel's arrays by field name."""
@@ -133,3 +267,15 @@ def count_taps(n: int, size: int, kernel: int, stride: int, padding: int, dilati
     """Pairs (target position, kernel position) along one axis that fall inside the source."""
     position = np.arange(size)[:, None] * stride - padding + np.arange(kernel)[None, :] * dilation
     return int(((position >= 0) & (position < n)).sum())
+
+
+def like_source(shape: tuple[int, ...], source: tuple[int, ...]) -> tuple[int, ...]:
+    """Without the height of 1 where the source has none."""
+    return (shape[0], shape[2]) if len(source) == 2 and shape[1] == 1 else shape
+
+
+def on_images(change: Callable[[torch.Tensor], torch.Tensor], values: torch.Tensor) -> torch.Tensor:
+    """Change images; those of shape (channels, length) as images of height 1."""
+    flat = values.ndim == 3
+    result = change(values[:, :, None] if flat else values)
+    return result[:, :, 0] if flat and result.shape[2] == 1 else result

@@ -16,7 +16,7 @@ n       pixels  size of a field
 
 from __future__ import annotations
 
-from bionet.network.kernels import AveragePool2d, Conv2d, MaxPool2d, OneToOne
+from bionet.network.kernels import Kernel
 from bionet.network.spiking_network import SpikingNetwork
 
 __all__ = ["reach"]
@@ -48,18 +48,16 @@ def reach(snn: SpikingNetwork) -> dict[str, tuple[Axis, Axis] | None]:
     return fields
 
 
-def _through(kernel: object, field: tuple[Axis, Axis] | None) -> tuple[Axis, Axis] | None:
-    if field is None or isinstance(kernel, OneToOne):
+def _through(kernel: Kernel, field: tuple[Axis, Axis] | None) -> tuple[Axis, Axis] | None:
+    if field is None or kernel.pointwise:
         return field
-    if isinstance(kernel, Conv2d):
-        sizes, strides, dilations = kernel.weights.shape[2:], kernel.stride, kernel.dilation
-    elif isinstance(kernel, (AveragePool2d, MaxPool2d)):
-        sizes, strides, dilations = kernel.kernel, kernel.stride or kernel.kernel, (1, 1)
-    else:
+    window = kernel.window()
+    if window is None:
         return None
-    rows = zip(field, sizes, strides, kernel.padding, dilations, strict=True)
     height, width = (
         (begin - padding * apart, stride * apart, size + (taps - 1) * dilation * apart)
-        for (begin, apart, size), taps, stride, padding, dilation in rows
+        for (begin, apart, size), taps, stride, padding, dilation in zip(
+            field, *window, strict=True
+        )
     )
     return height, width

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bionet.network.kernels import OneToOne
-
 if TYPE_CHECKING:
     from bionet.network.spiking_network import SpikingNetwork
 
@@ -28,7 +26,7 @@ def passing_relays(snn: SpikingNetwork) -> dict[str, str]:
         if snn.population(relay).model.amplitude is not None
         and any(
             q.target == relay
-            and isinstance(q.kernel, OneToOne)
+            and q.kernel.pointwise
             and origin in (q.source, snn.relays.get(q.source))
             for q in snn.projections
         )

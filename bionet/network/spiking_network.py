@@ -157,13 +157,13 @@ class SpikingNetwork:
                     f" its events are {', '.join(['spike', *events])}"
                 )
         source_shape = self.shape(projection.source)
-        if isinstance(projection.kernel, MaxPool2d | Largest):
-            self._check_estimate(projection, projection.kernel.estimate)
+        if estimate := getattr(projection.kernel, "estimate", None):
+            self._check_estimate(projection, estimate)
         shape = projection.kernel.target_shape(source_shape)
         # Only a dense projection fits a population of any shape with as many units: flattening a
         # feature map by another kernel would silently take its own order of units.
-        dense = isinstance(projection.kernel, Dense) and shape == (target.size,)
-        if shape != target.shape and not dense:
+        fits = projection.kernel.any_shape and shape == (target.size,)
+        if shape != target.shape and not fits:
             raise InputError(
                 f"projection {projection.name}: the kernel gives the shape {shape},"
                 f" but the target has {target.shape}"
@@ -349,10 +349,8 @@ def _by(shape: tuple[int, ...]) -> str:
 def _describe(projection: Projection) -> str:
     kernel = projection.kernel
     text = kernel.kind
-    if isinstance(kernel, Conv2d):
-        text += f" {_by(kernel.weights.shape[2:])}"
-    elif isinstance(kernel, AveragePool2d | MaxPool2d):
-        text += f" {_by(kernel.kernel)}"
+    if window := kernel.window():
+        text += f" {_by(window.size)}"
     if projection.delay:
         text += f", delay {projection.delay}"
     if projection.delay_spread:

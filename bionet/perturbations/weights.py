@@ -21,7 +21,6 @@ import numpy as np
 from bionet.equations.units import unit_name
 from bionet.errors import InputError
 from bionet.network import Population, SpikingNetwork
-from bionet.network.kernels import Conv2d, Dense
 from bionet.perturbations.base import NetworkPerturbation, circuit, generator
 
 __all__ = ["CoarserTimeStep", "WeightNoise", "WeightPerturbation", "WeightQuantisation"]
@@ -37,11 +36,12 @@ class WeightPerturbation(NetworkPerturbation):
         for projection in snn.projections:
             kernel = projection.kernel
             wanted = self.concerns(projection.target, snn) and projection.source not in spared
-            if isinstance(kernel, (Conv2d, Dense)) and wanted:
-                weights = np.asarray(kernel.weights)
+            if kernel.layered and wanted:
+                weights = kernel.weight_values()
                 # By content: output and readout, or two pathways, share their stored weights.
                 random = generator(seed, self.name, str(zlib.crc32(weights.tobytes())))
-                kernel = replace(kernel, weights=self.changed(weights, random))
+                changed = self.changed(weights, random)
+                kernel = replace(kernel, **{kernel.weight_field: changed})
             projections.append(replace(projection, kernel=kernel))
         return replace(snn, projections=tuple(projections))
 

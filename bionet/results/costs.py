@@ -35,7 +35,6 @@ import numpy as np
 
 from bionet.errors import InputError
 from bionet.network import FirstSpikeCode, SpikingNetwork, TemporalCode
-from bionet.network.kernels import AveragePool2d
 from bionet.results.metrics import synaptic_events
 from bionet.results.recording import Recording
 
@@ -206,7 +205,7 @@ def network_operations(snn: SpikingNetwork) -> tuple[float, float]:
         if not known or (projection.source != "input" and projection.source not in nodes):
             continue
         size = float(projection.kernel.n_synapses(snn.shape(projection.source)))
-        if not isinstance(projection.kernel, AveragePool2d):
+        if projection.kernel.multiplies:
             macs += size
             total += 2 * size
         elif not (target.model.spike == "once" and not target.model.leaks):

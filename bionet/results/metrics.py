@@ -36,7 +36,6 @@ import pandas as pd
 
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
-from bionet.network.connections import fan_out
 from bionet.results.recording import Recording
 
 __all__ = [
@@ -110,7 +109,7 @@ def synaptic_events(snn: SpikingNetwork, run: Recording) -> dict[str, np.ndarray
         counts = _counts(snn, run, projection.source)
         if counts is None:
             continue
-        fan = fan_out(projection.kernel, snn.shape(projection.source)).ravel().astype(np.float64)
+        fan = projection.kernel.fan_out(snn.shape(projection.source)).ravel().astype(np.float64)
         # In floating point, for BLAS: exact up to 2**53 events, and quick. In batches, because
         # the counts take eight times their space then.
         for start in range(0, run.n_images, BATCH):

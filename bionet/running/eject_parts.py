@@ -24,7 +24,7 @@ from bionet.equations.randomness import first_sites
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
-from bionet.network.kernels import AveragePool2d, Conv2d, Kernel
+from bionet.network.kernels import Kernel
 
 __all__ = [
     "Request",
@@ -276,7 +276,7 @@ def _passed(effect: str, sign: int, unit: str) -> str:
 
 
 def _comment(projection: Projection, n_synapses: int, analog: bool, delay: int) -> list[str]:
-    text = f"{projection.source} -> {projection.target}: {_kernel(projection.kernel)}"
+    text = f"{projection.source} -> {projection.target}: {projection.kernel.in_words()}"
     lines = [f"{text}, {n_synapses:,} synapse{'' if n_synapses == 1 else 's'}"]
     if projection.event != "spike":
         lines.append(f"They pass on the event {projection.event!r}, not spikes.")
@@ -288,19 +288,6 @@ def _comment(projection: Projection, n_synapses: int, analog: bool, delay: int) 
     if analog:
         lines.append("The image is a constant current, added to the bias: I = W x + b.")
     return lines
-
-
-def _kernel(kernel: Kernel) -> str:
-    if isinstance(kernel, Conv2d):
-        height, width = kernel.weights.shape[2:]
-        return (
-            f"convolution {height} x {width}, stride {kernel.stride}, padding {kernel.padding}"
-            + (f", {kernel.groups} groups" if kernel.groups > 1 else "")
-        )
-    if isinstance(kernel, AveragePool2d):
-        return f"average pooling {kernel.kernel[0]} x {kernel.kernel[1]}, stride {kernel.stride}"
-    names = {"dense": "all to all", "sparse": "a linear map of units"}
-    return names.get(kernel.kind, "one to one")
 
 
 def synapse_arrays(

@@ -22,7 +22,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from bionet.conversion.linear_maps import apply_kernel
 from bionet.conversion.steps.branches import own_population, with_constant
 from bionet.conversion.steps.signs import OFF, as_branch, from_pairs, scaled
 from bionet.conversion.tracing.records import (
@@ -70,7 +69,7 @@ def _shifted(record: Record, shapes: Mapping[str, tuple[int, ...]], low: float) 
     if not isinstance(record, Weighted):
         raise TypeError(f"{record.place} ({record.kind}) has no bias")
     least = np.full((1, *shapes["input"]), low)
-    total = apply_kernel(record.kernel, least)[0].reshape(record.shape)
+    total = record.kernel.apply(least)[0].reshape(record.shape)
     return replace(record, bias=per_channel(record.bias, len(record.shape)) + total)
 
 

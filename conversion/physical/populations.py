@@ -20,7 +20,6 @@ from bionet.equations import NeuronModel
 from bionet.errors import InputError
 from bionet.network import Origin, Population, Projection, Readout, Simulation, SpikingNetwork
 from bionet.network.kernels import Kernel, OneToOne
-from bionet.network.signs import outgoing_signs, part
 
 __all__ = ["PARTNER", "Wiring", "dendritic_sum", "physical_network", "readout_model", "relay"]
 
@@ -191,7 +190,7 @@ class _Builder:
             if isinstance(user, AveragePool):
                 if self._inhibits(user):
                     return True
-            elif any(part(k, -1) for s, k in user.projections if s == record.name):
+            elif any(k.part(-1) for s, k in user.projections if s == record.name):
                 return True
         return False
 
@@ -200,7 +199,7 @@ class _Builder:
         if source == "input":
             self._connect_pixels(target, kernel, scores)
             return
-        both = part(kernel, 1) is not None and part(kernel, -1) is not None
+        both = kernel.part(1) is not None and kernel.part(-1) is not None
         divided = self.wiring.dale == "relay" or (not scores and 0 not in self.cell.gains)
         if self.wiring.dale == "train" and both and (wrong := _mixed_unit(kernel)) is not None:
             raise InputError(
@@ -209,7 +208,7 @@ class _Builder:
                 " dale='relay'"
             )
         for sign in (1, -1) if divided else (0,):
-            weights = part(kernel, sign) if sign else kernel
+            weights = kernel.part(sign) if sign else kernel
             if weights is None:
                 continue
             partner = sign < 0 and self.wiring.dale == "relay"
@@ -240,6 +239,6 @@ class _Builder:
 
 def _mixed_unit(kernel: Kernel) -> int | None:
     """Number of the first source unit, or channel, with weights of both signs."""
-    positive, negative = outgoing_signs(kernel)
+    positive, negative = kernel.signs()
     mixed = positive & negative
     return int(np.argmax(mixed)) if mixed.any() else None

@@ -12,8 +12,6 @@ from brian2 import Quantity
 from bionet.conversion.tracing.records import MaxPool, Record, Records, Sum, Weighted, per_channel
 from bionet.equations import NeuronModel, integrator, largest_count, with_rate_estimate
 from bionet.network import (
-    AveragePool2d,
-    MaxPool2d,
     Origin,
     Population,
     Projection,
@@ -90,7 +88,7 @@ def assemble(
         Projection(
             source,
             name,
-            replace(kernel, rule=max_pooling) if isinstance(kernel, MaxPool2d) else kernel,
+            replace(kernel, rule=max_pooling) if isinstance(record, MaxPool) else kernel,
         )
         for name, record in zip(names, both, strict=True)
         for source, kernel in record.projections
@@ -137,7 +135,7 @@ def operations_of(records: Records, input_shape: tuple[int, ...]) -> tuple[float
             continue
         for source, kernel in record.projections:
             size = float(kernel.n_synapses(shapes[source]))
-            if isinstance(kernel, AveragePool2d):
+            if not kernel.multiplies:
                 total += size + float(np.prod(record.shape))
             else:
                 macs += size

@@ -24,7 +24,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from bionet.conversion.linear_maps import mapped
 from bionet.conversion.tracing.records import (
     AveragePool,
     Conv,
@@ -79,7 +78,7 @@ def _pulled_back(pool: AveragePool, shape: tuple[int, ...], weights: np.ndarray)
     rows = torch.from_numpy(np.ascontiguousarray(weights)).reshape(len(weights), *pool.shape)
     source = torch.zeros((len(weights), *shape), dtype=rows.dtype, requires_grad=True)
     with torch.enable_grad():
-        (spread,) = torch.autograd.grad(mapped(pool.kernel, source), source, rows)
+        (spread,) = torch.autograd.grad(pool.kernel.mapped(source), source, rows)
     return np.asarray(spread.reshape(len(weights), -1).numpy())
 
 

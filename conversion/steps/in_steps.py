@@ -41,7 +41,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from bionet.conversion.linear_maps import mapped
 from bionet.conversion.steps.assemble import drive
 from bionet.conversion.steps.scales import Scales, output_records, pool_gain
 from bionet.conversion.tracing.activations import BATCH_SIZE
@@ -242,7 +241,7 @@ def _means(traced: Trace, records: Records, calibration: torch.Tensor) -> dict[s
 
 def _drive(record: Record, values: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """W x + b of a layer on the network's own scale."""
-    total = sum(mapped(kernel, values[source]) for source, kernel in record.projections)
+    total = sum(kernel.mapped(values[source]) for source, kernel in record.projections)
     bias = torch.tensor(np.asarray(drive(record)), dtype=torch.float32)
     return (total + bias).reshape(-1, *record.shape)
 

@@ -35,9 +35,6 @@ from bionet.conversion.tracing.records import (
     Weighted,
     per_channel,
 )
-from bionet.network.connections import connections
-from bionet.network.kernel_base import as_image
-from bionet.network.kernels import AveragePool2d
 
 __all__ = ["OFF", "as_branch", "from_pairs", "scaled", "split_signs"]
 
@@ -110,21 +107,13 @@ def as_branch(record: Record, shapes: dict[str, tuple[int, ...]]) -> Record:
 
 def _mapped_pool(pool: AveragePool, source: tuple[int, ...]) -> Mapped:
     """An average pooling as a map of units, whose weights may differ between channels."""
-    kernel, image = pool.kernel, as_image(source)
-    if not isinstance(kernel, AveragePool2d):
-        raise TypeError(f"{pool.place} is no average pooling of images")
-    _, height, width = kernel.target_shape(image)
-    table = connections(image, (height, width), kernel)  # source pixel, target pixel, tap
-    weights = (pool.scale / kernel.divisors(source)).reshape(-1)[table[:, 1]]
-    size = (height * width, image[1] * image[2])
-    channel = sparse.csr_array((weights, (table[:, 1], table[:, 0])), shape=size)
     return Mapped(
         name=pool.name,
         inputs=pool.inputs,
         shape=pool.shape,
         node=pool.node,
         place=pool.place,
-        weights=sparse.csr_array(sparse.kron(sparse.eye_array(image[0]), channel, format="csr")),
+        weights=sparse.csr_array(pool.kernel.as_sparse(source).matrix()),
         bias=np.zeros(pool.shape[0]),
     )
 

@@ -48,9 +48,6 @@ from bionet.conversion.tracing.records import (
     find,
     per_channel,
 )
-from bionet.network.connections import connections
-from bionet.network.kernel_base import as_image
-from bionet.network.kernels import Conv2d
 
 __all__ = [
     "ChannelMap",
@@ -290,22 +287,7 @@ def _as_map(before: Affine, layer: Conv) -> Sequence[Record] | None:
 
 def convolution_matrix(layer: Conv, source: tuple[int, ...]) -> Any:
     """Every connection of a convolution, csr_array (n_target, n_source)."""
-    kernel, image = layer.kernel, as_image(source)
-    if not isinstance(kernel, Conv2d):
-        raise TypeError(f"{layer.place} is no convolution")
-    _, height, width = kernel.target_shape(image)
-    table = connections(image, (height, width), kernel)  # source pixel, target pixel, tap
-    size = (height * width, image[1] * image[2])
-    per_group = layer.weights.shape[0] // layer.groups
-    taps = layer.weights.reshape(layer.groups, per_group, layer.weights.shape[1], -1)
-    total = sparse.csr_array((int(np.prod(layer.shape)), int(np.prod(source))))
-    for tap in range(taps.shape[-1]):
-        rows = table[table[:, 2] == tap]
-        ones = np.ones(len(rows))
-        places = sparse.csr_array((ones, (rows[:, 1], rows[:, 0])), shape=size)
-        between = sparse.block_diag([group[..., tap] for group in taps])
-        total = total + sparse.kron(between, places, format="csr")
-    return sparse.csr_array(total)
+    return sparse.csr_array(layer.kernel.as_sparse(source).matrix())
 
 
 def convolved(layer: Conv, values: np.ndarray) -> np.ndarray:

@@ -49,7 +49,6 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from bionet.conversion.linear_maps import apply_kernel
 from bionet.conversion.tracing.records import (
     AveragePool,
     Conv,
@@ -101,7 +100,7 @@ def linear(record: Record, x: torch.Tensor) -> torch.Tensor:
     x : float64 tensor (n, *source shape)
     """
     if isinstance(record, Mapped) or (isinstance(record, Conv | AveragePool) and x.ndim == 3):
-        return torch.from_numpy(apply_kernel(record.kernel, x.numpy()))
+        return torch.from_numpy(record.kernel.apply(x.numpy()))
     if isinstance(record, Conv):
         weights = torch.as_tensor(record.weights, dtype=torch.float64)
         return F.conv2d(

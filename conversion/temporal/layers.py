@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -40,7 +39,7 @@ from bionet.network import (
     SpikingNetwork,
     TemporalCode,
 )
-from bionet.network.kernels import AveragePool2d, Conv2d, Dense, Kernel, Sparse
+from bionet.network.kernels import AveragePool2d, Dense, Kernel
 
 __all__ = ["TOLERANCE", "Builder"]
 
@@ -226,8 +225,6 @@ class Builder:
 def negated(record: Record) -> Kernel:
     """The kernel of a record with its weights negated."""
     kernel = record.kernel
-    if isinstance(kernel, (Conv2d, Dense, Sparse)):
-        return replace(kernel, weights=-kernel.weights)
-    if isinstance(kernel, AveragePool2d):
-        return replace(kernel, scale=-kernel.scale)
+    if kernel.linear and not kernel.pointwise:
+        return kernel.with_weights(np.negative)
     raise InputError(f"{record.place} ({record.kind}) has no form in a temporal code")

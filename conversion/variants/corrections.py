@@ -33,7 +33,7 @@ import numpy as np
 
 from bionet.equations import NeuronModel, signed_integrate_and_fire, with_rate_estimate
 from bionet.errors import InputError
-from bionet.network import MaxPool2d, Population, SpikingNetwork
+from bionet.network import Population, SpikingNetwork
 
 __all__ = ["check_share", "with_initial_potential", "with_signed_correction"]
 
@@ -119,7 +119,7 @@ def check_share(share: Any) -> None:
 def _firing(snn: SpikingNetwork) -> list[Population]:
     """The populations that fire, but for poolings that follow a count: these have no threshold."""
     kernels = {q.target: q.kernel for q in snn.projections}
-    following = {n for n, k in kernels.items() if isinstance(k, MaxPool2d) and k.rule == "count"}
+    following = {n for n, k in kernels.items() if getattr(k, "rule", None) == "count"}
     return [p for p in snn.populations if p.model.threshold is not None and p.name not in following]
 
 

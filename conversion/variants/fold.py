@@ -40,11 +40,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bionet.conversion.linear_maps import apply_kernel
 from bionet.errors import InputError
 from bionet.network import Fold, Population, Projection, SpikingNetwork
 from bionet.network.delays import delay_steps
-from bionet.network.kernels import GATES, Conv2d, Dense, Kernel, Sparse
 
 __all__ = ["ROUNDINGS", "FoldRow", "fold", "fold_report", "window_sigmas"]
 
@@ -102,7 +100,7 @@ def fold(
         population = populations[projection.target]
         if rounding == "nearest" and _rounds(projection):
             populations[projection.target] = _firing_at_half(population)
-        if not isinstance(projection.kernel, GATES):
+        if projection.kernel.linear:
             projections.append(replace(projection, sign=-1))
             sign = 1
         else:
@@ -129,7 +127,7 @@ def _code(snn: SpikingNetwork) -> Fold:
 
 def _rounds(projection: Projection) -> bool:
     """Whether a target's total is no whole number of spikes: not behind a gate."""
-    return not isinstance(projection.kernel, GATES)
+    return projection.kernel.linear
 
 
 def _firing_at_half(population: Population) -> Population:
@@ -184,7 +182,7 @@ def window_sigmas(
             continue
         source, shape = counts[projection.source], snn.shape(projection.source)
         total = np.maximum(0.0, window_input(projection, source, shape))
-        if isinstance(projection.kernel, GATES):
+        if not projection.kernel.linear:
             counts[name] = total
             continue
         if not total.any():
@@ -201,14 +199,7 @@ def window_sigmas(
 def window_input(projection: Projection, source: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """What all spikes of a window add up to at every target, float64 (n_images, *target)."""
     values = np.asarray(source, dtype=np.float64).reshape(len(source), *shape)
-    return apply_kernel(projection.kernel, values)
-
-
-def _magnitudes(kernel: Kernel) -> Kernel:
-    """The kernel with the magnitudes of its weights."""
-    if isinstance(kernel, Conv2d | Dense | Sparse):
-        return replace(kernel, weights=np.abs(kernel.weights))
-    return kernel
+    return projection.kernel.apply(values)
 
 
 @dataclass(frozen=True)
@@ -279,7 +270,7 @@ def fold_report(snn: SpikingNetwork, run: Any, images: np.ndarray) -> tuple[Fold
         # float32 potential went down and up by says how far rounding goes.
         moved = np.abs(total)
         if _rounds(projection):
-            moved = apply_kernel(_magnitudes(projection.kernel), np.abs(source))
+            moved = projection.kernel.with_weights(np.abs).apply(np.abs(source))
         slack = 1e-5 * np.maximum(1.0, moved.reshape(total.shape) / theta)
         exact = np.maximum(0.0, total) / theta + 1 - share
         low = np.floor(exact - slack).astype(np.int64)

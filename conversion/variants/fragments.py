@@ -25,11 +25,8 @@ import numpy as np
 from bionet.errors import InputError
 from bionet.network import Fold, Population, Projection, SpikingNetwork
 from bionet.network.delays import delay_steps
-from bionet.network.kernels import AveragePool2d, Conv2d, Dense, Kernel, MaxPool2d, OneToOne
 
 __all__ = ["fragment", "joined"]
-
-CHANNELWISE = (AveragePool2d, MaxPool2d, OneToOne)
 
 
 @dataclass(frozen=True)
@@ -132,9 +129,7 @@ def _check(snn: SpikingNetwork, name: str, number: int) -> None:
             f" number from 1 to {shape[0]}, but got {number!r}"
         )
     for q in snn.projections:
-        whole = isinstance(q.kernel, Dense) or (
-            isinstance(q.kernel, Conv2d) and q.kernel.groups == 1
-        )
+        whole = q.kernel.layered and getattr(q.kernel, "groups", 1) == 1
         if q.target == name and not whole:
             raise InputError(
                 f"fragment: {name!r} gets its input channel by channel ({q.kernel.kind}); cut the"
@@ -158,9 +153,7 @@ def _parts(
             for k in range(number)
         ]
     sources = {q.source for q in snn.projections if q.target == name}
-    channelwise = all(
-        isinstance(q.kernel, CHANNELWISE) for q in snn.projections if q.target == name
-    )
+    channelwise = all(q.kernel.channelwise for q in snn.projections if q.target == name)
     if len(sources) == 1 and channelwise:
         before = cut[next(iter(sources))]
         if len(before) > 1:
@@ -187,14 +180,16 @@ def _projections(
 ) -> list[Projection]:
     """The projections between the parts of two populations."""
     sources, targets = cut[q.source], cut[q.target]
-    if isinstance(q.kernel, CHANNELWISE):
+    if q.kernel.channelwise:
         if len(sources) != len(targets):
             raise InputError(
                 f"fragment: {q.target!r} takes {q.source!r} channel by channel, together with"
                 " others, so that its source must stay whole"
             )
         return [
-            replace(q, source=s.name, target=t.name, kernel=_channels(q.kernel, s))
+            replace(
+                q, source=s.name, target=t.name, kernel=q.kernel.channels(slice(s.start, s.stop))
+            )
             for s, t in zip(sources, targets, strict=True)
         ]
     return [
@@ -202,31 +197,11 @@ def _projections(
             q,
             source=s.name,
             target=t.name,
-            kernel=_weights(q.kernel, s, t, snn.shape(q.source)),
+            kernel=q.kernel.cut(
+                slice(t.start, t.stop), slice(s.start, s.stop), snn.shape(q.source)
+            ),
             delay=delay_steps(q, float(snn.times()[1])) + (s.wait + t.late) * window,
         )
         for s in sources
         for t in targets
     ]
-
-
-def _channels(kernel: Kernel, part: Part) -> Kernel:
-    """A channel-wise kernel on some of the channels."""
-    if isinstance(kernel, OneToOne) and np.ndim(kernel.weight):
-        return OneToOne(np.asarray(kernel.weight)[part.start : part.stop])
-    return kernel
-
-
-def _weights(kernel: Kernel, source: Part, target: Part, shape: tuple[int, ...]) -> Kernel:
-    """A dense or convolution kernel between two parts."""
-    if not isinstance(kernel, Dense | Conv2d):
-        raise InputError(f"fragment: a {kernel.kind} projection cannot be cut")
-    rows = kernel.weights[target.start : target.stop]
-    if isinstance(kernel, Conv2d):
-        if kernel.groups > 1:
-            if (source.start, source.stop) != (0, shape[0]):
-                raise InputError("fragment: the source of a grouped convolution must stay whole")
-            return kernel
-        return replace(kernel, weights=rows[:, source.start : source.stop])
-    per_channel = int(np.prod(shape[1:]))
-    return Dense(rows[:, source.start * per_channel : source.stop * per_channel])

@@ -20,7 +20,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from bionet.conversion import activations, convert, trace
-from bionet.conversion.linear_maps import apply_kernel
 from bionet.conversion.tracing.unit_maps import unit_maps
 from bionet.errors import InputError
 from bionet.network.kernels import Sparse
@@ -41,8 +40,7 @@ def evaluate(snn, images):
     for p in snn.populations:
         incoming = [q for q in snn.projections if q.target == p.name]
         total = np.asarray(p.parameters["I"]) + sum(
-            apply_kernel(q.kernel, values[q.source]).reshape(len(images), *p.shape)
-            for q in incoming
+            q.kernel.apply(values[q.source]).reshape(len(images), *p.shape) for q in incoming
         )
         if p.model.threshold is None:
             values[p.name] = total
@@ -188,7 +186,7 @@ def largest_errors(snn):
                 kernel = type(q.kernel)(**{**q.kernel.options(), **arrays})
                 if "weight" in q.kernel.options():
                     kernel = type(q.kernel)(abs(q.kernel.weight))
-                total += apply_kernel(kernel, ones).max() * errors[q.source]
+                total += kernel.apply(ones).max() * errors[q.source]
         errors[p.name] = total + (1.0 if p.model.threshold else 0.0)
     return errors
 
@@ -306,7 +304,7 @@ def test_the_map_of_units_gives_what_the_operation_gives_for_a_graded_step(name)
         expected = operation(values).numpy()
     maps, constant = unit_maps(lambda v: operation(v[0]), [SHAPE], expected.shape[1:])
     kernel = Sparse.of_matrix(maps[0], expected.shape[1:])
-    found = apply_kernel(kernel, values.numpy()) + constant.reshape(expected.shape[1:])
+    found = kernel.apply(values.numpy()) + constant.reshape(expected.shape[1:])
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 

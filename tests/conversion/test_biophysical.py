@@ -11,7 +11,6 @@ from torch import nn
 
 import bionet
 from bionet import InputError
-from bionet.conversion.linear_maps import apply_kernel
 from bionet.conversion.physical.calibration import correction_of
 from bionet.conversion.physical.cells import lattice
 from bionet.conversion.preparing.folded_pooling import fold_pooling
@@ -175,7 +174,7 @@ def test_poolings_fold_into_the_next_layer_exactly():
     for record in records:
         ((source, kernel),) = record.projections
         bias = record.bias.reshape(-1, *[1] * (len(record.shape) - 1))
-        total = apply_kernel(kernel, values[source]) + bias
+        total = kernel.apply(values[source]) + bias
         values[record.name] = np.maximum(total, 0) if record.rectified else total
     expected = net(torch.from_numpy(images)).detach().numpy()
     assert values["linear7"] == pytest.approx(expected, abs=1e-12)

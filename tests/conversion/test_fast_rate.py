@@ -16,7 +16,6 @@ from bionet.conversion import (
     with_initial_potential,
     with_signed_correction,
 )
-from bionet.conversion.linear_maps import apply_kernel
 from bionet.equations import integrate_and_fire, leaky_integrate_and_fire, ternary
 from bionet.errors import InputError
 from bionet.network import (
@@ -100,9 +99,9 @@ def signed_sum_by_numpy(snn, images, steps):
             incoming = [q for q in snn.projections if q.target == p.name]
             kernel = incoming[0].kernel
             if isinstance(kernel, MaxPool2d):
-                fired = np.sign(apply_kernel(kernel, count[incoming[0].source]) - count[p.name])
+                fired = np.sign(kernel.apply(count[incoming[0].source]) - count[p.name])
             else:
-                total = sum(apply_kernel(q.kernel, spikes[q.source]) for q in incoming)
+                total = sum(q.kernel.apply(spikes[q.source]) for q in incoming)
                 v = potential[p.name]
                 v += total.reshape(v.shape) + p.parameters["I"]
                 if p.name == "readout":
@@ -158,7 +157,7 @@ def test_a_pool_that_follows_the_count_has_the_largest_of_its_pool(images, rando
         snn = convert(net, "rate", images, max_pooling="count", signed=signed)
         run = bionet.simulate(snn, images, 15 * ms, device="numpy", dtype="float64")
         kernel = snn.projections[1].kernel
-        largest = apply_kernel(kernel, run.rates("conv0"))
+        largest = kernel.apply(run.rates("conv0"))
         np.testing.assert_allclose(run.rates("maxpool2"), largest, atol=1e-12)
 
 
@@ -193,7 +192,7 @@ def test_bias_correction_brings_the_mean_of_every_layer_back(images, randomised)
         values, ideal = {"input": images}, bionet.conversion.activations(net, images, snn)
         for p in snn.populations:
             incoming = [q for q in snn.projections if q.target == p.name]
-            drives = sum(apply_kernel(q.kernel, values[q.source]) for q in incoming)
+            drives = sum(q.kernel.apply(values[q.source]) for q in incoming)
             drives = drives.reshape(len(images), *p.shape) + p.parameters["I"]
             gate = isinstance(incoming[0].kernel, MaxPool2d) or p.name == "readout"
             values[p.name] = drives if gate else np.clip(np.floor(drives * 8), 0, 8) / 8

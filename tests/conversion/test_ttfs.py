@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 import bionet
-from bionet.conversion.linear_maps import apply_kernel
 from bionet.errors import InputError
 from bionet.network import MaxPool2d, SpikingNetwork
 from bionet.perturbations import DeadUnits, SpikeTimeJitter, SynapticFailure, WeightNoise, perturb
@@ -63,7 +62,7 @@ def values_by_numpy(snn, images):
             before = values[q.source]
             if q.source != "input":
                 before = before / code.window(q.source).scale
-            total = total + apply_kernel(q.kernel, before).reshape(total.shape)
+            total = total + q.kernel.apply(before).reshape(total.shape)
         if name == snn.readout.potential:
             return values | {name: total + population.parameters["b"]}
         window = code.window(name)
@@ -167,7 +166,7 @@ def test_without_amplitudes_values_round_to_the_nearest_step():
         population = snn.population(next(p.name for p in snn.populations if name in p.name))
         kernel = next(p.kernel for p in snn.projections if p.target == population.name)
         scale = snn.code.window(population.name).scale
-        total = np.maximum(apply_kernel(kernel, x) + population.parameters["b"], 0)
+        total = np.maximum(kernel.apply(x) + population.parameters["b"], 0)
         x = np.floor(total / q + 0.5) * q
         assert np.allclose(decoded(run, snn, population.name), scale * x, atol=1e-12)
 
