@@ -17,7 +17,7 @@ from bionet.equations import NeuronModel
 from bionet.errors import InputError
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.kernels import OneToOne
-from bionet.network.signs import part, unit_roles
+from bionet.network.signs import unit_roles
 
 __all__ = ["with_interneurons"]
 
@@ -88,7 +88,7 @@ def _divided(projection: Projection) -> list[Projection]:
     turned = int(np.sign(float(projection.gain)))
     parts = []
     for sign in (1, -1):
-        weights = part(projection.kernel, sign)
+        weights = projection.kernel.part(sign)
         if weights is None or projection.sign == -sign:
             continue
         source = projection.source if sign * turned > 0 else f"{projection.source}{PARTNER}"
