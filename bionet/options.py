@@ -234,7 +234,7 @@ def _schema(annotation: Any, strict: bool) -> Any:
     if annotation in SCALARS and strict:
         return Annotated[annotation, Strict()]
     if isinstance(annotation, type) and annotation not in (*SCALARS, type(None), Any):
-        return InstanceOf[annotation]
+        return InstanceOf[annotation]  # type: ignore[misc]
     return annotation
 
 

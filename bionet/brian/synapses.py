@@ -159,6 +159,11 @@ class SharedSynapses(Group, CodeRunner):
 
     codeobj_class = None
 
+    @property
+    def _estimate(self) -> str:
+        """The variable of the source that a gate compares."""
+        return str(getattr(self.kernel, "estimate", ""))
+
     def _check(
         self,
         source: Any,
@@ -185,7 +190,7 @@ class SharedSynapses(Group, CodeRunner):
         used = [(source, f"_{event}space"), (target, variable)]
         used += [(source, amplitude)] if amplitude is not None else []
         if not self.kernel.linear:
-            used.append((source, self.kernel.estimate))
+            used.append((source, self._estimate))
         for group, needed in used:
             if needed not in group.variables:
                 raise InputError(f"{self.name}: group {group.name!r} has no variable {needed!r}")
@@ -208,7 +213,7 @@ class SharedSynapses(Group, CodeRunner):
         self.variables.add_array("weights", size=self.packed.weights.size, dtype=dtype)
         self.variables["weights"].set_value(self.packed.weights)
         if not self.kernel.linear:
-            self.variables.add_reference("_estimate", self.source, self.kernel.estimate)
+            self.variables.add_reference("_estimate", self.source, self._estimate)
         if self.packed.table is not None:
             self.variables.add_array("table", size=self.packed.table.size, dtype=np.int32)
             self.variables["table"].set_value(self.packed.table)

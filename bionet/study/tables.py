@@ -27,8 +27,8 @@ class _Table(BaseModel):
 class CalibrationTable(_Table):
     """Images that activations are measured on."""
 
-    images: int = Field(500, ge=1)
-    seed: int = Field(0, ge=0)
+    images: int = Field(default=500, ge=1)
+    seed: int = Field(default=0, ge=0)
 
 
 class NetworkTable(_Table):
@@ -66,7 +66,7 @@ class PerturbationTable(_Table):
     label: str | None = None
     levels: list[Any] = Field(min_length=1)
     options: dict[str, Any] = {}
-    also: list[WithTable] = Field([], alias="with")
+    also: list[WithTable] = Field(default=[], alias="with")
 
 
 class StudyFile(_Table):
@@ -77,14 +77,14 @@ class StudyFile(_Table):
     images: int | str
     description: str = ""
     split: Literal["train", "test"] = "test"
-    seeds: list[int] = Field([0], min_length=1)
+    seeds: list[int] = Field(default=[0], min_length=1)
     device: Literal["cpp_standalone", "cython", "numpy"] = "cpp_standalone"
     dtype: Literal["float32", "float64"] = "float32"
     readout: Literal["MP", "MS", "FS"] | None = None
     calibration: CalibrationTable = CalibrationTable()
     network: list[NetworkTable] = Field(min_length=1)
     method: list[MethodTable] = Field(min_length=1)
-    perturbation: list[PerturbationTable] | None = Field(None, min_length=1)
+    perturbation: list[PerturbationTable] | None = Field(default=None, min_length=1)
 
 
 TABLES: Mapping[str, type[BaseModel]] = {

@@ -88,7 +88,9 @@ def assemble(
         Projection(
             source,
             name,
-            replace(kernel, rule=max_pooling) if isinstance(record, MaxPool) else kernel,
+            replace(kernel, rule=max_pooling)  # type: ignore[call-arg]
+            if isinstance(record, MaxPool)
+            else kernel,
         )
         for name, record in zip(names, both, strict=True)
         for source, kernel in record.projections
