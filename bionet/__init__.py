@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from bionet.equations import synapses as synapse
     from bionet.exchange.nir_reading import from_nir
     from bionet.firing.measurement import f_i
+    from bionet.firing.surface import rate_surface
     from bionet.network import (
         AveragePool2d,
         Conv2d,
@@ -104,6 +105,7 @@ __all__ = [
     "mended",
     "perturb",
     "perturbations",
+    "rate_surface",
     "simulate",
     "study",
     "synapse",
@@ -139,6 +141,7 @@ _HOME = dict.fromkeys(_NETWORK, "bionet.network") | {
     "convert": "bionet.conversion",
     "from_nir": "bionet.exchange.nir_reading",
     "perturb": "bionet.perturbations",
+    "rate_surface": "bionet.firing.surface",
     "eject": "bionet.running.eject",
     "f_i": "bionet.firing.measurement",
     "fine_tune": "bionet.train.fine_tuning",

@@ -346,6 +346,17 @@ def test_idx_files_that_are_foreign_or_truncated(header, message, here, capsys):
     assert message in refused(f"{SIMULATE} --data mnist", capsys)
 
 
+def test_rates_over_two_conductances_are_written(here, capsys):
+    short = "--points 4 --settle 20ms --duration 60ms --dt 0.5ms --no-progress --out s"
+    line = f"f-i lif --synapse conductance:0mV,-80mV,5ms,5ms {short}"
+    assert run_line(line) == 0
+    rows = (here / "s/surface.csv").read_text().splitlines()
+    assert rows[0] == "g_e (S),g_i (S),rate (Hz)" and len(rows) == 17
+    assert run_json(here / "s/run.json", "f-i")["unit"] == "S"
+    assert "leave out --kind" in refused(f"{line} --kind onset", capsys)
+    assert "is that of conductances" in refused(f"f-i lif --synapse alpha:5ms {short}", capsys)
+
+
 def test_a_dry_run_of_a_simulation_writes_nothing(here, capsys):
     line = f"simulate small.snn --data good.npz --duration 2ms {QUICK} --dry-run --out dry"
     assert run_line(line) == 0

@@ -88,8 +88,7 @@ def with_current(
         name=f"{neuron.name}; {name}",
         equations="\n".join([equations, *lines]),
         parameters={**neuron.parameters, **parameters},
-        input=next(iter(inputs.values())),
-        inputs=inputs,
+        **({"input": next(iter(inputs.values())), "inputs": inputs} if inputs else {}),
         method=method if method and neuron.method == "exact" else neuron.method,
     )
 

@@ -25,8 +25,9 @@ neurons. Journal of Neuroscience 25 (2005) 10786-10795: the default values.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bionet.equations.model import NeuronModel
 from bionet.equations.synapses.base import Synapse, checked_time, with_current
@@ -75,21 +76,46 @@ class Conductance(Synapse):
 
     def on(self, neuron: NeuronModel) -> NeuronModel:
         """See :meth:`Synapse.on`."""
+        lines = ["dg_e/dt = -g_e/tau_e : siemens", "dg_i/dt = -g_i/tau_i : siemens"]
+        lines += ["tau_e : second (constant)", "tau_i : second (constant)"]
+        values = {"tau_e": self.tau_e, "tau_i": self.tau_i}
+        # A product of two variables is not linear, but linear in each of them.
+        return self._added(neuron, "conductances", lines, values, "exponential_euler")
+
+    def held(self, neuron: NeuronModel) -> NeuronModel:
+        """The neuron with both conductances constant parameters, 0 siemens at first.
+
+        Raises
+        ------
+        InputError
+            As :meth:`on`.
+        """
+        from brian2 import siemens
+
+        lines = ["g_e : siemens (constant)", "g_i : siemens (constant)"]
+        values = {"g_e": 0 * siemens, "g_i": 0 * siemens}
+        return self._added(neuron, "constant conductances", lines, values, None)
+
+    def _added(
+        self,
+        neuron: NeuronModel,
+        name: str,
+        lines: Sequence[str],
+        values: Mapping[str, Any],
+        method: str | None,
+    ) -> NeuronModel:
         v = neuron.potential
         if v is None:
             raise InputError(f"conductance: model {neuron.name!r} has no membrane potential")
-        lines = [
-            f"I_syn = g_e*(E_e - {v}) + g_i*(E_i - {v}) : amp",
-            "dg_e/dt = -g_e/tau_e : siemens",
-            "dg_i/dt = -g_i/tau_i : siemens",
-            "E_e : volt (constant)",
-            "E_i : volt (constant)",
-            "tau_e : second (constant)",
-            "tau_i : second (constant)",
-        ]
-        values = {name: getattr(self, name) for name in ("E_e", "E_i", "tau_e", "tau_i")}
-        inputs = {"exc": "g_e", "inh": "g_i"}
-        # A product of two variables is not linear, but linear in each of them.
+        current = f"I_syn = g_e*(E_e - {v}) + g_i*(E_i - {v}) : amp"
+        reversal = ["E_e : volt (constant)", "E_i : volt (constant)"]
+        inputs = {"exc": "g_e", "inh": "g_i"} if method else {}
         return with_current(
-            neuron, "conductances", "I_syn", lines, values, inputs, method="exponential_euler"
+            neuron,
+            name,
+            "I_syn",
+            [current, *lines[:2], *reversal, *lines[2:]],
+            {"E_e": self.E_e, "E_i": self.E_i, **values},
+            inputs,
+            method=method,
         )
