@@ -20,7 +20,7 @@ import numpy as np
 
 from bionet.errors import InputError
 from bionet.files import atomic, output_folder
-from bionet.study.specification import Study
+from bionet.study.specification import Study, source_of
 
 __all__ = ["Cell", "cells_of", "digest", "finished", "open_folder", "read_cell", "write_cell"]
 
@@ -68,8 +68,8 @@ def cells_of(study: Study, weights: Mapping[str, str], images: str) -> tuple[Cel
     cells = []
     for network, method, coding, perturbation, level, seed in _points(study):
         converted = {
-            "network": network,
-            "weights": weights[digest(network)],
+            "network": source_of(network),
+            "weights": weights[digest(source_of(network))],
             "images": images,
             "method": method["name"],
             "options": dict(method["options"]),
@@ -92,7 +92,10 @@ def cells_of(study: Study, weights: Mapping[str, str], images: str) -> tuple[Cel
 
 def _points(study: Study) -> Iterator[tuple[Any, ...]]:
     for network in study.networks:
+        wanted = network.get("methods")
         for method in study.methods:
+            if wanted is not None and method["label"] not in wanted:
+                continue
             for coding in method["codings"]:
                 for perturbation in study.perturbations:
                     for level in perturbation["levels"]:

@@ -14,7 +14,7 @@ from bionet.files import read_tensors, write_tensors
 from bionet.network import SpikingNetwork
 from bionet.sources import Images, Source, load_images, source_network, with_source
 from bionet.study.cells import Cell, cells_of, digest, hash_arrays
-from bionet.study.specification import Study
+from bionet.study.specification import Study, source_of
 
 __all__ = ["Materials", "gather", "read_images", "read_network"]
 
@@ -132,7 +132,9 @@ def gather(study: Study, data_dir: Path | None = None) -> Materials:
         try:
             shape = entry["input_shape"]
             text = None if shape is None else ",".join(map(str, shape))
-            sources[digest(entry)] = source_network(entry["name"], entry["weights"], text)
+            sources[digest(source_of(entry))] = source_network(
+                entry["name"], entry["weights"], text
+            )
         except InputError as error:
             raise InputError(f"network[{number}]: {error}") from error
     try:

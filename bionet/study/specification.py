@@ -19,7 +19,7 @@ from bionet.errors import InputError
 from bionet.quantities import FREQUENCIES, TIMES, frequency, numbers, time
 from bionet.study.tables import EXAMPLES, MethodTable, NetworkTable, PerturbationTable, read
 
-__all__ = ["Study", "load", "ready_studies"]
+__all__ = ["Study", "load", "ready_studies", "source_of"]
 
 UNDISTURBED: Mapping[str, Any] = {
     "name": "none", "label": "none", "levels": [0], "options": {}, "with": [],
@@ -121,6 +121,7 @@ def _study(plain: Mapping[str, Any]) -> Study:
         labels = [entry["label"] for entry in entries]
         if repeated := [label for label in labels if labels.count(label) > 1]:
             raise InputError(f"{key}: two are called {repeated[0]!r}; give each a label of its own")
+    _check_methods(study)
     return study
 
 
@@ -132,7 +133,27 @@ def _network(entry: NetworkTable, where: str) -> dict[str, Any]:
     if weights is not None and entry.weights is None:
         names = ", ".join(weights)
         raise InputError(f"{where}.weights: is missing; expected one of {names}, or a file")
-    return entry.model_dump()
+    if entry.methods is not None:
+        _each_once(entry.methods, f"{where}.methods")
+        return entry.model_dump()
+    return entry.model_dump(exclude={"methods"})
+
+
+def source_of(network: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a network's entry determines it: all but the methods that it is converted with."""
+    return {key: value for key, value in network.items() if key != "methods"}
+
+
+def _check_methods(study: Study) -> None:
+    """Refuse a network for a method that the study does not have."""
+    labels = [method["label"] for method in study.methods]
+    for number, network in enumerate(study.networks):
+        for label in network.get("methods", ()):
+            if label not in labels:
+                raise InputError(
+                    f"network[{number}].methods: expected some of {', '.join(labels)}, got"
+                    f" {label!r}"
+                )
 
 
 def _method(entry: MethodTable, where: str) -> dict[str, Any]:

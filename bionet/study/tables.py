@@ -37,6 +37,7 @@ class NetworkTable(_Table):
     name: str
     weights: str | None = None
     input_shape: Any = None
+    methods: list[str] | None = Field(default=None, min_length=1)
 
 
 class MethodTable(_Table):

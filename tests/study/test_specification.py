@@ -6,6 +6,7 @@ from bionet import study
 from bionet.errors import InputError
 from bionet.study.cells import cells_of, digest
 from bionet.study.running import programs
+from bionet.study.specification import source_of
 
 GOOD = """
 name = "s"
@@ -55,6 +56,14 @@ BAD = {
     ),
     "unknown network": (GOOD.replace("lenet5", "lenet7"), r"network\[0\].name: .*lenet5"),
     "no weights": (without("weights"), r"network\[0\].weights: is missing"),
+    "methods of a network": (
+        GOOD.replace('"digits"\n[[', '"digits"\nmethods = ["rats"]\n[['),
+        r"network\[0\].methods: expected some of rate, got 'rats'",
+    ),
+    "a method of a network twice": (
+        GOOD.replace('"digits"\n[[', '"digits"\nmethods = ["rate", "rate"]\n[['),
+        r"network\[0\].methods: 'rate' is given twice",
+    ),
     "no method": (GOOD.replace("method", "perturbation"), "method: is missing"),
     "unknown method": (GOOD.replace('"rate"', '"rat"'), r"method\[0\].name: unknown method 'rat'"),
     "unknown coding": (GOOD.replace("analog", "digital"), r"method\[0\].codings: expected some of"),
@@ -165,7 +174,7 @@ def test_a_missing_file_lists_the_ready_studies():
 def test_ready_studies_load_and_give_their_cells(name):
     found = study.load(name)
     assert found.name == name and found.description
-    weights = {digest(entry): "w" for entry in found.networks}
+    weights = {digest(source_of(entry)): "w" for entry in found.networks}
     cells = cells_of(found, weights, "i")
     levels = sum(len(p["levels"]) for p in found.perturbations)
     codings = sum(len(m["codings"]) for m in found.methods)
@@ -173,6 +182,23 @@ def test_ready_studies_load_and_give_their_cells(name):
     if name == "coding-robustness":
         assert codings == 6 and len(cells) == 6 * 5 * 5 * 3 and len(found.images) == 200
         assert len(programs(cells)) == 30
+
+
+def test_a_network_may_be_for_some_methods_alone(tmp_path):
+    two = GOOD.replace('["analog"]', '["analog"]\n[[method]]\nname = "dsnn"\ncodings = ["analog"]')
+    other = '[[network]]\nname = "lenet5"\nweights = "mnist"\nmethods = ["dsnn"]\n[[network]]'
+    found = loaded(tmp_path, two.replace("[[network]]", other))
+    weights = {digest(source_of(entry)): "w" for entry in found.networks}
+    pairs = [
+        (c.content["converted"]["network"]["weights"], c.content["method"]["label"])
+        for c in cells_of(found, weights, "i")
+        if c.content["level"] == 0
+    ]
+    assert pairs == [("mnist", "dsnn"), ("digits", "rate"), ("digits", "dsnn")]
+    # Cells are those of the network, whoever else it is for.
+    alone = cells_of(loaded(tmp_path, GOOD), weights, "i")
+    named = loaded(tmp_path, GOOD.replace('"digits"\n[[', '"digits"\nmethods = ["rate"]\n[['))
+    assert [c.key for c in alone] == [c.key for c in cells_of(named, weights, "i")]
 
 
 def test_the_key_of_a_cell_changes_with_all_that_matters(tmp_path):
