@@ -6,13 +6,15 @@ A failure is one line on standard error.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
 
+from bionet.commands.answering import answering
 from bionet.commands.audit import audit
 from bionet.commands.compare import compare
 from bionet.commands.convert import convert
@@ -44,7 +46,6 @@ EXIT_CODES = {
 app = typer.Typer(
     name="bionet",
     help="Trained PyTorch networks as spiking differential equations in Brian2.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -64,8 +65,8 @@ for command in (
     eject,
     info,
 ):
-    app.command()(command)
-app.command("f-i")(f_i)
+    app.command()(answering(command))
+app.command("f-i")(answering(f_i))
 
 
 def _show_version(wanted: bool) -> None:
@@ -101,11 +102,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
+    kept = ""
     try:
         # Not standalone: typer would frame its errors and end the process itself.
-        with interruptible():
+        with interruptible(), _one_line():
             code = app(args=arguments, prog_name="bionet", standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort) as error:
+        # A command that goes on where it stood says so in an Abort; see commands.outputs.resumable.
+        aborted = error if isinstance(error, typer.Abort) else error.__cause__
+        kept = str(aborted) if isinstance(aborted, typer.Abort) else ""
         code = INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as `head`, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -113,8 +118,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         return _failure(error)
     if code == INTERRUPTED:
-        _say("interrupted; no unfinished result was kept")
+        _say(f"interrupted; {kept or 'no unfinished result was kept'}")
     return code if isinstance(code, int) else 0
+
+
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    """No words about an interruption that meets a destructor: it is raised again afterwards."""
+    before = sys.unraisablehook
+
+    def show(raised: sys.UnraisableHookArgs) -> None:
+        if not issubclass(raised.exc_type, KeyboardInterrupt):
+            before(raised)
+
+    sys.unraisablehook = show
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _failure(error: Exception) -> int:

@@ -41,6 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 __all__ = ["SPLITS", "Dataset", "load", "names", "read_cifar10", "read_idx"]
 
@@ -75,6 +76,7 @@ CIFAR10_RECORDS_A_FILE = 10_000
 IDX_UNSIGNED_BYTE = 0x08
 
 
+@typed
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Images with their labels; ``images, labels = dataset`` unpacks it.
@@ -155,6 +157,7 @@ def names() -> tuple[str, ...]:
     return ("digits", *_SOURCES)
 
 
+@typed
 def load(
     name: str, split: str = "test", data_dir: str | os.PathLike[str] | None = None, seed: int = 0
 ) -> Dataset:
@@ -251,6 +254,7 @@ def _open(path: Path) -> io.BufferedIOBase:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
+@typed
 def read_idx(path: str | os.PathLike[str], n_dimensions: int) -> NDArray[np.uint8]:
     """Read an idx file of unsigned bytes (the format of MNIST), plain or ``.gz``.
 
@@ -331,6 +335,7 @@ def _check_labels(path: Path, labels: NDArray[np.uint8], n_classes: int) -> None
         )
 
 
+@typed
 def read_cifar10(path: str | os.PathLike[str]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Read one file of CIFAR-10's binary version.
 

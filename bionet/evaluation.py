@@ -11,6 +11,7 @@ from torch import nn
 
 from bionet.datasets import Dataset
 from bionet.errors import InputError
+from bionet.kinds import told, typed
 
 __all__ = ["Arrays", "as_tensors", "check_network", "device_of", "evaluate", "find_device", "mode"]
 
@@ -72,7 +73,11 @@ def as_tensors(data: Arrays, what: str) -> tuple[torch.Tensor, torch.Tensor]:
     InputError
         If types or shapes are others, there are no images, or a pixel is not finite.
     """
-    images, labels = (torch.as_tensor(array) for array in data)
+    if not isinstance(data, Dataset | tuple | list) or len(data := tuple(data)) != 2:
+        raise InputError(
+            f"{what}: expected a Dataset or a pair of images and labels, got {told(data)}"
+        )
+    images, labels = (_tensor(array, what) for array in data)
     if images.ndim < 2 or not images.numel() or labels.shape != images.shape[:1]:
         raise InputError(
             f"{what}: expected images (n, ...) with n >= 1 and labels (n,), "
@@ -86,6 +91,15 @@ def as_tensors(data: Arrays, what: str) -> tuple[torch.Tensor, torch.Tensor]:
     if not bool(torch.isfinite(images).all()):
         raise InputError(f"{what}: pixels must be finite, got NaN or infinity")
     return images.to(torch.float32), labels.to(torch.int64)
+
+
+def _tensor(array: Any, what: str) -> torch.Tensor:
+    try:
+        return torch.as_tensor(array)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{what}: expected arrays or tensors of numbers, got {told(array)}"
+        ) from error
 
 
 def check_network(net: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> None:
@@ -127,6 +141,7 @@ def answers_of(outputs: torch.Tensor) -> torch.Tensor:
     return (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(1)
 
 
+@typed
 def evaluate(net: nn.Module, images: Any, labels: Any, batch_size: int = 500) -> float:
     """Share of images whose largest output is that of their label, in [0, 1].
 

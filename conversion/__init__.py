@@ -43,6 +43,7 @@ from bionet.conversion.variants.interneurons import with_interneurons
 from bionet.conversion.variants.softmax import with_softmax
 from bionet.conversion.variants.winner_take_all import winner_take_all
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import SpikingNetwork
 from bionet.options import check_options
 
@@ -87,6 +88,7 @@ for _name, _method in (
     METHODS.add(_name, _method)
 
 
+@typed
 def convert(
     net: nn.Module,
     method: str = "rate",
@@ -148,6 +150,7 @@ def convert(
     return METHODS.find(method)(net, input_shape, calibration, **options)
 
 
+@typed
 def options(method: str) -> dict[str, Any]:
     """The options of a method and their default values.
 

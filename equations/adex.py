@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING
 from bionet.equations.expects import quantities
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -64,6 +65,7 @@ UNITS = {
 COMMON = {"V_T": (-50, "mV"), "Delta_T": (2, "mV"), "v_peak": (0, "mV"), "I": (0, "pA")}
 
 
+@typed
 def adex(pattern: str = "adapting", **parameters: Quantity) -> NeuronModel:
     """Adaptive exponential integrate-and-fire neuron.
 

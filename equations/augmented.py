@@ -44,6 +44,7 @@ from typing import Literal
 
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 __all__ = ["augmented", "ternary"]
 
@@ -52,6 +53,7 @@ POSITIVE = "v -= clip(o, 0, inf)*theta_p"
 NEGATIVE = "v -= clip(-o, 0, inf)*theta_n"
 
 
+@typed
 def augmented(
     threshold: float = 1.0, negative_threshold: float | None = -1.0, bound: int | None = None
 ) -> NeuronModel:
@@ -85,6 +87,7 @@ def augmented(
     return _model(name, size, threshold, negative_threshold, bound, "Eqs. 4, 5, 15", "graded")
 
 
+@typed
 def ternary(threshold: float = 1.0, negative_threshold: float | None = -1.0) -> NeuronModel:
     """Neuron with a positive and a negative threshold; its spikes are +1 or -1.
 

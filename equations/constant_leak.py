@@ -30,10 +30,12 @@ import math
 from bionet.equations.integrate_and_fire import add_limits
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 __all__ = ["constant_leak"]
 
 
+@typed
 def constant_leak(leak: float = 0.0, threshold: float = 1.0, floor: float = 0.0) -> NeuronModel:
     """Integrate-and-fire neuron with constant leak, floor and reset to zero.
 

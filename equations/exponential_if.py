@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 
 from bionet.equations.expects import quantities
 from bionet.equations.model import NeuronModel
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -56,6 +57,7 @@ PARAMETERS = {
 }
 
 
+@typed
 def exponential_if(**parameters: Quantity) -> NeuronModel:
     """Exponential integrate-and-fire neuron of Fourcaud-Trocmé et al. (2003).
 

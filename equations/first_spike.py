@@ -52,6 +52,7 @@ from typing import TYPE_CHECKING
 from bionet.equations.expects import expects
 from bionet.equations.leaky_integrate_and_fire import check_time_constant
 from bionet.equations.model import NeuronModel
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -66,6 +67,7 @@ OVERSHOOT = "delta = clip(v - theta, 0, dt/tau)"
 EARLY = "int(step == start and v > theta + epsilon + dt/tau)"
 
 
+@typed
 @expects(tau="second")
 def first_spike(tau: Quantity, exact: bool = True, epsilon: float = 1e-12) -> NeuronModel:
     """Neuron that spikes once, the earlier the larger its value.
@@ -112,6 +114,7 @@ def first_spike(tau: Quantity, exact: bool = True, epsilon: float = 1e-12) -> Ne
     )
 
 
+@typed
 @expects(tau="second")
 def slope_integrator(tau: Quantity) -> NeuronModel:
     """Unit that adds up slopes until ``start`` and never fires: its potential is A (readout MP).
@@ -142,6 +145,7 @@ def slope_integrator(tau: Quantity) -> NeuronModel:
     )
 
 
+@typed
 def first_input(exact: bool = True) -> NeuronModel:
     """Max pooling: fires with the first of its inputs, which codes the largest value.
 

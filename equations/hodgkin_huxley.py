@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING
 
 from bionet.equations.expects import quantities
 from bionet.equations.model import NeuronModel
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -64,6 +65,7 @@ PARAMETERS = {
 }
 
 
+@typed
 def hodgkin_huxley(**parameters: Quantity) -> NeuronModel:
     """Hodgkin-Huxley neuron of Traub and Miles.
 

@@ -48,6 +48,7 @@ from bionet.equations.expects import expects
 from bionet.equations.leaky_integrate_and_fire import check_time_constant
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.registry import Registry
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ FOREVER = 1e9  # steps; no presentation lasts as long
 AMPLITUDE = "o = sign(x)*gain"
 
 
+@typed
 @dataclass(frozen=True, eq=False)
 class InputModel(NeuronModel):
     """The model of an input's units: what a pixel ``x`` does to the first layer.
@@ -145,6 +147,7 @@ def as_input(model: NeuronModel) -> InputModel:
     return InputModel(**values, drives="current" if model.threshold is None else "spikes")
 
 
+@typed
 @CODINGS.named("analog")
 def analog() -> InputModel:
     """Analog input: every unit delivers its value once, as a drive that lasts the presentation.
@@ -170,6 +173,7 @@ def analog() -> InputModel:
     )
 
 
+@typed
 @CODINGS.named("poisson")
 @expects(max_rate="hertz")
 def poisson(max_rate: Quantity, gain: float = 1.0, stop: float = FOREVER) -> InputModel:
@@ -212,6 +216,7 @@ def poisson(max_rate: Quantity, gain: float = 1.0, stop: float = FOREVER) -> Inp
     )
 
 
+@typed
 @CODINGS.named("uniform")
 @expects(max_rate="hertz")
 def uniform(max_rate: Quantity, gain: float = 1.0, stop: float = FOREVER) -> InputModel:
@@ -257,6 +262,7 @@ def uniform(max_rate: Quantity, gain: float = 1.0, stop: float = FOREVER) -> Inp
     )
 
 
+@typed
 @CODINGS.named("reverse")
 @expects(tau="second")
 def reverse(tau: Quantity, gain: float = 1.0, scale: float = 1.0) -> InputModel:
@@ -297,6 +303,7 @@ def reverse(tau: Quantity, gain: float = 1.0, scale: float = 1.0) -> InputModel:
     )
 
 
+@typed
 @CODINGS.named("events")
 def events() -> InputModel:
     """Spikes at given times: a unit emits a spike of size x in every step in which x is not 0.
@@ -324,6 +331,7 @@ def takes(coding: str, argument: str) -> bool:
 SOURCES = {"max_rate": "such as 100*Hz", "tau": "the leak of a network of method 'tdsnn'"}
 
 
+@typed
 def input_model(
     coding: str | NeuronModel,
     max_rate: Quantity | None = None,

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Literal
 from bionet.equations.expects import expects
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -41,6 +42,7 @@ __all__ = ["RESETS", "integrate_and_fire", "integrator"]
 RESETS = {"subtract": "v -= theta", "zero": "v = 0"}
 
 
+@typed
 @expects(refractory="second")
 def integrate_and_fire(
     reset: Literal["subtract", "zero"] = "subtract",

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 from bionet.equations.expects import quantities
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -53,6 +54,7 @@ UNITS = ("pF", "nS/mV", "mV", "mV", "kHz", "nS", "mV", "pA", "mV")
 NAMES = ("C", "k", "v_r", "v_t", "a", "b", "c", "d", "v_peak")
 
 
+@typed
 def izhikevich(cell: str = "regular spiking", **parameters: Quantity) -> NeuronModel:
     """Izhikevich's neuron, in farad, volt, siemens and ampere.
 

@@ -37,6 +37,7 @@ from bionet.equations.expects import expects
 from bionet.equations.first_spike import ARRIVAL, OVERSHOOT
 from bionet.equations.inputs import CODINGS, InputModel
 from bionet.equations.leaky_integrate_and_fire import check_time_constant
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -46,6 +47,7 @@ __all__ = ["latency"]
 FIRES = "step < stop and v >= theta + epsilon and spiked < 0"
 
 
+@typed
 @CODINGS.named("latency")
 @expects(tau="second")
 def latency(

@@ -30,6 +30,7 @@ from bionet.equations.expects import expects
 from bionet.equations.integrate_and_fire import add_limits, reset_name, reset_statement
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["leaky_integrate_and_fire", "leaky_integrator"]
 
 
+@typed
 @expects(tau="second", refractory="second")
 def leaky_integrate_and_fire(
     tau: Quantity,
@@ -89,6 +91,7 @@ def leaky_integrate_and_fire(
     )
 
 
+@typed
 @expects(tau="second")
 def leaky_integrator(tau: Quantity) -> NeuronModel:
     """A unit that integrates and leaks, but never fires (readout MP of a leaky network).

@@ -41,6 +41,7 @@ from typing import TYPE_CHECKING
 
 from bionet.equations.expects import quantities
 from bionet.equations.model import NeuronModel
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -58,6 +59,7 @@ PARAMETERS = {
 }
 
 
+@typed
 def lif(**parameters: Quantity) -> NeuronModel:
     """Leaky integrate-and-fire neuron of Vogels and Abbott (2005).
 

@@ -33,6 +33,7 @@ from bionet.equations.latex import model_latex
 from bionet.equations.namespaces import plain_namespace, read_namespace
 from bionet.equations.units import unit_name
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2.equations.equations import Equations
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["NeuronModel", "loops", "unit_name"]
 
 
+@typed
 @dataclass(frozen=True)
 class NeuronModel:
     """A neuron model, an input coding or a circuit element, checked when it is made.

@@ -7,6 +7,7 @@ from typing import Any
 
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.registry import Registry
 
 __all__ = ["NEURONS", "neuron"]
@@ -17,6 +18,7 @@ NEURONS: Registry[Callable[..., NeuronModel]] = Registry(
 """Functions that return a :class:`~bionet.equations.NeuronModel`; arguments are its parameters."""
 
 
+@typed
 def neuron(name: str | NeuronModel, **parameters: Any) -> NeuronModel:
     """The neuron of a name, or ``module:function`` of your own; a model stands for itself.
 

@@ -41,6 +41,7 @@ from typing import TYPE_CHECKING
 
 from bionet.equations.expects import quantities
 from bionet.equations.model import NeuronModel
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -58,6 +59,7 @@ PARAMETERS = {
 }
 
 
+@typed
 def quadratic_if(**parameters: Quantity) -> NeuronModel:
     """Quadratic integrate-and-fire neuron of Latham et al. (2000).
 

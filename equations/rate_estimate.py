@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 from bionet.equations.expects import expects
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["with_rate_estimate"]
 
 
+@typed
 @expects(tau="second")
 def with_rate_estimate(model: NeuronModel, tau: Quantity | None = None) -> NeuronModel:
     """The model with a variable ``r`` that estimates its firing rate.

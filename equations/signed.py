@@ -41,10 +41,12 @@ from __future__ import annotations
 
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 __all__ = ["signed_integrate_and_fire"]
 
 
+@typed
 def signed_integrate_and_fire(threshold: float = 1.0, low: float = 0.0) -> NeuronModel:
     """Integrate-and-fire neuron, reset by subtraction, that takes back spikes sent too early.
 

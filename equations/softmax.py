@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 from bionet.equations.expects import expects
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["lottery", "trigger"]
 
 
+@typed
 @expects(rate="hertz")
 def trigger(rate: Quantity) -> NeuronModel:
     """A Poisson generator of a given rate.

@@ -46,6 +46,7 @@ from typing import TYPE_CHECKING
 from bionet.equations.expects import expects
 from bionet.equations.leaky_integrate_and_fire import check_time_constant
 from bionet.equations.model import NeuronModel
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -55,6 +56,7 @@ __all__ = ["bias_neuron", "last_spike_neuron", "temporal_neuron", "ticking_neuro
 SOURCE = "Zhang et al. 2019 (TDSNN)"
 
 
+@typed
 @expects(tau="second")
 def temporal_neuron(tau: Quantity, threshold: float = 0.0) -> NeuronModel:
     r"""Leaky neuron that is inhibited until its release, and then spikes once.
@@ -90,6 +92,7 @@ def temporal_neuron(tau: Quantity, threshold: float = 0.0) -> NeuronModel:
     )
 
 
+@typed
 @expects(tau="second")
 def ticking_neuron(tau: Quantity, dynamic: bool = False) -> NeuronModel:
     """The clock of a layer: its event ``release`` lifts the inhibition, its spikes are ticks.
@@ -133,6 +136,7 @@ def ticking_neuron(tau: Quantity, dynamic: bool = False) -> NeuronModel:
     )
 
 
+@typed
 def bias_neuron(onset: bool = False) -> NeuronModel:
     """One more input of a layer, of constant value c: it repeats a spike that it receives.
 

@@ -19,6 +19,7 @@ from bionet.errors import InputError
 from bionet.figures.kinds import KINDS, Asked
 from bionet.figures.panels import panels
 from bionet.figures.style import color_of, styled, times, unit_name
+from bionet.kinds import typed
 from bionet.network import Population, Readout, SpikingNetwork
 from bionet.results.recording import Recording
 from bionet.running.simulate import simulate
@@ -30,6 +31,7 @@ MAX_PIXELS = 60
 RATE_CODINGS = ("analog", "poisson", "uniform")
 
 
+@typed
 @check_units(duration=second, dt=second, max_rate=hertz)
 def input_recordings(
     image: np.ndarray,

@@ -33,6 +33,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from bionet.errors import InputError
 from bionet.figures.legends import legend_above
 from bionet.figures.style import COLUMN, color_of, marker_of, new_axes, styled, text_size
+from bionet.kinds import typed
 from bionet.results.curves import LOSSES, Curves
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
 DASHES = ("-", (0, (5, 1.2)), (0, (1.2, 0.8)), (0, (5, 1.2, 1.2, 1.2)))
 
 
+@typed
 def error_over_steps(runs: Mapping[str, Curves], ax: Axes | None = None) -> Axes:
     """Draw the inference error in percent against the steps presented, both logarithmic.
 
@@ -63,6 +65,7 @@ def error_over_steps(runs: Mapping[str, Curves], ax: Axes | None = None) -> Axes
     return _errors(runs, ax, lambda c: np.arange(1, c.n_steps + 1), "time (steps)")
 
 
+@typed
 def error_over_events(runs: Mapping[str, Curves], ax: Axes | None = None) -> Axes:
     """Draw the inference error in percent against the events per image so far, both logarithmic.
 

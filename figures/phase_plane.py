@@ -17,6 +17,7 @@ from brian2 import (
     SpikeMonitor,
     StateMonitor,
     check_units,
+    have_same_dimensions,
     ms,
     prefs,
     second,
@@ -28,6 +29,7 @@ from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
 from bionet.figures.kinds import KINDS, Asked
 from bionet.figures.style import COLUMN, color_of, new_axes, styled
+from bionet.kinds import told
 
 __all__ = ["phase_plane"]
 
@@ -81,8 +83,10 @@ def phase_plane(
     y = next(name for name in names if name != x)
     units = [_unit(model, name) for name in (x, y)]
     course, spikes = _course(model, drive, duration, dt, (x, y))
+    asked = {"x_range": x_range, "y_range": y_range}
     ranges = [
-        _range(values, given) for values, given in zip(course, (x_range, y_range), strict=True)
+        _range(values, given, name, unit)
+        for values, (name, given), unit in zip(course, asked.items(), units, strict=True)
     ]
     grid = list(np.meshgrid(*(np.linspace(*r, GRID) for r in ranges)))
     flow = _flow(model, drive, dt, (x, y), grid)
@@ -176,8 +180,15 @@ def _flow(
         prefs.codegen.target = target
 
 
-def _range(values: np.ndarray, given: Any) -> tuple[float, float]:
+def _range(
+    values: np.ndarray, given: Any, name: str, unit: Quantity | float
+) -> tuple[float, float]:
+    """What an axis shows: what was asked for, or the course with a margin."""
     if given is not None:
+        if len(given) != 2 or not all(have_same_dimensions(end, unit) for end in given):
+            raise InputError(
+                f"phase_plane: {name} must be two values in the unit {unit}, but is {told(given)}"
+            )
         return float(given[0]), float(given[1])
     low, high = np.percentile(values, [0, 99.5])
     margin = 0.15 * (high - low) or 0.5 * abs(high) or 1.0

@@ -28,6 +28,7 @@ from matplotlib.figure import Figure
 
 from bionet.errors import InputError
 from bionet.files import atomic
+from bionet.kinds import typed
 
 __all__ = [
     "COLUMN",
@@ -90,6 +91,7 @@ def _sheet() -> Mapping[str, Any]:
     return dict(sheet)
 
 
+@typed
 @contextlib.contextmanager
 def style(
     changes: Mapping[str, Any] | None = None,
@@ -161,14 +163,14 @@ def _markers(markers: Sequence[str]) -> tuple[str, ...]:
 
 def styled(draw: Callable[Parameters, Drawn]) -> Callable[..., Drawn]:
     """Let a figure function draw in the style, with ``colors`` and ``markers`` as its keywords."""
-    # Brian2's check of units hides the function that it wraps.
-    signature = inspect.signature(getattr(draw, "_orig_func", draw))
+    checked = typed(draw)
+    signature = inspect.signature(checked)
 
     @functools.wraps(draw)
     def in_style(*args: Any, **options: Any) -> Drawn:
         own = {name: options.pop(name) for name in ("colors", "markers") if name in options}
         with style(**own):
-            return draw(*args, **options)
+            return checked(*args, **options)
 
     extra = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
@@ -251,6 +253,7 @@ def times(steps: Any, dt: Quantity, time_unit: Quantity = ms) -> np.ndarray:
     return np.asarray(np.asarray(steps) * float(dt / time_unit), dtype=np.float64)
 
 
+@typed
 def save(figure: Figure | Axes | np.ndarray | Animation, path: str | Path) -> list[Path]:
     """Write a figure as PNG (300 dpi), SVG or PDF, by the suffix; as all three without one.
 

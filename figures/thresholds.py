@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from bionet.errors import InputError
 from bionet.figures.kinds import KINDS, Asked
 from bionet.figures.style import COLUMN, color_of, line_of, marker_of, new_axes, styled
+from bionet.kinds import typed
 from bionet.network import SpikingNetwork
 from bionet.results.metrics import wilson_interval
 
@@ -19,6 +20,7 @@ __all__ = ["search_table", "threshold_sweep"]
 TOGETHER = "all layers"
 
 
+@typed
 def search_table(snn: SpikingNetwork) -> pd.DataFrame:
     """The threshold search of a network (Algorithm 1 of DSNN) as a table.
 

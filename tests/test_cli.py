@@ -215,10 +215,10 @@ def test_options_reach_the_conversion(here):
     given = {"normalisation": "max", "percentile": None, "channelwise": True, "reset": "zero"}
     assert given.items() <= options.items()
     assert (options["pool_tau_ms"], options["softmax_hz"]) == (None, None)
-    assert run_line(f"{line} -O channelwise=true -O pool_tau=20ms -O softmax=200Hz") == 0
+    assert run_line(f"{line} -O channelwise=true -O pool_tau=20ms -O softmax=200Hz --force") == 0
     options = bionet.SpikingNetwork.load(here / "own.snn").metadata["options"]
     assert (options["pool_tau_ms"], options["softmax_hz"]) == (20, 200)
-    assert run_line(f"{line} -O normalisation=none") == 0
+    assert run_line(f"{line} -O normalisation=none --force") == 0
     options = bionet.SpikingNetwork.load(here / "own.snn").metadata["options"]
     assert options["normalisation"] is None
 

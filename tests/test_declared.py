@@ -73,7 +73,7 @@ def test_a_code_is_checked_when_it_is_made(make, words):
 
 
 def test_a_network_refuses_what_is_not_of_its_type(tiny):
-    with pytest.raises(InputError, match=r"simulation must be a bionet\.network\.Simulation"):
+    with pytest.raises(InputError, match=r"simulation must be a Simulation, but is a dict"):
         replace(tiny, simulation={"dt_ms": 1})
     with pytest.raises(InputError, match="no population is called 'clock'"):
         replace(tiny, code=TemporalCode(5.0, 0.005, (LAYER,), {}))

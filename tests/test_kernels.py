@@ -165,7 +165,10 @@ def test_float32_weights_stay_float32():
         (lambda: AveragePool2d(2, stride=0), "AveragePool2d.stride must be"),
         (lambda: AveragePool2d(2, padding=2), r"padding must be at most half the kernel \(2, 2\)"),
         (lambda: AveragePool2d(2, divisor_override=0), "divisor_override must not be 0"),
-        (lambda: AveragePool2d(2, scale=np.nan), "AveragePool2d.scale must be finite"),
+        (
+            lambda: AveragePool2d(2, scale=np.nan),
+            "AveragePool2d: scale must be a number, but is nan",
+        ),
         (lambda: OneToOne(np.inf), "OneToOne.weight must be finite, but is inf"),
         (lambda: OneToOne([1.0, np.nan]), "OneToOne.weight must be finite"),
         (lambda: Dense(W[0, 0]).target_shape((3,)), "has 2 columns, but the source .* 3 units"),

@@ -13,7 +13,9 @@ TOPS = {
     "figures": "bionet.figures",
 }
 # What every room may import.
-COMMON = {"errors", "files", "interruption", "quantities", "progress", "registry"}
+COMMON = {
+    "errors", "files", "interruption", "kinds", "notebook", "quantities", "progress", "registry",
+}  # fmt: skip
 EVERYTHING_BUT = {
     "study": {"pages", "figures", "train", "commands", "cli", "reproduce", "docs"},
     "reproduce": {"study", "pages", "commands", "cli", "docs"},
@@ -24,6 +26,8 @@ EVERYTHING_BUT = {
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
+    "kinds": {"errors"},
+    "notebook": set(),
     "interruption": set(),
     "quantities": set(),
     "progress": set(),

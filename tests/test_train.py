@@ -194,11 +194,11 @@ def test_a_loss_that_is_no_number_ends_training(digits: tuple[Pair, Pair]) -> No
     ("options", "match"),
     [
         ({"epochs": 0}, "epochs: expected an integer >= 1, got 0"),
-        ({"epochs": 1.5}, "epochs: expected an integer >= 1, got 1.5"),
+        ({"epochs": 1.5}, "epochs must be a whole number, but is 1.5"),
         ({"batch_size": 0}, "batch_size: expected an integer >= 1, got 0"),
         ({"augment": -1}, "augment: expected an integer >= 0, got -1"),
         ({"learning_rate": 0.0}, "learning_rate: expected a number > 0, got 0.0"),
-        ({"learning_rate": math.nan}, "learning_rate: expected a number > 0, got nan"),
+        ({"learning_rate": math.nan}, "learning_rate must be a number, but is nan"),
         ({"weight_decay": -0.1}, "weight_decay: expected a number >= 0, got -0.1"),
         ({"seed": -1}, "seed: expected an integer >= 0, got -1"),
         ({"device": "abacus"}, "device: expected 'cpu' or .* got 'abacus'"),

@@ -48,6 +48,7 @@ import numpy as np
 from bionet.audits.rate_comparison import Comparison, Tally
 from bionet.audits.table import MIN_CORRELATION, Audit, LayerAudit, Values
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import FirstSpikeCode, SpikingNetwork, TemporalCode
 from bionet.results.recording import Recording
 
@@ -60,6 +61,7 @@ MAX_SILENT = 0.5
 MAX_MISMATCH = 0.01
 
 
+@typed
 def audit(
     net: Any,
     snn: SpikingNetwork,

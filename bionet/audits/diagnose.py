@@ -13,6 +13,7 @@ from bionet.audits.diagnosis import Diagnosis, diagnose_run
 from bionet.conversion import convert, with_initial_potential, with_signed_correction
 from bionet.conversion.tracing.activations import activations
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import SpikingNetwork
 from bionet.results.recording import Recording
 from bionet.running.simulate import simulate
@@ -29,6 +30,7 @@ AGAIN: dict[str, dict[str, Any]] = {
 }
 
 
+@typed
 def diagnose(
     net: nn.Module,
     snn: SpikingNetwork,
@@ -83,6 +85,7 @@ def diagnose(
     return diagnose_run(activations(net, images, snn), snn, run, images, truth, answers)
 
 
+@typed
 def mended(
     net: nn.Module, snn: SpikingNetwork, found: Diagnosis, calibration: np.ndarray
 ) -> SpikingNetwork:

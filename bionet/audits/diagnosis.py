@@ -46,6 +46,7 @@ import torch
 
 from bionet.audits.rate_comparison import Comparison
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, SpikingNetwork
 from bionet.network.initial_values import initial_values
 from bionet.network.kernels import Kernel
@@ -72,6 +73,7 @@ OPTIONS: Mapping[str, str] = {
 }
 
 
+@typed
 @dataclass(frozen=True)
 class Diagnosis:
     """What each layer loses to what.

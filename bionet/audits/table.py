@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.kinds import typed
+from bionet.notebook import html_table
 from bionet.results.equality import same_values
 
 __all__ = ["HEADER", "MIN_CORRELATION", "REMEDIES", "Audit", "LayerAudit", "Values"]
@@ -98,6 +100,7 @@ class LayerAudit:
     excess: float | None = None
 
 
+@typed
 @dataclass(frozen=True, eq=False)
 class Audit:
     """The result of :func:`audit`.
@@ -167,6 +170,11 @@ class Audit:
             if number == 0:
                 lines.append("  " + "  ".join("-" * width for width in widths))
         return "\n".join([*lines, self.verdict()])
+
+    def _repr_html_(self) -> str:
+        title = f"Audit of {self.n_images:,} images, {self.n_steps:,} steps"
+        header, *rows = self.cells()
+        return html_table(title, header, rows, self.verdict())
 
     def to_dict(self) -> dict[str, Any]:
         """A plain description for JSON; NaN becomes None."""

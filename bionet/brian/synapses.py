@@ -24,6 +24,7 @@ from bionet.brian.channel_last import pack, to_channel_last
 from bionet.brian.queue import Jittered, due_units, enter, n_planes, n_words
 from bionet.brian.unit_targets import Targets
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network.delays import needed_slots
 from bionet.network.kernels import Kernel
 
@@ -49,6 +50,7 @@ def header() -> str:
     return resources.files("bionet.brian").joinpath("templates/shared_synapses.hpp").read_text()
 
 
+@typed
 class SharedSynapses(Group, CodeRunner):
     """Synapses between two Brian2 groups whose weights are those of a kernel, stored once.
 

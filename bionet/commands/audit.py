@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bionet.commands import options as o
-from bionet.commands.outputs import check_writable, save_audit, save_labels, staged
+from bionet.commands.outputs import check_replaced, check_writable, save_audit, save_labels, staged
 from bionet.commands.simulate import ann_accuracy, simulated
 from bionet.results.run_json import describe, measure, write_run
 from bionet.sources import load_images, source_network
@@ -43,10 +43,12 @@ def audit(
     out: Annotated[Path, typer.Option(help="Folder for the table and its data.")] = Path(
         "runs/audit"
     ),
+    force: o.Force = False,
 ) -> None:
     """Compare every layer's activations with its spikes; names the first bad layer."""
     arguments = context.params
     check_writable(out)
+    check_replaced(out, force)
     from bionet.audits.audit import audit as audit_network
     from bionet.network import SpikingNetwork
     from bionet.running.simulate import simulate as simulate_network

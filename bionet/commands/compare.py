@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bionet.commands import options as o
-from bionet.commands.outputs import check_writable, save_labels, staged
+from bionet.commands.outputs import check_replaced, check_writable, save_labels, staged
 from bionet.commands.simulate import simulated
 from bionet.errors import InputError
 from bionet.results.run_json import describe, measure, write_run
@@ -41,9 +41,11 @@ def compare(
     seed: o.Seed = 0,
     progress: o.ProgressBar = True,
     out: Annotated[Path, typer.Option(help="Folder for curves and table.")] = Path("runs/compare"),
+    force: o.Force = False,
 ) -> None:
     """Compare spiking networks: accuracy, latency at 0, <0.1 and <1 % loss, events, speed."""
     check_writable(out)
+    check_replaced(out, force)
     stems = [Path(network).stem for network in networks]
     if repeated := [stem for stem in stems if stems.count(stem) > 1]:
         raise InputError(f"two networks are called {repeated[0]!r}; give files of different names")

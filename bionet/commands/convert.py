@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bionet.commands.options import Data, DataDir, InputShape, Seed, Weights
-from bionet.commands.outputs import check_writable
+from bionet.commands.options import Data, DataDir, Force, InputShape, Seed, Weights
+from bionet.commands.outputs import check_replaced, check_writable
 from bionet.errors import ExchangeWarning, InputError
 from bionet.quantities import assignment, shape
 from bionet.results.run_json import describe, write_run
@@ -85,10 +85,12 @@ def convert(
         Path | None,
         typer.Option(help="File for the network, .snn or .nir.  [default: NETWORK.snn]"),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Convert a trained PyTorch network to a spiking network."""
     out = out or Path(network.partition(":")[2] or network).with_suffix(".snn")
     check_writable(out.parent)
+    check_replaced(out, force)
     given = dict(assignment(text) for text in option or [])
     started = time.perf_counter()
     n_images = 0

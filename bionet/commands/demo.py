@@ -12,8 +12,8 @@ from rich.console import Console
 
 from bionet.commands.convert import CALIBRATION_IMAGES, converted
 from bionet.commands.figure import draw
-from bionet.commands.options import ProgressBar, Seed
-from bionet.commands.outputs import check_writable, save_audit, save_labels, staged
+from bionet.commands.options import Force, ProgressBar, Seed
+from bionet.commands.outputs import check_replaced, check_writable, save_audit, save_labels, staged
 from bionet.commands.simulate import ann_accuracy
 from bionet.results.run_json import describe, measure, result_table, write_run
 from bionet.running.program_cache import cache_folder
@@ -40,9 +40,11 @@ def demo(
     seed: Seed = 0,
     progress: ProgressBar = True,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/demo"),
+    force: Force = False,
 ) -> None:
     """Let a trained LeNet-5 read held-out digits in Brian2: one table and four figures."""
     check_writable(out)
+    check_replaced(out, force)
     started = time.perf_counter()
     echo = typer.echo
     echo(f"1/4 LeNet-5, trained on 4,000 digits, reads {images:,} held-out ones")

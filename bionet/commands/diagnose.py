@@ -9,7 +9,7 @@ import typer
 
 from bionet.commands import options as o
 from bionet.commands.convert import CALIBRATION_IMAGES
-from bionet.commands.outputs import check_writable, staged
+from bionet.commands.outputs import check_replaced, check_writable, staged
 from bionet.commands.simulate import ann_accuracy, simulated
 from bionet.results.run_json import describe, measure, write_run
 from bionet.sources import load_images, source_network
@@ -45,10 +45,12 @@ def diagnose(
     seed: o.Seed = 0,
     progress: o.ProgressBar = True,
     out: Annotated[Path, typer.Option(help="Folder for the diagnosis.")] = Path("runs/diagnose"),
+    force: o.Force = False,
 ) -> None:
     """Split the loss of a spiking network by layer and cause; names the option that mends it."""
     arguments = context.params
     check_writable(out)
+    check_replaced(out, force)
     from bionet.audits.diagnose import diagnose as diagnose_network
     from bionet.audits.diagnose import mended
     from bionet.network import SpikingNetwork

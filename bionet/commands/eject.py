@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bionet.commands import options as o
-from bionet.commands.outputs import check_writable
+from bionet.commands.outputs import check_replaced, check_writable
 from bionet.quantities import frequency, time
 from bionet.results.run_json import describe, write_run
 from bionet.sources import load_images
@@ -35,7 +35,11 @@ def eject(
     max_rate: o.MaxRate = None,
     dtype: o.Dtype = "float64",
     force: Annotated[
-        bool, typer.Option("--force", help="Write more than five million synapses, too.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace a script that is there, and write more than five million synapses.",
+        ),
     ] = False,
     data_dir: o.DataDir = None,
     seed: o.Seed = 0,
@@ -45,6 +49,7 @@ def eject(
 ) -> None:
     """Write a spiking network as a readable Brian2 script that runs without BioNet."""
     check_writable(out.parent)
+    check_replaced(out, force)
     from bionet.network import SpikingNetwork
     from bionet.running.eject import eject as eject_network
 

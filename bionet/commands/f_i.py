@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bionet.commands.options import NoSeed, ProgressBar
-from bionet.commands.outputs import check_writable, staged
+from bionet.commands.options import Force, NoSeed, ProgressBar
+from bionet.commands.outputs import check_replaced, check_writable, staged
 from bionet.errors import InputError
 from bionet.firing.named import neuron_of
 from bionet.quantities import physical
@@ -67,9 +67,11 @@ def f_i(
     out: Annotated[
         Path, typer.Option(help="Folder for curve.csv (current, rate) and run.json.")
     ] = Path("runs/f-i"),
+    force: Force = False,
 ) -> None:
     """Measure a neuron's firing rate against a constant current, in Brian2."""
     check_writable(out)
+    check_replaced(out, force)
     from bionet.equations.model import unit_name
     from bionet.firing.measurement import f_i as measured
 

@@ -6,7 +6,7 @@ import os
 import shlex
 import subprocess
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,7 +15,7 @@ from rich.table import Table
 from bionet.commands.options import DataDir, NoSeed
 from bionet.commands.outputs import check_writable
 from bionet.errors import InputError
-from bionet.results.run_json import describe, read_run, result_table, versions, write_run
+from bionet.results.run_json import describe, read_run, result_table, tell, versions, write_run
 from bionet.running.compiler import compiler as compiler_command
 from bionet.running.program_cache import cache_folder, cache_size
 
@@ -36,7 +36,7 @@ def info(
         check_writable(out)
     console = Console()
     if path is None:
-        found = _environment(data_dir)
+        found: dict[str, Any] = dict(_environment(data_dir))
         table = Table(show_header=False)
         table.add_column(style="bold")
         table.add_column(overflow="fold")
@@ -44,10 +44,12 @@ def info(
             table.add_row(name, text)
         console.print(table)
     else:
-        found = {}
-        _describe(path, console)
-    if out is not None:
-        write_run(out / "run.json", describe("info", context.params, found=found))
+        found = _describe(path, console)
+    told = describe("info", context.params, found=found)
+    if out is None:
+        tell(told)
+    else:
+        write_run(out / "run.json", told)
 
 
 def _environment(data_dir: Path | None) -> dict[str, str]:
@@ -83,14 +85,23 @@ def _compiler() -> str | None:
     return done.stdout.partition("\n")[0] or command
 
 
-def _describe(path: Path, console: Console) -> None:
-    """Print a spiking network, or the table and the populations of a run."""
+def _describe(path: Path, console: Console) -> dict[str, Any]:
+    """Print a spiking network, or the table and the populations of a run; and what is told."""
     if not path.is_dir():
         from bionet.network import SpikingNetwork
 
-        text = str(SpikingNetwork.load(path))
-        typer.echo(text)
-        return
+        snn = SpikingNetwork.load(path)
+        typer.echo(str(snn))
+        populations = {p.name: {"shape": p.shape, "model": p.model.name} for p in snn.populations}
+        return {
+            "method": snn.method,
+            "coding": snn.coding,
+            "input_shape": snn.input_shape,
+            "units": snn.n_units,
+            "synapses": snn.n_synapses,
+            "weights": snn.n_weights,
+            "populations": populations,
+        }
     from bionet.results.recording import Recording
 
     run = Recording.load(path)
@@ -104,3 +115,4 @@ def _describe(path: Path, console: Console) -> None:
         table.add_row(name, "x".join(map(str, sizes)), spikes, recorded)
     console.print(table)
     console.print(f"recorded images: {len(run.recorded_images)} of {run.n_images}")
+    return found

@@ -15,6 +15,7 @@ __all__ = [
     "Dt",
     "Dtype",
     "Duration",
+    "Force",
     "InputShape",
     "Lanes",
     "MaxRate",
@@ -98,6 +99,7 @@ Trust = Annotated[
         help="Import the module:function that made the network of this run: your own runs only.",
     ),
 ]
+Force = Annotated[bool, Option("--force", help="Replace results that are there already.")]
 ProgressBar = Annotated[
     bool, Option("--progress/--no-progress", help="Show progress with rate and time left.")
 ]

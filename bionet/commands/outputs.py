@@ -12,18 +12,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import typer
 
 from bionet.errors import InputError
-from bionet.interruption import check_interrupted
+from bionet.interruption import check_interrupted, interruptible, postponed
 
 if TYPE_CHECKING:
     from bionet.audits.table import Audit
 
-__all__ = ["check_writable", "load_audit", "load_labels", "save_audit", "save_labels", "staged"]
+__all__ = [
+    "check_replaced",
+    "check_writable",
+    "load_audit",
+    "load_labels",
+    "pages",
+    "resumable",
+    "save_audit",
+    "save_labels",
+    "staged",
+]
 
 LABELS = "labels.safetensors"
 AUDIT = "audit.json"
 AUDIT_SAMPLES = "audit.safetensors"
+RESULTS = ("run.json", "result.json")
+PARTS = ("recording.json", "recording.safetensors", LABELS, AUDIT, AUDIT_SAMPLES)
 
 
 def check_writable(path: Path) -> None:
@@ -43,21 +56,77 @@ def check_writable(path: Path) -> None:
     raise InputError(f"--out: cannot write to the folder {path}: {reason}; choose another one")
 
 
+def check_replaced(path: Path, force: bool) -> None:
+    """Refuse a file, or a folder of results, that is there already, unless ``--force`` is given.
+
+    Pages and pictures of a run are drawn again without it: nothing is lost.
+    """
+    there = path.is_file() or any((path / name).is_file() for name in RESULTS)
+    if there and not force:
+        what = "is there already" if path.is_file() else "holds earlier results"
+        raise InputError(f"--out: {path} {what}; give --force to replace them, or another --out")
+
+
 @contextlib.contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """A temporary folder whose files move into ``folder`` when the block ends without an error."""
+    """A temporary folder whose files move into ``folder`` when the block ends without an error.
+
+    What an earlier run has left there goes, with the pages and pictures that show it.
+    """
     check_writable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         yield part
         check_interrupted()
-        folder.mkdir(exist_ok=True)
-        # run.json last: where it stands, all the rest does.
-        for file in sorted(part.iterdir(), key=lambda path: path.name == "run.json"):
-            file.replace(folder / file.name)
+        with postponed():
+            folder.mkdir(exist_ok=True)
+            for old in _earlier(folder):
+                old.unlink(missing_ok=True)
+            # run.json last: where it stands, all the rest does.
+            for file in sorted(part.iterdir(), key=lambda path: path.name == "run.json"):
+                file.replace(folder / file.name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _earlier(folder: Path) -> list[Path]:
+    """The files of a folder that BioNet's commands wrote, what marks a run as whole first."""
+    files = [folder / name for name in (*RESULTS, *PARTS)]
+    if (folder / "diagnose" / "run.json").is_file():
+        files += [folder / "diagnose" / "run.json", folder / "diagnose" / "mended.snn"]
+    return [file for file in (*files, *pages(folder)) if file.is_file()]
+
+
+def pages(folder: Path) -> list[Path]:
+    """Pages and pictures of a folder's results, and the notes of how they were made."""
+    files = []
+    for note in folder.glob("*.run.json"):
+        try:
+            made = json.loads(note.read_text())["files"] or ()
+        except (OSError, ValueError, KeyError, TypeError):
+            made = ()
+        files += [*(folder / Path(str(name)).name for name in made), note]
+    return files
+
+
+@contextlib.contextmanager
+def resumable(kept: Path, what: str) -> Iterator[None]:
+    """Where Ctrl-C ends the block, say that the same command goes on from what is kept.
+
+    Raises
+    ------
+    typer.Abort
+        With that sentence, if there is something in the file or folder.
+    """
+    try:
+        with interruptible():
+            yield
+    except KeyboardInterrupt as error:
+        if kept.is_file() or (kept.is_dir() and any(kept.iterdir())):
+            text = f"finished {what} are kept in {kept}; the same command goes on"
+            raise typer.Abort(text) from error
+        raise
 
 
 def save_labels(folder: Path, labels: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -96,8 +97,10 @@ def material(
         parts["labels"] = load_labels(folder)
     else:
         notes.append("The folder holds no labels, so the report states no accuracy.")
-    if (folder / AUDIT).is_file():
-        parts["audit"] = load_audit(folder)
+    if (audited := _audited(folder, description)) is not None:
+        parts["audit"] = load_audit(audited)
+        if audited != folder:
+            notes.append(f"The audit is that of {audited}, of the same network and images.")
     try:
         sources = run_sources(folder, run, trusted)
     except BioNetError as error:
@@ -122,6 +125,29 @@ def material(
         notes=tuple(notes),
         **parts,
     )
+
+
+def _audited(folder: Path, description: Mapping[str, Any]) -> Path | None:
+    """The folder, or one beside it, that holds an audit of the same simulation."""
+    if (folder / AUDIT).is_file():
+        return folder
+    if description.get("network_hash") is None:
+        return None
+    mine = _simulation(description)
+    for other in sorted(folder.resolve().parent.glob(f"*/{AUDIT}")):
+        with contextlib.suppress(BioNetError):
+            if _simulation(read_run(other.parent)) == mine:
+                return other.parent
+    return None
+
+
+def _simulation(description: Mapping[str, Any]) -> list[Any]:
+    """What determines the spikes, in a ``run.json``."""
+    same = ("network_hash", "coding", "dt_ms", "steps", "images", "seed")
+    arguments = description.get("arguments") or {}
+    return [description.get(name) for name in same] + [
+        arguments.get(name) for name in ("data", "split", "max_rate", "dtype")
+    ]
 
 
 def _command(description: dict[str, Any], commands: Mapping[str, Any]) -> str | None:

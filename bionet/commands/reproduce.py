@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bionet.commands.options import DataDir, Device, ProgressBar, Seed
-from bionet.commands.outputs import check_writable, staged
+from bionet.commands.options import DataDir, Device, Force, ProgressBar, Seed
+from bionet.commands.outputs import check_replaced, check_writable, resumable, staged
 from bionet.errors import InputError
+from bionet.results.run_json import tell
 
 if TYPE_CHECKING:
     from bionet.reproduce import Item, Settings
@@ -39,6 +40,7 @@ def reproduce(
     out: Annotated[Path, typer.Option(help="Folder for tables and figures.")] = Path(
         "runs/reproduce"
     ),
+    force: Force = False,
 ) -> None:
     """Reproduce a table or figure of a paper: a Markdown table beside the paper's values."""
     from bionet.reproduce import ITEMS, Settings, chosen
@@ -53,6 +55,8 @@ def reproduce(
     settings = Settings(quick, images, _weights(weights or []), data_dir, seed, progress, device)
     check_writable(out)
     for found in items:
+        check_replaced(out / f"{found.paper}-{found.name}", force)
+    for found in items:
         command = _command(found.paper, found.name, quick, images, weights or [], seed)
         produce(found, settings, out / f"{found.paper}-{found.name}", command)
 
@@ -63,7 +67,8 @@ def produce(item: Item, settings: Settings, home: Path, command: str) -> None:
     from bionet.reproduce import markdown
 
     # Before the work: what is finished of a long item is kept there too.
-    result = item.run(dataclasses.replace(settings, folder=home / "parts"))
+    with resumable(home / "parts", "parts"):
+        result = item.run(dataclasses.replace(settings, folder=home / "parts"))
     text = markdown(item, result, command)
     with staged(home) as folder:
         (folder / "result.md").write_text(text)
@@ -74,6 +79,7 @@ def produce(item: Item, settings: Settings, home: Path, command: str) -> None:
             table.to_csv(folder / f"{name}.csv", index=False)
         for name, draw in result.figures.items():
             figures.save(draw(), folder / name)
+    tell(told)
     typer.echo(text)
     typer.echo(f"written to {home}\n")
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bionet.commands import options as o
 from bionet.commands.convert import CALIBRATION_IMAGES, converted, exchanged
-from bionet.commands.outputs import check_writable, save_labels, staged
+from bionet.commands.outputs import check_replaced, check_writable, save_labels, staged
 from bionet.errors import InputError
 from bionet.quantities import frequency, numbers, time
 from bionet.results.run_json import describe, measure, result_table, write_run
@@ -77,11 +77,12 @@ def simulate(
         bool, typer.Option("--dry-run", help="Say how much memory and time it will take; no more.")
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder for the recording.")] = Path("runs/simulate"),
+    force: o.Force = False,
 ) -> None:
     """Present images to a spiking network; writes the recording and prints a table."""
     arguments = context.params
-    if not dry_run:
-        check_writable(out)
+    check_writable(out)
+    check_replaced(out, force)
     snn, source = _network(network, weights, data, data_dir, seed)
     settings = simulated(arguments, snn)
     if input_file is None:

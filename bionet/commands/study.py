@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bionet.commands import options as o
-from bionet.commands.outputs import check_writable
+from bionet.commands.outputs import check_replaced, check_writable, pages, resumable
 from bionet.errors import InputError
-from bionet.results.run_json import describe, write_run
+from bionet.progress import duration_text
+from bionet.results.run_json import describe, tell, write_run
 
 if TYPE_CHECKING:
     from bionet.study import Study
@@ -74,6 +76,7 @@ def study(
         ),
     ] = 0,
     progress: o.ProgressBar = True,
+    force: o.Force = False,
 ) -> None:
     """Run a study: network x method x coding x perturbation x level x seed."""
     if listed:
@@ -87,7 +90,7 @@ def study(
     if folder_of is not None:
         raise InputError(f"{folder_of}: only status and cancel take a folder; results go to --out")
     if file == LADDER:
-        _climb(data, images, out, seed, dry_run, data_dir, progress)
+        _climb(data, images, out, seed, dry_run, data_dir, progress, force)
         return
     if images is not None:
         raise InputError("--images belongs to the study realism; others name theirs in their file")
@@ -100,7 +103,8 @@ def study(
     if dry_run:
         _estimate(chosen, folder, jobs, data_dir, extend, console)
         return
-    try:
+    before = {path.name for path in (folder / "cells").glob("*.json")}
+    with resumable(folder / "cells", "cells"):
         found = studies.run(
             chosen,
             folder,
@@ -110,9 +114,9 @@ def study(
             extend=extend,
             progress=progress,
         )
-    except KeyboardInterrupt:
-        typer.echo(f"finished cells are kept in {folder}; the same command goes on", err=True)
-        raise
+    if before != {path.name for path in (folder / "cells").glob("*.json")}:
+        for page in pages(folder):  # they show a part of the results
+            page.unlink(missing_ok=True)
     write_run(
         folder / "run.json",
         describe(
@@ -137,6 +141,7 @@ def _climb(
     dry_run: bool,
     data_dir: Path | None,
     progress: bool,
+    force: bool,
 ) -> None:
     """The ladder of realism: no cells of equal kind, but rungs that build on each other."""
     from bionet.commands.reproduce import produce
@@ -144,6 +149,9 @@ def _climb(
     from bionet.reproduce.realism import RUNGS
 
     if dry_run:
+        check_writable(out or Path("runs") / LADDER)
+        check_replaced(out or Path("runs") / LADDER, force)
+        Settings(data_dir=data_dir).test(data, images or 1)
         table = Table("rung", "what it adds", box=None)
         for number, rung in enumerate(RUNGS, 1):
             table.add_row(f"{number}. {rung.name}", rung.adds)
@@ -151,16 +159,13 @@ def _climb(
         return
     folder = out or Path("runs") / LADDER
     check_writable(folder)
+    check_replaced(folder, force)
     settings = Settings(images=images, data_dir=data_dir, seed=seed, progress=progress)
     (item,) = chosen(LADDER, f"lenet5-{data}")
     words = f"bionet study {LADDER} --data {data}"
     words += "" if images is None else f" --images {images}"
     words += f" --seed {seed}" if seed else ""
-    try:
-        produce(item, settings, folder, words)
-    except KeyboardInterrupt:
-        typer.echo(f"finished rungs are kept in {folder}; the same command goes on", err=True)
-        raise
+    produce(item, settings, folder, words)
 
 
 def _seen_from_outside(what: str, folder: Path | None, watch: bool) -> None:
@@ -208,7 +213,6 @@ def _estimate(
     from bionet.study.cells import check_folder
     from bionet.study.estimate import estimate
     from bionet.study.materials import gather
-    from bionet.study.running import duration_text
 
     materials = gather(chosen, data_dir)
     check_folder(folder, chosen, materials.cells, extend)
@@ -221,6 +225,7 @@ def _estimate(
             duration_text(row["seconds"]),
         )  # fmt: skip
     console.print(table)
+    tell(dataclasses.asdict(found))
     source = "speed of the finished cells" if found.measured else "speed of LeNet-5"
     console.print(
         f"cells: {found.cells:,}, of which {found.done:,} are finished\n"

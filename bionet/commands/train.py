@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from bionet.commands.options import DataDir, ProgressBar, Seed
-from bionet.commands.outputs import check_writable
+from bionet.commands.options import DataDir, Force, ProgressBar, Seed
+from bionet.commands.outputs import check_replaced, check_writable, resumable
 from bionet.errors import InputError
 from bionet.quantities import frequency, time
 from bionet.results.run_json import describe, result_table, write_run
@@ -40,7 +40,11 @@ def train(
     device: Annotated[str, typer.Option(help="Device of PyTorch: cpu, cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(help="Threads of PyTorch on the CPU.")] = 2,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="File to save every epoch in, and to go on from.")
+        Path | None,
+        typer.Option(
+            help="File to save every epoch in, and to go on from."
+            "  [default: one beside the weights, until they are there]"
+        ),
     ] = None,
     activation: Annotated[
         Literal["relu", "qcfs", "tdsnn", "rounded", "f-i"],
@@ -90,64 +94,66 @@ def train(
     out: Annotated[
         Path, typer.Option(help="Folder, or file ending in .safetensors, for the weights.")
     ] = Path("runs/train"),
+    force: Force = False,
 ) -> None:
     """Train a network of the zoo; writes its weights with their provenance."""
     is_file = out.suffix == ".safetensors"
     check_writable(out.parent if is_file else out)
+    check_replaced(out, force)
     if levels is not None and activation != "qcfs":
         raise InputError("--levels belongs to --activation qcfs; leave it out")
-    if activation == "f-i":
-        if leak is not None:
-            raise InputError("--leak belongs to --activation tdsnn or rounded; leave it out")
-        result = _through_a_curve(
-            {
-                "neuron": neuron,
-                "reference_hz": float(frequency(reference, "--reference")),
-                "presentation_ms": 1000 * float(time(presentation or "0ms", "--presentation")),
-            },
-            progress,
-            network=network,
-            data=data,
-            epochs=epochs,
-            rate_cost=rate_cost,
-            dale=inhibitory,
-            learning_rate=learning_rate,
-            start=start,
-            seed=seed,
-            out=out,
-            data_dir=data_dir,
-            device=device,
-            checkpoint=checkpoint,
-        )
-        _report(context, network, data, device, result, out)
-        return
+    if activation == "f-i" and leak is not None:
+        raise InputError("--leak belongs to --activation tdsnn or rounded; leave it out")
     from bionet.train import MODES, train_zoo
 
+    same: dict[str, Any] = {
+        "network": network,
+        "data": data,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "start": start,
+        "seed": seed,
+        "out": out,
+        "data_dir": data_dir,
+        "device": device,
+        "checkpoint": checkpoint or unfinished(out, network, data),
+    }
+    if activation == "f-i":
+        made_of = {
+            "neuron": neuron,
+            "reference_hz": float(frequency(reference, "--reference")),
+            "presentation_ms": 1000 * float(time(presentation or "0ms", "--presentation")),
+        }
+        with resumable(same["checkpoint"], "epochs"):
+            result = _through_a_curve(
+                made_of, progress, rate_cost=rate_cost, dale=inhibitory, **same
+            )
+        _report(context, network, data, device, result, out)
+        return
     if (activation in MODES) != (leak is not None):
         raise InputError("--activation tdsnn or rounded and --leak, such as 10ms, belong together")
     if input_gain != 1 and activation != "rounded":
         raise InputError("--input-gain belongs to --activation rounded; leave it out")
     levels = levels or 4 if activation == "qcfs" else None
-    result = train_zoo(
-        network,
-        data,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        start=start,
-        seed=seed,
-        out=out,
-        data_dir=data_dir,
-        device=device,
-        threads=threads,
-        progress=progress,
-        checkpoint=checkpoint,
-        leak=None if leak is None else float(time(leak, "--leak")) * 1000,
-        mode=MODES.get(activation, "finetune"),
-        input_gain=input_gain,
-        dtype=dtype,
-        levels=levels,
-    )
+    with resumable(same["checkpoint"], "epochs"):
+        result = train_zoo(
+            threads=threads,
+            progress=progress,
+            leak=None if leak is None else float(time(leak, "--leak")) * 1000,
+            mode=MODES.get(activation, "finetune"),
+            input_gain=input_gain,
+            dtype=dtype,
+            levels=levels,
+            **same,
+        )
     _report(context, network, data, device, result, out)
+
+
+def unfinished(out: Path, network: str, data: str) -> Path:
+    """Where the epochs of a training are kept until its weights are there."""
+    from bionet.train.training import weights_name
+
+    return weights_name(out, network, data).with_suffix(".unfinished.safetensors")
 
 
 def _through_a_curve(made_of: dict[str, Any], progress: bool, **options: Any) -> TrainResult:
@@ -176,5 +182,7 @@ def _report(
         weights=result.weights,
     )
     write_run(out.with_suffix(".run.json") if is_file else out / "run.json", found)
+    if context.params["checkpoint"] is None:
+        unfinished(out, network, data).unlink(missing_ok=True)
     Console().print(result_table(found, f"{network} on {data}, {result.epochs} epochs"))
     typer.echo(f"weights: {result.weights}")

@@ -25,6 +25,7 @@ from bionet.exchange.nir_graph import FlatGraph, flattened, identifier
 from bionet.exchange.nir_kernels import WEIGHTED, array, fitted, scaled, weighted
 from bionet.exchange.nir_notes import NodeNote, noted_fields, noted_model, noted_network
 from bionet.exchange.optional import required
+from bionet.kinds import told, typed
 from bionet.network import OneToOne, Population, Projection, Readout, Simulation, SpikingNetwork
 
 __all__ = ["from_nir"]
@@ -46,6 +47,7 @@ WIRES = ("Input", "Output", "Flatten", "Delay")
 APART = 1e-5
 
 
+@typed
 @check_units(dt=second)
 def from_nir(
     source: str | Path | Any,
@@ -86,6 +88,8 @@ def from_nir(
     """
     nir = required("nir", "nir")
     graph = _read(nir, Path(source)) if isinstance(source, str | Path) else source
+    if not hasattr(graph, "nodes"):
+        raise InputError(f"from_nir: source must be a path or a NIRGraph, but is {told(graph)}")
     convention = _convention(writer, dt, integration, reset, noted_network(graph))
     return _Reading(flattened(graph), graph, convention, input_shape).network()
 

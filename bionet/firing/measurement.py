@@ -32,6 +32,7 @@ from bionet.equations.model import NeuronModel, unit_name
 from bionet.errors import InputError
 from bionet.firing.curve import FICurve
 from bionet.firing.kept import kept_on_disk
+from bionet.kinds import told, typed
 
 __all__ = ["Protocol", "f_i", "run_group", "spikes_at"]
 
@@ -60,6 +61,7 @@ class Protocol:
     points: int
 
 
+@typed
 def f_i(
     neuron: NeuronModel,
     synapse: Any = None,
@@ -108,6 +110,11 @@ def f_i(
     InputError
         If the model has no current or threshold, fires without current, or never fires.
     """
+    if synapse is not None and not hasattr(synapse, "on"):
+        raise InputError(
+            f"f_i: synapse must be one of bionet.synapse, such as exponential(5*ms), but is"
+            f" {told(synapse)}"
+        )
     model = neuron if synapse is None else synapse.on(neuron)
     protocol = _protocol(dt, settle, duration, kind, phases, highest, points)
     _check_model(model)

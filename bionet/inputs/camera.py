@@ -24,6 +24,7 @@ from bionet.errors import InputError
 from bionet.inputs.movie import Frames, frames
 from bionet.inputs.stimulus import whole_steps
 from bionet.inputs.timed import Timed, in_steps, numbered_images, same_length, times, whole_numbers
+from bionet.kinds import typed
 from bionet.network.signal import EventSignal
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = ["Events", "events"]
 FIELDS = ("t", "x", "y", "p")
 
 
+@typed
 @dataclass(frozen=True, eq=False)
 class Events(Timed):
     """Events of a camera; see :func:`events`.
@@ -113,6 +115,7 @@ class Events(Timed):
         return frames(sums.reshape(len(self), n_frames, *shape), frame)
 
 
+@typed
 def events(
     t: Any,
     x: Any = None,

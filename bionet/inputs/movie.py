@@ -11,6 +11,7 @@ import numpy as np
 from bionet.errors import InputError
 from bionet.inputs.pixels import check_values
 from bionet.inputs.stimulus import Stimulus, seconds, whole_steps
+from bionet.kinds import typed
 from bionet.network.signal import FrameSignal
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Frames", "frames"]
 
 
+@typed
 @dataclass(frozen=True, eq=False)
 class Frames(Stimulus):
     """Movies; see :func:`frames`.
@@ -76,6 +78,7 @@ class Frames(Stimulus):
         return {"kind": self.kind, "frame_ms": round(self.frame * 1000, 9)}
 
 
+@typed
 def frames(movies: Any, frame: Quantity) -> Frames:
     """Movies of frames that last equally long.
 

@@ -10,11 +10,13 @@ import numpy as np
 
 from bionet.errors import InputError
 from bionet.inputs.stimulus import Stimulus, seconds
+from bionet.kinds import typed
 from bionet.network.signal import FrameSignal
 
 __all__ = ["StaticImages", "check_values", "static"]
 
 
+@typed
 @dataclass(frozen=True, eq=False)
 class StaticImages(Stimulus):
     """Static images; see :func:`static`.
@@ -57,6 +59,7 @@ class StaticImages(Stimulus):
         return FrameSignal(check_values(self.images, "images")[:, None], int(steps.max()))
 
 
+@typed
 def static(images: Any, durations: Any = None) -> StaticImages:
     """Static images, each for a time of its own if need be.
 

@@ -34,6 +34,7 @@ import numpy as np
 from bionet.errors import InputError
 from bionet.inputs.camera import Events, events
 from bionet.inputs.stimulus import seconds, whole_steps
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -43,6 +44,7 @@ __all__ = ["saccades"]
 CORNERS = np.array([[0.0, 0.0], [0.5, 1.0], [1.0, 0.0], [0.0, 0.0]])  # x and y, in units of reach
 
 
+@typed
 def saccades(
     images: np.ndarray,
     duration: Quantity,

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.kinds import told
 from bionet.network.signal import Signal
 
 __all__ = ["Stimulus", "seconds", "whole_steps"]
@@ -81,9 +82,13 @@ def seconds(value: Any, name: str, example: str) -> np.ndarray:
     """
     from brian2 import have_same_dimensions, second
 
-    if not have_same_dimensions(value, second):
+    try:
+        are_times = have_same_dimensions(value, second)
+    except TypeError:  # no numbers at all
+        are_times = False
+    if not are_times:
         raise InputError(
-            f"{name} must be a time with its unit, such as {example}, but is {value!r}"
+            f"{name} must be a time with its unit, such as {example}, but is {told(value)}"
         )
     times = np.asarray(value, dtype=np.float64)
     if not np.isfinite(times).all():

@@ -118,7 +118,7 @@ def numbered_images(
 def whole_numbers(values: Any, name: str) -> np.ndarray:
     """Whole numbers from 0 on, int64 array."""
     numbers = np.asarray(values)
-    plain = numbers.dtype.kind in "iub" or (
+    plain = numbers.dtype.kind in "iu" or (
         numbers.dtype.kind == "f" and np.isfinite(numbers).all() and (numbers % 1 == 0).all()
     )
     if not numbers.size and numbers.ndim == 1:

@@ -9,12 +9,14 @@ import numpy as np
 
 from bionet.errors import InputError
 from bionet.inputs.timed import Timed, in_steps, numbered_images, same_length, times, whole_numbers
+from bionet.kinds import told, typed
 from bionet.network.signal import EventSignal
 from bionet.results.recording import Recording
 
 __all__ = ["SpikeTrains", "replay", "spike_trains"]
 
 
+@typed
 @dataclass(frozen=True, eq=False)
 class SpikeTrains(Timed):
     """Spike trains; see :func:`spike_trains`.
@@ -47,6 +49,7 @@ class SpikeTrains(Timed):
         return in_steps(self, self.unit, self.size, dt, steps)
 
 
+@typed
 def spike_trains(
     i: Any, t: Any, *, image: Any = None, size: Any = None, n_images: int | None = None
 ) -> SpikeTrains:
@@ -81,6 +84,8 @@ def spike_trains(
     sizes = (
         [np.ones(len(row)) for row in time] if size is None else list(size) if several else [size]
     )
+    if any(np.asarray(row).dtype.kind not in "iuf" for row in sizes):
+        raise InputError(f"size must be numbers, one for each spike, but is {told(size)}")
     sizes = [np.asarray(row, dtype=np.float64) for row in sizes]
     for units, row, at in zip(unit, sizes, time, strict=True):
         same_length({"i": units, "size": row}, len(at))
@@ -94,6 +99,7 @@ def spike_trains(
     )
 
 
+@typed
 def replay(run: Recording, population: str = "input") -> SpikeTrains:
     """The spikes that a population emitted in an earlier simulation, with their sizes.
 

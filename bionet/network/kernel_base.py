@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.kinds import told
 
 if TYPE_CHECKING:
     import torch
@@ -33,8 +35,9 @@ Pair = tuple[int, int]
 
 def pair(value: Any, name: str, least: int) -> Pair:
     """An int or a pair of ints as a pair, checked against a least value."""
-    both = (value, value) if np.isscalar(value) else tuple(value)
-    if len(both) != 2 or any(int(x) != x or x < least for x in both):
+    both = (value, value) if np.ndim(value) == 0 else tuple(value)
+    whole = all(isinstance(x, numbers.Real) and not isinstance(x, (bool, np.bool_)) for x in both)
+    if len(both) != 2 or not whole or any(x % 1 != 0 or x < least for x in both):
         raise InputError(f"{name} must be one or two whole numbers >= {least}, but got {value!r}")
     return int(both[0]), int(both[1])
 
@@ -228,6 +231,8 @@ def weight_array(value: Any, ndim: int, name: str) -> np.ndarray:
             " Projection(source, target, Dense(W/nS), gain=1*nS)"
         )
     kind = np.asarray(value).dtype
+    if kind.kind not in "iuf":
+        raise InputError(f"{name} must be numbers, but got {told(value)}")
     fixed = isinstance(value, np.ndarray) and value.base is None and not value.flags.writeable
     if fixed and kind in (np.float32, np.float64):
         array = value  # nobody can change it: a copy of the weights of a large layer is saved

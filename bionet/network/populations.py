@@ -14,6 +14,7 @@ import numpy as np
 from bionet.equations.model import NeuronModel
 from bionet.equations.units import same_unit
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network.delays import checked_delay, checked_spread
 from bionet.network.kernel_base import Kernel
 
@@ -22,6 +23,7 @@ __all__ = ["Population", "Projection", "Readout"]
 READOUTS = ("MP", "MS", "FS", "LS")
 
 
+@typed
 @dataclass(frozen=True, eq=False)
 class Population:
     """A population of units of one neuron model.
@@ -104,6 +106,7 @@ class Population:
     __hash__ = None  # type: ignore[assignment]
 
 
+@typed
 @dataclass(frozen=True, eq=False)
 class Projection:
     """Synapses from one population to another, their weights stored once.
@@ -192,6 +195,7 @@ class Projection:
         return f"{self.source}->{self.target}"
 
 
+@typed
 @dataclass(frozen=True)
 class Readout:
     """Where the network's answer is read.

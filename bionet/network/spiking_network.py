@@ -20,6 +20,7 @@ import numpy as np
 
 from bionet.errors import InputError
 from bionet.files import read_tensors, write_tensors
+from bionet.kinds import typed
 from bionet.network.code import Code
 from bionet.network.delivery import check_unit
 from bionet.network.kernels import (
@@ -36,6 +37,7 @@ from bionet.network.origin import Origin, Perturbed
 from bionet.network.populations import Population, Projection, Readout
 from bionet.network.signs import is_dale
 from bionet.network.simulation import Simulation
+from bionet.notebook import html_table
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -60,6 +62,7 @@ __all__ = [
 ]
 
 
+@typed
 @dataclass(frozen=True, eq=False)
 class SpikingNetwork:
     """A spiking network, ready to be built in Brian2.
@@ -184,6 +187,7 @@ class SpikingNetwork:
                 " bionet.equations.with_rate_estimate"
             )
 
+    @typed
     def population(self, name: str) -> Population:
         """The population of that name, or an InputError that lists the names."""
         for population in self.populations:
@@ -192,6 +196,7 @@ class SpikingNetwork:
         known = ", ".join(p.name for p in self.populations)
         raise InputError(f"no population is called {name!r}; there are {known}")
 
+    @typed
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a population, the input included, in PyTorch's order."""
         return self.input_shape if name == "input" else self.population(name).shape
@@ -206,6 +211,7 @@ class SpikingNetwork:
         """Population -> the activation that one spike a step stands for; of ``origin``."""
         return self.origin.scales
 
+    @typed
     def times(
         self, duration: Quantity | None = None, dt: Quantity | None = None
     ) -> tuple[Quantity, Quantity]:
@@ -241,6 +247,7 @@ class SpikingNetwork:
         """
         return is_dale(self)
 
+    @typed
     def with_population(self, name: str, **changes: Any) -> SpikingNetwork:
         """A copy with one population changed; ``parameters`` are merged."""
         old = self.population(name)
@@ -277,32 +284,43 @@ class SpikingNetwork:
             digest.update(np.ascontiguousarray(arrays[name], dtype=np.float64).tobytes())
         return digest.hexdigest()
 
-    def __str__(self) -> str:
+    def _told(self) -> tuple[str, list[tuple[str, ...]], str]:
+        """A line, a table with its header, and a line about readout and input."""
         rows = [("population", "shape", "units", "model", "input from")]
-        rows.append(("input", _by(self.input_shape), str(np.prod(self.input_shape)), "", ""))
+        rows.append(("input", _by(self.input_shape), f"{np.prod(self.input_shape):,}", "", ""))
         for p in self.populations:
             sources = ", ".join(
                 f"{q.source} ({_describe(q)})" for q in self.projections if q.target == p.name
             )
             rows.append((p.name, _by(p.shape), f"{p.size:,}", p.model.name, sources))
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = [
+        title = (
             f"SpikingNetwork(method={self.method!r}): {self.n_units:,} units,"
             f" {self.n_synapses:,} synapses, {self.n_weights:,} weights stored"
-        ]
+        )
+        note = (
+            f"readout: {self.readout.default} (spikes of {self.readout.spikes},"
+            f" potential of {self.readout.potential}); input coding: {self.coding}"
+        )
+        return title, rows, note
+
+    def __str__(self) -> str:
+        title, rows, note = self._told()
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines = [title]
         for number, row in enumerate(rows):
             cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
             lines.append("  " + "  ".join(cells).rstrip())
             if number == 0:
                 lines.append("  " + "  ".join("-" * width for width in widths))
-        lines.append(
-            f"  readout: {self.readout.default} (spikes of {self.readout.spikes},"
-            f" potential of {self.readout.potential}); input coding: {self.coding}"
-        )
-        return "\n".join(lines)
+        return "\n".join([*lines, f"  {note}"])
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        title, (header, *rows), note = self._told()
+        return html_table(title, header, rows, note)
+
+    @typed
     def save(self, path: str | Path) -> Path:
         """Write the network to one file: safetensors with a JSON header."""
         from bionet.network.storage import pack_network
@@ -310,6 +328,7 @@ class SpikingNetwork:
         description, arrays = pack_network(self, saving=True)
         return write_tensors(path, arrays, {"bionet": json.dumps(description)})
 
+    @typed
     def to_nir(
         self, path: str | Path, dt: Quantity | None = None, readout: str | None = None
     ) -> Path:
@@ -319,6 +338,7 @@ class SpikingNetwork:
         return Path(writing.to_nir(self, path, dt, readout))
 
     @classmethod
+    @typed
     def load(cls, path: str | Path) -> SpikingNetwork:
         """Read a network written by :meth:`save`.
 

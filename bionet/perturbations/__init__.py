@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Perturbed, SpikingNetwork
 from bionet.perturbations.base import (
     PERTURBATIONS,
@@ -116,6 +117,7 @@ for _kind in (
     PERTURBATIONS.add(_kind.name, _kind)
 
 
+@typed
 def find(name: str) -> type[Perturbation]:
     """The perturbation of a name, or a user's own as ``module:Class``.
 
@@ -127,6 +129,7 @@ def find(name: str) -> type[Perturbation]:
     return PERTURBATIONS.find(name)
 
 
+@typed
 def perturb(
     snn: SpikingNetwork,
     perturbations: Sequence[Perturbation],
@@ -177,6 +180,7 @@ def perturb(
     return snn
 
 
+@typed
 def noted(
     snn: SpikingNetwork, perturbations: Sequence[Perturbation], seed: int = 0
 ) -> SpikingNetwork:

@@ -15,6 +15,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, have_same_dimensions
 
 from bionet.equations import NeuronModel
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, SpikingNetwork
 from bionet.network.initial_values import initial_values
 from bionet.network.relays import passing_relays
@@ -47,6 +48,7 @@ UNITS: dict[str, Quantity] = {"ms": ms, "Hz": Hz, "pA": pA, "K": kelvin, "s": se
 THRESHOLDS = ("theta", "theta_p", "theta_n", "V_T", "v_t")
 
 
+@typed
 @dataclass(frozen=True)
 class Perturbation(ABC):
     """A disturbance of one strength.
@@ -129,6 +131,7 @@ class Perturbation(ABC):
         return float(self.level / UNITS.get(self.unit, 1.0))
 
 
+@typed
 @dataclass(frozen=True)
 class NetworkPerturbation(Perturbation):
     """A perturbation of a network's equations, parameters or weights.
@@ -177,6 +180,7 @@ class NetworkPerturbation(Perturbation):
                 snn.population(name)
 
 
+@typed
 @dataclass(frozen=True)
 class ImagePerturbation(Perturbation):
     """A perturbation of images: pixels in [0, 1] go in and come out."""

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from bionet.equations.units import unit_name
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, SpikingNetwork
 from bionet.network.delivery import delivery
 from bionet.perturbations.base import NetworkPerturbation, change_populations
@@ -21,6 +22,7 @@ from bionet.perturbations.base import NetworkPerturbation, change_populations
 __all__ = ["ChannelBlock"]
 
 
+@typed
 @dataclass(frozen=True, init=False)
 class ChannelBlock(NetworkPerturbation):
     """A share of the channels of one kind that is closed for good.

@@ -40,6 +40,7 @@ from bionet.equations import NeuronModel
 from bionet.equations.lines import with_sum
 from bionet.equations.units import same_unit, unit_name
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, SpikingNetwork
 from bionet.perturbations.base import (
     NetworkPerturbation,
@@ -57,6 +58,7 @@ NOISE = (
 )
 
 
+@typed
 @dataclass(frozen=True)
 class CurrentNoise(NetworkPerturbation):
     """A fluctuating current, of all populations that a current in ampere drives.

@@ -27,6 +27,7 @@ from typing import ClassVar
 import numpy as np
 from scipy import ndimage
 
+from bionet.kinds import typed
 from bionet.perturbations.base import ImagePerturbation
 
 __all__ = ["Blur", "Contrast", "GaussianNoise", "Occlusion", "SaltAndPepper"]
@@ -34,6 +35,7 @@ __all__ = ["Blur", "Contrast", "GaussianNoise", "Occlusion", "SaltAndPepper"]
 CORRUPTIONS = "Hendrycks, Dietterich 2019"
 
 
+@typed
 @dataclass(frozen=True)
 class GaussianNoise(ImagePerturbation):
     """Independent normal noise of standard deviation ``level`` on every pixel."""
@@ -47,6 +49,7 @@ class GaussianNoise(ImagePerturbation):
         return image + self.number * random.standard_normal(image.shape)
 
 
+@typed
 @dataclass(frozen=True)
 class SaltAndPepper(ImagePerturbation):
     """Pixels that become black or white with probability ``level``; all channels of it alike."""
@@ -62,6 +65,7 @@ class SaltAndPepper(ImagePerturbation):
         return np.where(hit, (random.random(image.shape[1:]) < 0.5).astype(float), image)
 
 
+@typed
 @dataclass(frozen=True)
 class Occlusion(ImagePerturbation):
     """A black square anywhere within the image; ``level`` is its side as a share of the height."""
@@ -83,6 +87,7 @@ class Occlusion(ImagePerturbation):
         return changed
 
 
+@typed
 @dataclass(frozen=True)
 class Contrast(ImagePerturbation):
     """Contrast reduced by the share ``level`` about the mean of the image."""
@@ -98,6 +103,7 @@ class Contrast(ImagePerturbation):
         return mean + (1.0 - self.number) * (image - mean)
 
 
+@typed
 @dataclass(frozen=True)
 class Blur(ImagePerturbation):
     """Gaussian blur of standard deviation ``level`` pixels; black continues beyond the edge."""

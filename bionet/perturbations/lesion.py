@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, SpikingNetwork
 from bionet.network.signs import ROLES, unit_roles
 from bionet.perturbations.base import (
@@ -37,6 +38,7 @@ __all__ = ["Lesion"]
 MAP_AXES = 3  # (channels, height, width)
 
 
+@typed
 @dataclass(frozen=True)
 class Lesion(NetworkPerturbation):
     """A square of every map, or cells of one type, that never fire.

@@ -31,6 +31,7 @@ from bionet.equations import NeuronModel
 from bionet.equations.latex import statements
 from bionet.equations.lines import with_flag
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, SpikingNetwork
 from bionet.perturbations.base import (
     THRESHOLDS,
@@ -56,6 +57,7 @@ __all__ = [
 LEAST_THRESHOLD = 0.05  # of the undisturbed one: a threshold of 0 would fire in every step
 
 
+@typed
 @dataclass(frozen=True)
 class MembraneNoise(NetworkPerturbation):
     """White noise on the membrane potential, of all units that have one.
@@ -107,6 +109,7 @@ def _of_potential(model: NeuronModel, value: float | np.ndarray) -> Any:
     return model.quantity(str(model.potential), value)
 
 
+@typed
 @dataclass(frozen=True)
 class MembraneLeak(NetworkPerturbation):
     r"""A leak of neurons that were converted without one: v decays at the rate ``level``.
@@ -164,6 +167,7 @@ def _leaky(model: NeuronModel) -> NeuronModel:
     )
 
 
+@typed
 @dataclass(frozen=True)
 class ThresholdSpread(NetworkPerturbation):
     """Thresholds that differ from unit to unit: relative standard deviation ``level``.
@@ -202,6 +206,7 @@ class ThresholdSpread(NetworkPerturbation):
         return change_populations(snn, chosen, change)
 
 
+@typed
 @dataclass(frozen=True)
 class RefractoryPeriod(NetworkPerturbation):
     """Units ignore input and drive for a time after each spike.
@@ -268,6 +273,7 @@ def _refractory(model: NeuronModel) -> NeuronModel:
     )
 
 
+@typed
 @dataclass(frozen=True)
 class DeadUnits(NetworkPerturbation):
     """Units that never fire, each with probability ``level``; poolings are units too.

@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, SpikingNetwork
 from bionet.perturbations.base import NetworkPerturbation, change_populations, generator
 
@@ -30,6 +31,7 @@ __all__ = ["ParameterSpread"]
 DISTRIBUTIONS = ("normal", "lognormal", "truncated")
 
 
+@typed
 @dataclass(frozen=True, init=False)
 class ParameterSpread(NetworkPerturbation):
     """A parameter of the neurons that differs from unit to unit.

@@ -35,6 +35,7 @@ from brian2 import Hz, Quantity, ms, second
 from bionet.equations import NeuronModel
 from bionet.equations.units import same_unit
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.kernels import OneToOne
 from bionet.network.relays import passing_relays
@@ -109,6 +110,7 @@ class _PathwayPerturbation(NetworkPerturbation):
         raise NotImplementedError
 
 
+@typed
 @dataclass(frozen=True)
 class SpikeDeletion(_PathwayPerturbation):
     """Spikes that a target population misses, each with probability ``level``.
@@ -136,6 +138,7 @@ class SpikeDeletion(_PathwayPerturbation):
         return model, {"p_deleted": self.number}
 
 
+@typed
 @dataclass(frozen=True)
 class SpikeInsertion(_PathwayPerturbation):
     """Spikes that a target population receives though no unit has sent them.
@@ -173,6 +176,7 @@ class SpikeInsertion(_PathwayPerturbation):
         return model, {"rate_inserted": self.level, "o_inserted": float(self.amplitude)}
 
 
+@typed
 @dataclass(frozen=True)
 class LossyEvents(NetworkPerturbation):
     """A link that is down for a share ``level`` of the time, and loses all spikes meanwhile.

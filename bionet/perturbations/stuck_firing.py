@@ -23,6 +23,7 @@ from bionet.equations.latex import statements
 from bionet.equations.randomness import uses_rand
 from bionet.equations.units import same_unit
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, SpikingNetwork
 from bionet.perturbations.base import (
     NetworkPerturbation,
@@ -37,6 +38,7 @@ from bionet.perturbations.transmission import guarded_statement
 __all__ = ["StuckFiring"]
 
 
+@typed
 @dataclass(frozen=True)
 class StuckFiring(NetworkPerturbation):
     """Units that fire at a rate of their own, each with probability ``level``.

@@ -24,6 +24,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from bionet.equations import NeuronModel
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, SpikingNetwork
 from bionet.perturbations.base import (
     NetworkPerturbation,
@@ -35,6 +36,7 @@ from bionet.perturbations.base import (
 __all__ = ["SynapticFilter"]
 
 
+@typed
 @dataclass(frozen=True)
 class SynapticFilter(NetworkPerturbation):
     """Synaptic currents that decay with the time constant ``level``.

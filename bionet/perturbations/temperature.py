@@ -31,6 +31,7 @@ from bionet.equations import NeuronModel
 from bionet.equations.lines import change_lines
 from bionet.equations.units import unit_name
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, SpikingNetwork
 from bionet.perturbations.base import NetworkPerturbation, change_populations, chosen_populations
 
@@ -39,6 +40,7 @@ __all__ = ["Temperature"]
 STEP = 10.0  # kelvin to which a Q10 belongs
 
 
+@typed
 @dataclass(frozen=True)
 class Temperature(NetworkPerturbation):
     """Neurons that are warmer or colder by ``level``.

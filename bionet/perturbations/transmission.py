@@ -33,6 +33,7 @@ from bionet.equations import NeuronModel
 from bionet.equations.latex import statements
 from bionet.equations.randomness import uses_rand
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.delays import is_time
 from bionet.network.input_population import input_spikes
@@ -55,6 +56,7 @@ __all__ = [
 ]
 
 
+@typed
 @dataclass(frozen=True)
 class SynapticFailure(NetworkPerturbation):
     """Spikes that reach no target, each with probability ``level``.
@@ -97,6 +99,7 @@ def _failing(model: NeuronModel) -> NeuronModel:
     )
 
 
+@typed
 @dataclass(frozen=True)
 class BackgroundSpikes(NetworkPerturbation):
     """Spurious spikes of the rate ``level``, in every unit that has targets.
@@ -171,6 +174,7 @@ def guarded_statement(statement: str, model: NeuronModel) -> str:
     return f"{target} = own*({value}) + (1 - own)*{target}"
 
 
+@typed
 @dataclass(frozen=True)
 class SpikeTimeJitter(NetworkPerturbation):
     """Spikes that travel for a random time each, of standard deviation ``level``.
@@ -199,6 +203,7 @@ class SpikeTimeJitter(NetworkPerturbation):
         return _travelling(snn, self, centre * dt, jitter=self.level)
 
 
+@typed
 @dataclass(frozen=True)
 class TransmissionDelay(NetworkPerturbation):
     """Spikes that travel for ``level``, or for a time of each unit's own about it.
@@ -245,6 +250,7 @@ def relay() -> NeuronModel:
     )
 
 
+@typed
 def relays(snn: SpikingNetwork) -> dict[str, str]:
     """Relay -> the population, or ``input``, whose spikes it passes on.
 

@@ -17,11 +17,13 @@ from brian2 import Quantity, second
 
 from bionet.equations.units import same_unit
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.perturbations.weights import WeightPerturbation
 
 __all__ = ["WeightDrift"]
 
 
+@typed
 @dataclass(frozen=True)
 class WeightDrift(WeightPerturbation):
     """The weights a time ``level`` after they were stored.

@@ -20,6 +20,7 @@ import numpy as np
 
 from bionet.equations.units import unit_name
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, SpikingNetwork
 from bionet.perturbations.base import NetworkPerturbation, circuit, generator
 
@@ -50,6 +51,7 @@ class WeightPerturbation(NetworkPerturbation):
         raise NotImplementedError
 
 
+@typed
 @dataclass(frozen=True)
 class WeightNoise(WeightPerturbation):
     """Weights with a relative error of standard deviation ``level``.
@@ -68,6 +70,7 @@ class WeightNoise(WeightPerturbation):
         return weights * (1.0 + self.number * random.standard_normal(weights.shape))
 
 
+@typed
 @dataclass(frozen=True)
 class WeightQuantisation(WeightPerturbation):
     """Weights of ``level`` bits: symmetric, uniform, one scale for each layer.
@@ -91,6 +94,7 @@ class WeightQuantisation(WeightPerturbation):
         return weights if quantum == 0 else quantum * np.rint(weights / quantum)
 
 
+@typed
 @dataclass(frozen=True)
 class CoarserTimeStep(NetworkPerturbation):
     """The simulation step; the presentation keeps its length.

@@ -35,6 +35,7 @@ import numpy as np
 import pandas as pd
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import SpikingNetwork
 from bionet.results.recording import Recording
 
@@ -49,6 +50,7 @@ __all__ = [
 BATCH = 256  # images whose counts are held as floats at a time
 
 
+@typed
 def wilson_interval(
     share: float | np.ndarray, n: int, z: float = 1.96
 ) -> tuple[np.ndarray, np.ndarray]:

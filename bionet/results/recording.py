@@ -16,6 +16,8 @@ from brian2 import Quantity, ms
 from bionet.equations.units import read_quantity
 from bionet.errors import InputError
 from bionet.files import atomic, output_folder, read_tensors, write_tensors
+from bionet.kinds import typed
+from bionet.notebook import html_table
 from bionet.results.description import read_description
 from bionet.results.equality import same_fields
 from bionet.results.readout import answers, check_labels, ranking
@@ -47,6 +49,7 @@ class Spikes(NamedTuple):
     amplitude: np.ndarray
 
 
+@typed
 @dataclass(frozen=True, eq=False)
 class Recording:
     """The result of :func:`bionet.simulate`.
@@ -154,6 +157,38 @@ class Recording:
         telling = tuple(self.parameters.get("readouts", telling))
         return tuple(dict.fromkeys((*telling, self.parameters.get("readout", "MP"))))
 
+    def __str__(self) -> str:
+        """Three lines: what was simulated, how it spiked, what was recorded of it."""
+        of, has = self.parameters, self.parameters.get
+        told = [has("method"), has("coding") and f"{of['coding']} input", has("device")]
+        told += [f"seed {of['seed']}" if "seed" in of else None]
+        spikes = ", ".join(f"{name} {mean:,.5g}" for name, mean in self.n_spikes.items())
+        return (
+            f"Recording of {self.n_images:,} images, {self.n_steps:,} steps of"
+            f" {of.get('dt_ms', float('nan')):g} ms: {', '.join(filter(None, told))}\n"
+            f"  spikes per image: {spikes or 'no population fires'}\n"
+            f"  readout: {has('readout', 'MP')}; recorded: {self._what_was_recorded()}"
+        )
+
+    __repr__ = __str__
+
+    def _what_was_recorded(self) -> str:
+        spikes = [f"spikes of {', '.join(self.recorded_spikes)}"] if self.recorded_spikes else []
+        traces = ", ".join(self.recorded_potentials)
+        spikes += [f"potentials of {traces}"] if traces else []
+        if not spikes:
+            return "spike counts alone"
+        return f"{', '.join(spikes)} for {len(self.recorded_images):,} images"
+
+    def _repr_html_(self) -> str:
+        title, _, note = str(self).split("\n")
+        rows = [
+            (name, " x ".join(map(str, self.shapes[name])), f"{mean:,.5g}")
+            for name, mean in self.n_spikes.items()
+        ]
+        return html_table(title, ("population", "shape", "spikes per image"), rows, note)
+
+    @typed
     def predictions(self, readout: str | None = None, step: int | None = None) -> np.ndarray:
         """Predicted class of every image.
 
@@ -170,10 +205,12 @@ class Recording:
         """
         return self._answers(readout, step)[0]
 
+    @typed
     def ties(self, readout: str | None = None, step: int | None = None) -> np.ndarray:
         """Images whose answer the readout could not decide, bool array (n_images,)."""
         return self._answers(readout, step)[1]
 
+    @typed
     def accuracy(self, labels: np.ndarray, readout: str | None = None, top: int = 1) -> float:
         """Share of images whose prediction equals the label.
 
@@ -219,6 +256,7 @@ class Recording:
             )
         return self.outputs
 
+    @typed
     def output_error(self, outputs: np.ndarray) -> float:
         """Root mean square difference of :meth:`values` and the source network's outputs.
 
@@ -240,6 +278,7 @@ class Recording:
             )
         return float(np.sqrt(np.mean((values - expected) ** 2)))
 
+    @typed
     def accuracy_over_time(self, labels: np.ndarray, readout: str | None = None) -> np.ndarray:
         """Accuracy after every step, float array (n_steps,)."""
         labels = self._labels(labels)
@@ -247,6 +286,7 @@ class Recording:
         classes, _ = answers(readout, self.output_potential, self.output_spikes, self._since)
         return np.asarray((classes == labels[:, None]).mean(axis=0))
 
+    @typed
     def spikes(self, population: str, image: int = 0) -> Spikes:
         """Spikes of a recorded population for one image.
 
@@ -264,6 +304,7 @@ class Recording:
         amplitude = np.ones(len(rows), dtype=np.float32) if sizes is None else sizes[chosen]
         return Spikes(rows[:, 1], rows[:, 2], rows[:, 1] * self.dt, amplitude)
 
+    @typed
     def rates(self, population: str, part: slice = slice(None)) -> np.ndarray:
         """Firing rate of every unit in spikes a step, float64 array (n_images, *shape).
 
@@ -288,6 +329,7 @@ class Recording:
             raise InputError(f"population {population!r} has no rates; those that fire: {known}")
         return _divided(self.counts[population][part], self.steps[part])
 
+    @typed
     def potential(self, population: str, image: int = 0) -> np.ndarray:
         """Potential of the recorded units of a population, float array (n_steps, n_units).
 
@@ -301,6 +343,7 @@ class Recording:
         values = self._recorded(self.recorded_potentials, population, "v")
         return self._with_unit(population, values[self._position(image)])
 
+    @typed
     def variable(self, population: str, variable: str, image: int = 0) -> np.ndarray:
         """Any recorded variable of a population, array or quantity (n_steps, n_units).
 
@@ -316,6 +359,7 @@ class Recording:
             self._recorded({}, population, variable)
         return self._with_unit(key, self.recorded_potentials[key][self._position(image)])
 
+    @typed
     def spikes_it(self, population: str, image: int = 0) -> tuple[np.ndarray, Quantity]:
         """Spikes as Brian2's monitors have them: units i in PyTorch's order, and times t."""
         spikes = self.spikes(population, image)
@@ -337,6 +381,7 @@ class Recording:
             name: float(c.sum(dtype=np.int64)) / self.n_images for name, c in self.counts.items()
         }
 
+    @typed
     def save(self, path: str | Path) -> Path:
         """Write the recording into a folder: one safetensors file and one JSON file."""
         folder = output_folder(path)
@@ -368,6 +413,7 @@ class Recording:
             part.write_text(text, encoding="utf-8")
         return folder
 
+    @typed
     def to_pandas(self, what: str = "spikes", populations: Sequence[str] | None = None) -> Any:
         """The recording as a pandas table; see :func:`bionet.exchange.tables.to_pandas`."""
         return _exchanged("tables").to_pandas(self, what, populations)
@@ -376,21 +422,25 @@ class Recording:
         """The recording as an xarray Dataset; see :func:`bionet.exchange.tables.to_xarray`."""
         return _exchanged("tables").to_xarray(self)
 
+    @typed
     def to_neo(
         self, populations: Sequence[str] | None = None, images: Sequence[int] | None = None
     ) -> Any:
         """The recording as a Neo Block; see :func:`bionet.exchange.neo_writing.to_neo`."""
         return _exchanged("neo_writing").to_neo(self, populations, images)
 
+    @typed
     def to_nwb(self, path: str | Path, **options: Any) -> Path:
         """Write the recording as NWB; see :func:`bionet.exchange.nwb_writing.to_nwb`."""
         return Path(_exchanged("nwb_writing").to_nwb(self, path, **options))
 
+    @typed
     def to_sonata(self, path: str | Path, populations: Sequence[str] | None = None) -> Path:
         """Write spikes as SONATA; see :func:`bionet.exchange.sonata_writing.to_sonata`."""
         return Path(_exchanged("sonata_writing").to_sonata(self, path, populations))
 
     @classmethod
+    @typed
     def load(cls, path: str | Path) -> Recording:
         """Read a folder written by :meth:`save`.
 

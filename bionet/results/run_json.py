@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +24,14 @@ __all__ = [
     "KEYS",
     "describe",
     "measure",
+    "plain",
     "read_run",
     "result_rows",
     "result_table",
+    "tell",
     "versions",
     "write_run",
+    "written",
 ]
 
 KEYS = (
@@ -64,14 +69,14 @@ def versions() -> dict[str, str]:
 
 def describe(command: str, arguments: Mapping[str, Any], **values: Any) -> dict[str, Any]:
     """The content of a ``run.json``: every one of ``KEYS``, None where it does not apply."""
-    plain = {name: _plain(value) for name, value in arguments.items()}
+    given = {name: plain(value) for name, value in arguments.items()}
     fixed: dict[str, Any] = {
         "command": command,
         "seed": arguments.get("seed"),
         "versions": versions(),
-        "arguments": plain,
+        "arguments": given,
     }
-    return {**dict.fromkeys(KEYS), **fixed, **{key: _plain(v) for key, v in values.items()}}
+    return {**dict.fromkeys(KEYS), **fixed, **{key: plain(v) for key, v in values.items()}}
 
 
 def measure(snn: SpikingNetwork, run: Recording, labels: Any) -> dict[str, Any]:
@@ -101,7 +106,28 @@ def write_run(path: Path, description: Mapping[str, Any]) -> None:
     from bionet.files import atomic
 
     with atomic(path) as part:
-        part.write_text(json.dumps(_plain(description), indent=1, allow_nan=False) + "\n")
+        part.write_text(json.dumps(plain(description), indent=1, allow_nan=False) + "\n")
+    tell(description)
+
+
+WRITTEN: ContextVar[list[Mapping[str, Any]] | None] = ContextVar("written", default=None)
+
+
+@contextlib.contextmanager
+def written() -> Iterator[list[Mapping[str, Any]]]:
+    """The descriptions that are written, or told, within the block."""
+    descriptions: list[Mapping[str, Any]] = []
+    token = WRITTEN.set(descriptions)
+    try:
+        yield descriptions
+    finally:
+        WRITTEN.reset(token)
+
+
+def tell(description: Mapping[str, Any]) -> None:
+    """Give a description to whoever gathers them; see :func:`written`."""
+    if (descriptions := WRITTEN.get()) is not None:
+        descriptions.append(description)
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -195,12 +221,12 @@ def _seconds(found: Mapping[str, Any]) -> str:
     return f"{text} ({compiling:,.1f} of them compiling)" if compiling else text
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value as JSON can say it; a number that is not finite becomes None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if value is None or isinstance(value, (bool, int, float, str)):

@@ -18,12 +18,14 @@ from bionet.brian.feed import make_feed
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
 from bionet.inputs import Stimulus
+from bionet.kinds import typed
 from bionet.network import SpikingNetwork
 from bionet.running.shown import as_stimulus, shown
 
 __all__ = ["build"]
 
 
+@typed
 @check_units(duration=second, dt=second, max_rate=Hz)
 def build(
     snn: SpikingNetwork,
@@ -35,7 +37,7 @@ def build(
     max_rate: Quantity | None = None,
     dtype: str | None = "float64",
     seed: int = 0,
-    record: Mapping[str, Any] | None = None,
+    record: Mapping[str, Any] | str | None = None,
 ) -> tuple[brian2.Network, dict[str, Any]]:
     """The network as real Brian2 objects, one lane for each image, ready for ``network.run``.
 

@@ -28,6 +28,8 @@ from bionet.brian.plan import Plan
 from bionet.equations.model import NeuronModel
 from bionet.errors import InputError
 from bionet.files import atomic
+from bionet.inputs.stimulus import Stimulus
+from bionet.kinds import typed
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.input_population import input_of
 from bionet.network.signal import FrameSignal
@@ -58,11 +60,12 @@ KNOWN_FIELDS = {
 }
 
 
+@typed
 @check_units(duration=second, dt=second, max_rate=Hz)
 def eject(
     snn: SpikingNetwork,
     path: str | Path,
-    images: np.ndarray | None = None,
+    images: np.ndarray | Stimulus | None = None,
     duration: Quantity | None = None,
     dt: Quantity | None = None,
     *,

@@ -21,6 +21,7 @@ from brian2 import Quantity, check_units, second
 
 from bionet.errors import InputError
 from bionet.inputs import Stimulus
+from bionet.kinds import typed
 from bionet.network import SpikingNetwork
 from bionet.running.compiled_program import program_folder
 from bionet.running.devices import DEVICES
@@ -77,6 +78,7 @@ class Forecast:
         )
 
 
+@typed
 @check_units(duration=second, dt=second)
 def forecast(
     snn: SpikingNetwork,

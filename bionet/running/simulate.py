@@ -22,6 +22,7 @@ from bionet.equations.randomness import seed_words
 from bionet.errors import InputError
 from bionet.inputs import Stimulus
 from bionet.interruption import interruptible
+from bionet.kinds import typed
 from bionet.network import SpikingNetwork
 from bionet.network.input_population import input_of
 from bionet.network.signal import Signal
@@ -41,6 +42,7 @@ from bionet.running.temporal_code import temporal_results, warn_of_clipping
 __all__ = ["DEVICES", "planned", "simulate"]
 
 
+@typed
 @check_units(duration=second, dt=second, max_rate=Hz)
 def simulate(
     snn: SpikingNetwork,
@@ -56,8 +58,8 @@ def simulate(
     processes: int | None = None,
     dtype: str | None = None,
     seed: int = 0,
-    record: Mapping[str, Any] | None = None,
-    record_images: Sequence[int] | None = None,
+    record: Mapping[str, Any] | str | None = None,
+    record_images: Sequence[int] | np.ndarray | None = None,
     stream: str | Path | None = None,
     final_potentials: bool = False,
     readout: str | None = None,
@@ -104,7 +106,7 @@ def simulate(
     record : mapping of str to list or mapping, optional
         ``{"conv1": ["spikes", "v"]}``, or ``{"conv1": {"v": [0, 7], "spikes": True}}`` for the
         potentials of single units (PyTorch's order).
-    record_images : sequence of int, optional
+    record_images : sequence of int, or mask (n_images,), optional
         Images to record; all of them by default.
     stream : path, optional
         HDF5 file that recorded spikes and potentials go to, instead of into memory. The recorded

@@ -27,6 +27,7 @@ from bionet.running.memory import estimate as bytes_of_simulation
 from bionet.study.cells import Cell, digest, finished, read_cell
 from bionet.study.materials import NETWORKS, Materials, read_network
 from bionet.study.running import programs
+from bionet.study.worker import check_cells
 
 __all__ = ["Estimate", "estimate"]
 
@@ -74,6 +75,11 @@ def estimate(materials: Materials, folder: Path, jobs: int) -> Estimate:
     folder : Path
         Of the results; finished cells there are not counted again.
     jobs : int
+
+    Raises
+    ------
+    InputError
+        What :func:`bionet.study.run` would refuse.
     """
     cells = materials.cells
     done = finished(folder, cells)
@@ -81,6 +87,9 @@ def estimate(materials: Materials, folder: Path, jobs: int) -> Estimate:
     device = materials.study.settings["device"]
     n_images = len(materials.chosen.images)
     networks = _networks(materials, folder)
+    # A stand-in tells the time alone: what its search will find cannot be checked yet.
+    checked = [cell for cell in left if cell.content["method"]["name"] not in SEARCHES]
+    check_cells(checked, networks.__getitem__)
     own = _own_speed(cells, folder, sorted(done), networks)
     speed = own or UPDATES_PER_SECOND[device]
     groups: dict[str, dict[str, Any]] = {}

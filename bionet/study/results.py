@@ -10,6 +10,7 @@ import pandas as pd
 
 from bionet.errors import InputError
 from bionet.files import atomic
+from bionet.kinds import typed
 from bionet.study.cells import CELLS, STUDY, read_cell
 
 __all__ = ["TIMING", "table", "write_tables"]
@@ -18,6 +19,7 @@ __all__ = ["TIMING", "table", "write_tables"]
 TIMING = ("images_per_second", "run_seconds", "compile_seconds")
 
 
+@typed
 def table(folder: str | Path) -> pd.DataFrame:
     """The finished cells of a study's folder, in the order of its axes.
 
@@ -54,6 +56,7 @@ def write_tables(found: pd.DataFrame, folder: Path) -> None:
         found.to_csv(part, index=False)
 
 
+@typed
 def summary(found: pd.DataFrame) -> Any:
     """Accuracy over all seeds, for people: one row per method, coding, perturbation and level.
 

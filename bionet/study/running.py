@@ -8,6 +8,7 @@ had in hand.
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +22,11 @@ from rich.progress import Progress as RichProgress
 
 from bionet.errors import BioNetError, InputError
 from bionet.files import output_folder
+from bionet.kinds import typed
+from bionet.progress import Log, duration_text, shows_bars
 from bionet.running.arguments import available_cores
 from bionet.study.cells import Cell, digest, finished, open_folder
-from bionet.study.materials import Materials, gather
+from bionet.study.materials import Materials, gather, read_network
 from bionet.study.results import table, write_tables
 from bionet.study.specification import Study, load
 from bionet.study.watching import CANCEL, LOCK, end_if_cancelled
@@ -44,8 +47,9 @@ class Meter:
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             console=Console(stderr=True),
-            disable=not show,
+            disable=not (show and shows_bars()),
         )
+        self._log = Log(show, "cells")
         self._task = self._bar.add_task("preparing", total=None, rate="")
         self._start, self._first = time.monotonic(), 0
 
@@ -60,6 +64,8 @@ class Meter:
         """Begin something new; rates count from here."""
         self._start, self._first = time.monotonic(), done
         self._bar.reset(self._task, description=text, total=total, completed=done, rate="")
+        self._log.begin(text, total, done)
+        self._log.update(done)
 
     def step(self, done: int, total: int) -> None:
         """Set what is done."""
@@ -68,15 +74,10 @@ class Meter:
         left = (total - done) / rate if rate else 0.0
         text = f"{60 * rate:,.1f} a minute, {duration_text(left)} left"
         self._bar.update(self._task, completed=done, rate=text)
+        self._log.update(done)
 
 
-def duration_text(seconds: float) -> str:
-    """A time for people: 40 s, 12 min, 3.5 h."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
+@typed
 def run(
     study: Study | str | Path,
     out: str | Path | None = None,
@@ -130,12 +131,24 @@ def run(
     with Meter(progress) as meter:
         meter.phase("loading networks and images")
         materials = gather(study, None if data_dir is None else Path(data_dir))
-        open_folder(folder, study, materials.cells, extend)
-        with _alone(folder):
+        with _started(folder, study, materials, extend), _alone(folder):
             _complete(materials, folder, jobs or available_cores(), scheduler, meter)
             found = table(folder)
             write_tables(found, folder)
     return found
+
+
+@contextlib.contextmanager
+def _started(folder: Path, study: Study, materials: Materials, extend: bool) -> Iterator[None]:
+    """Open the folder; where the study is refused before its first cell, leave none behind."""
+    fresh = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    open_folder(folder, study, materials.cells, extend)
+    try:
+        yield
+    except InputError:
+        if fresh and not finished(folder, materials.cells):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 @contextlib.contextmanager
@@ -152,9 +165,9 @@ def _alone(folder: Path) -> Iterator[None]:
         shutil.rmtree(folder / "workers", ignore_errors=True)  # of a run that was killed
         (folder / CANCEL).unlink(missing_ok=True)
         yield
-        shutil.rmtree(folder / "workers", ignore_errors=True)
     finally:
         (folder / CANCEL).unlink(missing_ok=True)
+        shutil.rmtree(folder / "workers", ignore_errors=True)
         lock.release()
 
 
@@ -168,7 +181,7 @@ def _complete(
         return
     materials.convert(folder, left, lambda text: meter.phase(text))
     meter.phase("checking perturbations")
-    check_cells(folder, left)
+    check_cells(left, functools.partial(read_network, folder))
     known: dict[Any, float] = {}
     meter.phase("the source networks' own accuracy")
     tasks = [

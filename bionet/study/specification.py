@@ -9,13 +9,15 @@ import contextlib
 import dataclasses
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from bionet.errors import InputError
+from bionet.kinds import typed
+from bionet.notebook import html_table
 from bionet.quantities import FREQUENCIES, TIMES, frequency, numbers, time
 from bionet.study.tables import EXAMPLES, MethodTable, NetworkTable, PerturbationTable, read
 
@@ -26,6 +28,7 @@ UNDISTURBED: Mapping[str, Any] = {
 }  # fmt: skip
 
 
+@typed
 @dataclass(frozen=True)
 class Study:
     """A checked study.
@@ -62,6 +65,30 @@ class Study:
         """The study as JSON can say it; equal studies are equal here."""
         return dataclasses.asdict(self)
 
+    def _axes(self) -> list[tuple[str, str]]:
+        """The axes and what stands on each, for people."""
+        return [
+            ("networks", ", ".join(n["name"] for n in self.networks)),
+            ("methods", ", ".join(f"{m['label']} ({_joined(m['codings'])})" for m in self.methods)),
+            (
+                "perturbations",
+                ", ".join(f"{p['label']} ({_joined(p['levels'])})" for p in self.perturbations),
+            ),
+            ("seeds", _joined(self.seeds)),
+            ("images", f"{len(self.images):,} of {self.data} ({self.split})"),
+        ]
+
+    def __str__(self) -> str:
+        lines = [f"Study {self.name}: {self.description}"]
+        return "\n".join([*lines, *(f"  {name}: {text}" for name, text in self._axes())])
+
+    def _repr_html_(self) -> str:
+        return html_table(f"Study {self.name}: {self.description}", (), self._axes())
+
+
+def _joined(values: Iterable[Any]) -> str:
+    return ", ".join(map(str, values))
+
 
 def ready_studies() -> dict[str, Path]:
     """Names and files of the studies that come with BioNet."""
@@ -69,6 +96,7 @@ def ready_studies() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
+@typed
 def load(path: str | Path) -> Study:
     """Read and check a study: a TOML file, or the name of one that comes with BioNet.
 

@@ -16,6 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from bionet.errors import BioNetError, InputError
+from bionet.kinds import typed
 from bionet.study.cells import CELLS, STUDY
 
 __all__ = ["Status", "cancel", "end_if_cancelled", "status"]
@@ -24,6 +25,7 @@ LOCK, CANCEL = ".lock", "cancel"
 RECENT = 20  # cells whose ends give the rate
 
 
+@typed
 @dataclass(frozen=True)
 class Status:
     """A study's progress.
@@ -64,6 +66,7 @@ class Status:
         return text
 
 
+@typed
 def status(folder: str | Path) -> Status:
     """How far a study is; nothing is written.
 
@@ -92,6 +95,7 @@ def status(folder: str | Path) -> Status:
     )
 
 
+@typed
 def cancel(folder: str | Path) -> None:
     """Ask the process that runs a study to end after the cell in hand; results are kept.
 

@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,8 +77,10 @@ def compile_cell(folder: Path, task: Mapping[str, Any]) -> None:
         ready_program(snn, plan_of(snn, task["content"]))
 
 
-def check_cells(folder: Path, cells: Sequence[Cell]) -> None:
+def check_cells(cells: Sequence[Cell], network: Callable[[str], SpikingNetwork]) -> None:
     """Refuse what a method cannot have before anything is compiled; seeds make no difference.
+
+    ``network`` gives the converted network of a key.
 
     Raises
     ------
@@ -102,7 +104,7 @@ def check_cells(folder: Path, cells: Sequence[Cell]) -> None:
                 continue
             checked.add(key)
             try:
-                snn, _ = prepared(_network(folder, cell.network), tried)
+                snn, _ = prepared(network(cell.network), tried)
                 plan_of(snn, tried)
             except InputError as error:
                 raise InputError(f"{text}: {error}") from error

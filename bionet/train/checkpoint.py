@@ -17,11 +17,13 @@ from torch import nn
 
 from bionet.errors import InputError
 from bionet.files import write_tensors
+from bionet.kinds import typed
 from bionet.zoo import read_weights
 
 __all__ = ["digest", "load_checkpoint", "save_checkpoint", "save_weights", "versions"]
 
 
+@typed
 def save_weights(
     net: nn.Module, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None
 ) -> None:
@@ -129,7 +131,7 @@ def load_checkpoint(
     if different:
         raise InputError(
             f"{path}: the checkpoint belongs to another training ({'; '.join(different)}); "
-            "use the same settings or name another file"
+            "use the same settings, name another file, or remove this one"
         )
     expected = {f"net.{name}": tensor.shape for name, tensor in net.state_dict().items()}
     if any(name not in tensors or tensors[name].shape != expected[name] for name in expected):

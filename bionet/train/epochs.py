@@ -7,7 +7,6 @@ state of a random generator.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -25,12 +24,15 @@ from torch import nn
 from bionet.errors import BioNetError
 from bionet.evaluation import device_of, mode
 from bionet.files import output_folder
+from bionet.kinds import typed
+from bionet.progress import Log, shows_bars
 from bionet.train.checkpoint import digest, load_checkpoint, save_checkpoint
 from bionet.train.recipes import Recipe, flip_randomly, one_cycle, shift_randomly
 
 __all__ = ["Epoch", "Job", "run_epochs"]
 
 
+@typed
 @dataclass(frozen=True)
 class Epoch:
     """One pass over the training images.
@@ -140,15 +142,29 @@ def run_epochs(net: nn.Module, job: Job, progress: bool, checkpoint: Path | None
     device = device_of(net)
     columns = (TextColumn("{task.description}"), BarColumn(), _RateColumn(), TimeRemainingColumn())
     with (
-        Progress(*columns, console=Console(stderr=True), disable=not progress) as bar,
+        Progress(
+            *columns, console=Console(stderr=True), disable=not (progress and shows_bars())
+        ) as bar,
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         mode(net, training=True),
     ):
-        task = bar.add_task("training", total=len(job.images) * (recipe.epochs - len(history)))
-        advance = functools.partial(bar.advance, task)
+        left = len(job.images) * (recipe.epochs - len(history))
+        task = bar.add_task("training", total=left)
+        log = Log(progress, "images")
+        log.begin("training", left)
+
+        def advance(images: int) -> None:
+            bar.advance(task, images)
+            log.update(int(bar.tasks[0].completed))
+
         for number in range(len(history), recipe.epochs):
-            bar.update(task, description=f"epoch {number + 1}/{recipe.epochs}")
+            epoch = f"epoch {number + 1}/{recipe.epochs}"
+            bar.update(task, description=epoch)
             history.append(_run_epoch(net, optimiser, job, number, advance))
+            last = history[-1]
+            log.say(
+                f"{epoch}: loss {last.loss:.4g}, {100 * last.accuracy:.2f} % right, {log.rate()}"
+            )
             if checkpoint is not None:
                 done = [dataclasses.asdict(epoch) for epoch in history]
                 save_checkpoint(checkpoint, net, optimiser, settings, done)
@@ -160,7 +176,7 @@ def _run_epoch(
     optimiser: torch.optim.Optimizer,
     job: Job,
     number: int,
-    advance: Callable[[float], None],
+    advance: Callable[[int], None],
 ) -> Epoch:
     """One pass over the images in random order; ``number`` counts from 0."""
     start = time.perf_counter()

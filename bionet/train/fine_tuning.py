@@ -33,6 +33,7 @@ from bionet.evaluation import as_tensors, device_of, evaluate, find_device
 from bionet.firing.activation import FrequencyActivation
 from bionet.firing.signs import Signs
 from bionet.firing.twin import is_twin, normalised
+from bionet.kinds import typed
 from bionet.train.checkpoint import save_weights, versions
 from bionet.train.epochs import Job, run_epochs
 from bionet.train.recipes import Recipe, recipe_for
@@ -41,6 +42,7 @@ from bionet.train.training import TrainResult, check_seed, check_trainable, weig
 __all__ = ["fine_tune", "fine_tune_zoo"]
 
 
+@typed
 def fine_tune(
     net: nn.Module,
     activation: FrequencyActivation,

@@ -31,12 +31,14 @@ import torch
 from torch.nn.functional import pad
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 __all__ = ["RECIPES", "Recipe", "flip_randomly", "one_cycle", "recipe_for", "shift_randomly"]
 
 WARM_UP = 0.25
 
 
+@typed
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained.
@@ -165,6 +167,7 @@ def recipe_for(network: str, data: str) -> Recipe:
     return RECIPES[network, data]
 
 
+@typed
 def one_cycle(fraction: float, max_rate: float) -> float:
     """Learning rate at a fraction in [0, 1] of the training; see the module's equation."""
     if fraction < WARM_UP:
@@ -173,6 +176,7 @@ def one_cycle(fraction: float, max_rate: float) -> float:
     return max_rate * (1 + math.cos(math.pi * (fraction - WARM_UP) / (1 - WARM_UP))) / 2
 
 
+@typed
 def flip_randomly(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Mirror each image left to right with probability 1/2, tensor (n, ..., width)."""
     chosen = torch.rand(len(images), generator=generator) < 0.5
@@ -180,6 +184,7 @@ def flip_randomly(images: torch.Tensor, generator: torch.Generator) -> torch.Ten
     return torch.where(chosen, images.flip(-1), images)
 
 
+@typed
 def shift_randomly(
     images: torch.Tensor, max_shift: int, generator: torch.Generator
 ) -> torch.Tensor:

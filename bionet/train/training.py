@@ -29,7 +29,8 @@ from bionet.conversion.preparing.temporal_activation import add_bias_neurons, te
 from bionet.errors import InputError
 from bionet.evaluation import Arrays, as_tensors, check_network, device_of, evaluate, find_device
 from bionet.files import output_folder
-from bionet.train.checkpoint import save_weights, versions
+from bionet.kinds import typed
+from bionet.train.checkpoint import digest, save_weights, versions
 from bionet.train.epochs import Epoch, Job, run_epochs
 from bionet.train.recipes import (
     RECIPES,
@@ -63,6 +64,7 @@ SCALE_IMAGES = 500
 MODES: Mapping[str, Mode] = {"tdsnn": "finetune", "rounded": "compensate"}
 
 
+@typed
 @dataclass(frozen=True)
 class TrainResult:
     """What a training reached.
@@ -89,6 +91,7 @@ class TrainResult:
     weights: Path | None = None
 
 
+@typed
 def train(
     net: nn.Module,
     data_train: Arrays,
@@ -179,6 +182,7 @@ def check_trainable(net: nn.Module, job: Job) -> None:
         )
 
 
+@typed
 def train_zoo(
     network: str = "lenet5",
     data: str = "mnist",
@@ -274,6 +278,11 @@ def train_zoo(
         if levels is not None:
             some = torch.as_tensor(data_train.images[:SCALE_IMAGES])
             net = quantised_network(net, levels, some)
+        extra: dict[str, Any] = {} if levels is None else {"levels": levels}
+        if start is not None or trained_on:
+            extra["start"] = digest(*net.state_dict().values())
+        if leak is not None:
+            extra |= {"leak": leak, "mode": mode, "input_gain": input_gain}
         trained = net
         if leak is not None and mode == "finetune":
             trained = temporal_network(net, leak, input_gain=input_gain)
@@ -288,7 +297,7 @@ def train_zoo(
             device=device,
             progress=progress,
             checkpoint=checkpoint,
-            extra={} if levels is None else {"levels": levels},
+            extra=extra,
             **dataclasses.asdict(recipe),
         )
         if dtype == "float16":
@@ -354,6 +363,13 @@ def _threads(n: int) -> Iterator[None]:
 
 def weights_path(out: str | os.PathLike[str] | None, network: str, data: str) -> Path:
     """The file that ``out`` means, in a folder that can be written."""
+    path = weights_name(out, network, data)
+    output_folder(path.parent)
+    return path
+
+
+def weights_name(out: str | os.PathLike[str] | None, network: str, data: str) -> Path:
+    """The file that ``out`` means; nothing is made."""
     path = Path("." if out is None else out)
     if path.suffix.lower() in PICKLE_SUFFIXES:
         raise InputError(
@@ -363,7 +379,6 @@ def weights_path(out: str | os.PathLike[str] | None, network: str, data: str) ->
         path = path / f"{network}-{data}.safetensors"
     if path.is_dir():
         raise InputError(f"out: expected a file, but {path} is a folder; choose another name")
-    output_folder(path.parent)
     return path
 
 

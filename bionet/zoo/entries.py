@@ -30,6 +30,7 @@ from torch import nn
 
 from bionet.errors import InputError
 from bionet.files import read_tensors
+from bionet.kinds import typed
 from bionet.zoo import architectures, branched, imagenet
 from bionet.zoo.topologies import TOPOLOGIES, maker
 
@@ -62,6 +63,7 @@ CHECKOUT = Path(__file__).resolve().parents[2] / "weights"
 PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
+@typed
 @dataclass(frozen=True)
 class ZooEntry:
     """A network of the zoo.
@@ -89,6 +91,7 @@ def names() -> tuple[str, ...]:
     return tuple(ENTRIES)
 
 
+@typed
 def entry(name: str) -> ZooEntry:
     """What the zoo knows of a network.
 
@@ -102,6 +105,7 @@ def entry(name: str) -> ZooEntry:
     return ENTRIES[name]
 
 
+@typed
 def load(name: str, weights: str | os.PathLike[str] | None = None) -> nn.Module:
     """Make a network of the zoo.
 
@@ -140,6 +144,7 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> nn.Module:
     return net.eval()
 
 
+@typed
 def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
     """Copy the weights in a safetensors file into a network, whose mode stays as it is.
 
@@ -203,6 +208,7 @@ def _quantised_levels(header: Mapping[str, Any]) -> int | None:
     return int(activation["levels"])
 
 
+@typed
 def start_from(net: nn.Module, path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Copy weights of this network, or of the one it was adjusted from, as a start of training.
 
@@ -239,6 +245,7 @@ def start_from(net: nn.Module, path: str | os.PathLike[str]) -> tuple[str, ...]:
     return left_out
 
 
+@typed
 def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors and provenance in a safetensors file.
 
@@ -274,6 +281,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, _decode(header, path)
 
 
+@typed
 def provenance(source: str | os.PathLike[str]) -> dict[str, Any]:
     """Where weights come from: network, data, accuracy, seed, epochs, command, versions.
 
@@ -306,6 +314,7 @@ def provenance(source: str | os.PathLike[str]) -> dict[str, Any]:
     return read_weights(source)[1]
 
 
+@typed
 def shipped(network: str, data: str) -> Path:
     """The file that holds a network's weights for a data set.
 
@@ -345,6 +354,7 @@ def _decode(header: Mapping[str, str], path: Path) -> dict[str, Any]:
     return decoded
 
 
+@typed
 def lenet5(weights: str | os.PathLike[str] | None = None) -> nn.Module:
     """LeNet-5 as in Caffe (20c5-p2-50c5-p2-500-10), adjusted for conversion to spikes.
 
@@ -363,11 +373,13 @@ def lenet5(weights: str | os.PathLike[str] | None = None) -> nn.Module:
     return load("lenet5", weights)
 
 
+@typed
 def lenet5_original(weights: str | os.PathLike[str] | None = None) -> nn.Module:
     """LeNet-5 as in Caffe, with max pooling and biases; see `load`."""
     return load("lenet5_original", weights)
 
 
+@typed
 def cifar10_quick(weights: str | os.PathLike[str] | None = None) -> nn.Module:
     """Caffe's cifar10_quick (32c5-p3s2-32c5-p3s2-64c5-p3s2-64-10), adjusted for spikes; see `load`.
 
@@ -376,11 +388,13 @@ def cifar10_quick(weights: str | os.PathLike[str] | None = None) -> nn.Module:
     return load("cifar10_quick", weights)
 
 
+@typed
 def cifar10_quick_original(weights: str | os.PathLike[str] | None = None) -> nn.Module:
     """Caffe's cifar10_quick, with max pooling and biases; see `load`."""
     return load("cifar10_quick_original", weights)
 
 
+@typed
 def rueckauer(weights: str | os.PathLike[str] | None = None) -> nn.Module:
     """Rueckauer's network for CIFAR-10, 32c3-32c3-p2-64c3-64c3-p2-512-10; see `load`.
 
@@ -389,6 +403,7 @@ def rueckauer(weights: str | os.PathLike[str] | None = None) -> nn.Module:
     return load("rueckauer", weights)
 
 
+@typed
 def shang(weights: str | os.PathLike[str] | None = None) -> nn.Module:
     """The three-convolution network of Shang et al., adjusted (64c5-p2-64c5-p2-64c5-512-10).
 

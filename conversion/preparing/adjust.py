@@ -19,12 +19,14 @@ from bionet.conversion.preparing.average_pooling import average_of
 from bionet.conversion.tracing.rewrites import MAX_POOLS, RELUS, is_call
 from bionet.conversion.tracing.trace import symbolic
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 __all__ = ["adjust"]
 
 LAYERS = (nn.Conv2d, nn.Linear)
 
 
+@typed
 def adjust(net: nn.Module) -> fx.GraphModule:
     """An adjusted copy of a network, to be fine-tuned and then converted.
 

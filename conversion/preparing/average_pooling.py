@@ -15,10 +15,12 @@ import copy
 from torch import nn
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 __all__ = ["to_average_pooling"]
 
 
+@typed
 def to_average_pooling(net: nn.Module) -> nn.Module:
     """A copy of the network with every MaxPool2d replaced by AvgPool2d of the same geometry.
 

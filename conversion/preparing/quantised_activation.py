@@ -34,6 +34,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 __all__ = ["QCFS", "quantised_network", "relu_names", "replace_relus"]
 
@@ -56,6 +57,7 @@ class StraightFloor(torch.autograd.Function):
         return gradients[0]
 
 
+@typed
 class QCFS(nn.Module):
     """Quantisation-clip-floor-shift activation h(z), in place of a ReLU.
 
@@ -95,6 +97,7 @@ class QCFS(nn.Module):
         return f"levels={self.levels}, scale={self.scale.item():.3g}"
 
 
+@typed
 def quantised_network(net: nn.Module, levels: int, images: torch.Tensor) -> nn.Module:
     """A copy of a ReLU network with QCFS activations, to be trained on and then converted.
 

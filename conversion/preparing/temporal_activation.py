@@ -30,6 +30,7 @@ from torch import fx, nn
 
 from bionet.conversion.tracing.arithmetic import is_arithmetic
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 __all__ = ["TemporalActivation", "add_bias_neurons", "temporal_network"]
 
@@ -56,6 +57,7 @@ class StraightCeiling(torch.autograd.Function):
         return gradient
 
 
+@typed
 class TemporalActivation(nn.Module):
     """G(x): what the spike of a unit of activation x stands for in the next layer.
 
@@ -125,6 +127,7 @@ class CompensatedSynapses(nn.Module):
         return torch.as_tensor(self.layer((self.code(self.gain * x) - 1) / self.gain))
 
 
+@typed
 def add_bias_neurons(net: nn.Module, leak: float) -> None:
     r"""Give every layer of a ReLU network the bias from which training with the code can start.
 
@@ -149,6 +152,7 @@ def add_bias_neurons(net: nn.Module, leak: float) -> None:
                 layer.bias = nn.Parameter((bias - offset) / one)
 
 
+@typed
 def temporal_network(
     net: nn.Module,
     leak: float,

@@ -49,6 +49,7 @@ from bionet.conversion.tracing.records import (
     replaced,
 )
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network.kernel_base import as_image
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
 OTHERS = "convert by rate, augmapping or termapping"
 
 
+@typed
 def population_records(
     records: Records,
     rectified_input: bool = False,
@@ -213,6 +215,7 @@ def remove_flatten(records: Records) -> Records:
     return records
 
 
+@typed
 def fold_batchnorm(records: Records) -> Records:
     r"""Fold every batch normalisation into the weights beside it.
 

@@ -46,6 +46,7 @@ from bionet.conversion.tracing.records import (
 )
 from bionet.conversion.tracing.trace import Trace
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 __all__ = [
     "MAX_KEPT",
@@ -62,6 +63,7 @@ MAX_KEPT = 2**21
 Scales = dict[str, np.ndarray]
 
 
+@typed
 def activation_scales(
     traced: Trace,
     records: Records,
@@ -180,6 +182,7 @@ def with_ceilings(records: Records, scales: Scales) -> Scales:
     return own
 
 
+@typed
 def normalise_weights(records: Records, scales: Scales) -> Records:
     """The records with weights and biases such that a layer's scale becomes 1.
 

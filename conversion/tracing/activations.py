@@ -17,6 +17,7 @@ from torch import fx, nn
 from bionet.conversion.tracing.records import Record
 from bionet.conversion.tracing.trace import rewritten, run_nodes, symbolic
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import SpikingNetwork
 
 __all__ = ["BATCH_SIZE", "activations", "as_images", "see_values"]
@@ -123,6 +124,7 @@ def check_array(images: Any, what: str = "calibration") -> None:
         )
 
 
+@typed
 def activations(
     net: nn.Module,
     images: Any,

@@ -43,6 +43,7 @@ from bionet.conversion.tracing.rewrites import (
 )
 from bionet.conversion.tracing.unit_maps import Apply, BatchMixedError
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 __all__ = ["Trace", "rewritten", "run_nodes", "symbolic", "trace"]
 
@@ -65,6 +66,7 @@ SHAPE_QUERIES = (
 )
 
 
+@typed
 @dataclass(frozen=True, eq=False)
 class Trace:
     """A traced network.
@@ -87,6 +89,7 @@ class Trace:
     notes: tuple[str, ...] = ()
 
 
+@typed
 def trace(net: nn.Module, input_shape: Sequence[int], gates: bool = True) -> Trace:
     """Trace a network, without changing it.
 

@@ -33,11 +33,13 @@ import numpy as np
 
 from bionet.equations import NeuronModel, signed_integrate_and_fire, with_rate_estimate
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, SpikingNetwork
 
 __all__ = ["check_share", "with_initial_potential", "with_signed_correction"]
 
 
+@typed
 def with_initial_potential(snn: SpikingNetwork, share: float = 0.5) -> SpikingNetwork:
     """The network with units that begin each presentation at a share of their threshold.
 
@@ -67,6 +69,7 @@ def with_initial_potential(snn: SpikingNetwork, share: float = 0.5) -> SpikingNe
     return snn
 
 
+@typed
 def with_signed_correction(snn: SpikingNetwork, lower_bound: float = 0.0) -> SpikingNetwork:
     """The network with units that take back spikes which came too early.
 

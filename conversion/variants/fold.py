@@ -41,6 +41,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Fold, Population, Projection, SpikingNetwork
 from bionet.network.delays import delay_steps
 
@@ -50,6 +51,7 @@ __all__ = ["ROUNDINGS", "FoldRow", "fold", "fold_report", "window_sigmas"]
 ROUNDINGS = {"down": 1.0, "nearest": 0.5}
 
 
+@typed
 def fold(
     snn: SpikingNetwork,
     presentation: int,
@@ -227,6 +229,7 @@ class FoldRow:
     saturated: int
 
 
+@typed
 def fold_report(snn: SpikingNetwork, run: Any, images: np.ndarray) -> tuple[FoldRow, ...]:
     """Compare the counts of a folded network with their closed form.
 

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Fold, Population, Projection, SpikingNetwork
 from bionet.network.delays import delay_steps
 
@@ -51,6 +52,7 @@ class Part:
     late: int = 0
 
 
+@typed
 def fragment(snn: SpikingNetwork, parts: Mapping[str, int]) -> SpikingNetwork:
     """A folded network whose layers run in parts.
 
@@ -99,6 +101,7 @@ def fragment(snn: SpikingNetwork, parts: Mapping[str, int]) -> SpikingNetwork:
     )
 
 
+@typed
 def joined(snn: SpikingNetwork, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Arrays by population with those of a layer's parts put together.
 

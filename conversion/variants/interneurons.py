@@ -15,6 +15,7 @@ import numpy as np
 from bionet.conversion.physical.populations import PARTNER, relay
 from bionet.equations import NeuronModel
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.kernels import OneToOne
 from bionet.network.signs import unit_roles
@@ -22,6 +23,7 @@ from bionet.network.signs import unit_roles
 __all__ = ["with_interneurons"]
 
 
+@typed
 def with_interneurons(
     snn: SpikingNetwork, interneuron: NeuronModel | None = None
 ) -> SpikingNetwork:

@@ -9,6 +9,7 @@ from brian2 import Hz, Quantity, check_units, hertz
 
 from bionet.equations import integrate_and_fire, lottery, trigger
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import Population, Projection, Readout, SpikingNetwork
 from bionet.network.kernels import Dense, Largest
 
@@ -17,6 +18,7 @@ __all__ = ["with_softmax"]
 TRIGGER, SOFTMAX = "softmax_trigger", "softmax"
 
 
+@typed
 @check_units(rate=hertz)
 def with_softmax(snn: SpikingNetwork, rate: Quantity = 100 * Hz) -> SpikingNetwork:
     """The network with a spiking softmax in place of its output units.

@@ -12,6 +12,7 @@ from dataclasses import replace
 from brian2 import Quantity, check_units, second
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network import SpikingNetwork
 
 __all__ = ["winner_take_all"]
@@ -19,6 +20,7 @@ __all__ = ["winner_take_all"]
 PERIOD = "t_inh"
 
 
+@typed
 @check_units(inhibition=second)
 def winner_take_all(snn: SpikingNetwork, population: str, inhibition: Quantity) -> SpikingNetwork:
     """The network with lateral inhibition within a population.

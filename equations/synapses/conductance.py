@@ -33,6 +33,7 @@ from bionet.equations.model import NeuronModel
 from bionet.equations.synapses.base import Synapse, checked_time, with_current
 from bionet.equations.units import same_unit
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Conductance"]
 
 
+@typed
 @dataclass(frozen=True)
 class Conductance(Synapse):
     """Excitatory and inhibitory conductances with reversal potentials.

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 from bionet.equations.model import NeuronModel
 from bionet.equations.synapses.base import Synapse, checked_time, with_current
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Alpha", "Delta", "Exponential"]
 
 
+@typed
 @dataclass(frozen=True)
 class Exponential(Synapse):
     """A current that jumps at a spike and decays exponentially.
@@ -74,6 +76,7 @@ class Exponential(Synapse):
         return with_current(neuron, "exponential synapses", name, lines, {tau: self.tau}, inputs)
 
 
+@typed
 @dataclass(frozen=True)
 class Alpha(Synapse):
     """A current that rises and falls as an alpha function, with its peak at ``tau``.
@@ -110,6 +113,7 @@ class Alpha(Synapse):
         return with_current(neuron, "alpha synapses", name, lines, {tau: self.tau}, inputs)
 
 
+@typed
 @dataclass(frozen=True)
 class Delta(Synapse):
     """A jump of the membrane potential; a weight is in volt.

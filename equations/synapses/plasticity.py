@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING
 from bionet.equations.model import NeuronModel
 from bionet.equations.synapses.base import Synapse, checked_time
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 if TYPE_CHECKING:
     from brian2 import Quantity
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["TsodyksMarkram"]
 
 
+@typed
 @dataclass(frozen=True)
 class TsodyksMarkram(Synapse):
     """Short-term plasticity of all synapses that leave a population.
