@@ -296,7 +296,8 @@ def test_a_dry_run_writes_nothing(whole, there, capsys):
 
 def test_an_estimate_knows_the_windows_of_a_conversion(there):
     own = (there / "tiny.toml").read_text().split("[[method]]")[0]
-    method = '[[method]]\nname = "tdsnn"\ncodings = ["reverse"]\noptions = {{leak = "{}ms", dtype = "float32"}}\n'
+    method = '[[method]]\nname = "tdsnn"\ncodings = ["reverse"]\n'
+    method += 'options = {{leak = "{}ms", dtype = "float32"}}\n'
     level = '[[perturbation]]\nname = "membrane_noise"\nlevels = [0]\n'
     found = []
     for leak in (5, 50):
