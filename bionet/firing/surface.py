@@ -38,6 +38,7 @@ from bionet.equations.synapses import Conductance
 from bionet.errors import InputError
 from bionet.firing.kept import kept_on_disk
 from bionet.firing.measurement import FINER, PRECISION, Protocol, spikes_at
+from bionet.kinds import typed
 
 __all__ = ["RateSurface", "rate_surface"]
 
@@ -107,6 +108,7 @@ class RateSurface:
         return ((1 - down) * above + down * below) * Hz
 
 
+@typed
 def rate_surface(
     neuron: NeuronModel,
     synapse: Conductance,

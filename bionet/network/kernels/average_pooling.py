@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network.kernel_base import as_image, on_images
 from bionet.network.kernels.pooling import Pooling
 from bionet.network.kernels.sparse import Sparse
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["AveragePool2d"]
 
 
+@typed
 @entered
 @dataclass(frozen=True, eq=False)
 class AveragePool2d(Pooling):

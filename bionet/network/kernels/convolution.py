@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network.kernel_base import (
     Kernel,
     Pair,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Conv2d"]
 
 
+@typed
 @entered
 @dataclass(frozen=True, eq=False)
 class Conv2d(Kernel):

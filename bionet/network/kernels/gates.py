@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network.kernel_base import Kernel, on_images
 from bionet.network.kernels.pooling import Pooling
 from bionet.network.kernels.table import entered
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["GATES", "Largest", "MaxPool2d"]
 
 
+@typed
 @entered
 @dataclass(frozen=True, eq=False)
 class MaxPool2d(Pooling):
@@ -67,6 +69,7 @@ class MaxPool2d(Pooling):
         return on_images(lambda images: F.max_pool2d(images, *pool), values) * self.weight
 
 
+@typed
 @entered
 @dataclass(frozen=True, eq=False)
 class Largest(Kernel):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network.kernel_base import Kernel, weight_array
 from bionet.network.kernels.table import entered
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["OneToOne"]
 
 
+@typed
 @entered
 @dataclass(frozen=True, eq=False)
 class OneToOne(Kernel):
@@ -34,7 +37,7 @@ class OneToOne(Kernel):
     channelwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not np.isscalar(self.weight):
+        if np.ndim(self.weight) or not isinstance(self.weight, numbers.Real):
             array = np.asarray(self.weight)
             object.__setattr__(self, "weight", weight_array(array, array.ndim, "OneToOne.weight"))
         elif not np.isfinite(self.weight):

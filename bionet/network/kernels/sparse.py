@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 from bionet.network.kernel_base import Kernel, weight_array
 from bionet.network.kernels.table import entered
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Sparse"]
 
 
+@typed
 @entered
 @dataclass(frozen=True, eq=False)
 class Sparse(Kernel):
