@@ -99,6 +99,9 @@ def calls(w):
         "forecast": (b.forecast, {"snn": w.snn, "images": w.images, "duration": 5 * ms}),
         "from_nir": (b.from_nir, {"source": "x.nir"}),
         "perturb": (b.perturb, {"snn": w.snn, "perturbations": [p.DeadUnits(0.1)]}),
+        "rate_surface": (b.rate_surface, {
+            "neuron": e.lif(), "synapse": s.conductance(0 * mV, -80 * mV, 5 * ms, 10 * ms),
+        }),
         "simulate": (b.simulate, {
             "snn": w.snn, "images": w.images, "duration": 5 * ms, "device": "numpy",
             "record": {"conv0": ["spikes"]},
