@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from bionet.errors import InputError
 from bionet.figures.kinds import KINDS, Asked
 from bionet.figures.legends import readout_name
+from bionet.figures.panels import picture_scale
 from bionet.figures.style import COLUMN, new_axes, styled, text_size
 from bionet.results.recording import Recording
 
@@ -84,9 +85,7 @@ def confusion_matrix(
     )
     ax.set_xlabel("answer (class)")
     ax.set_ylabel("true class")
-    bar = ax.figure.colorbar(picture, ax=ax, shrink=0.8, pad=0.02)
-    bar.set_label("share of the true class (%)")
-    bar.outline.set_visible(False)
+    picture_scale(ax, picture, "share of the true class (%)")
     return ax
 
 

@@ -9,10 +9,21 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from bionet.errors import InputError
-from bionet.figures.style import COLUMN, PAGE, new_figure
+from bionet.figures.style import COLUMN, PAGE, figure_width, new_figure
 from bionet.results.recording import Recording
 
-__all__ = ["check_runs", "choose", "choose_spiking", "panels"]
+__all__ = ["check_runs", "choose", "choose_spiking", "panels", "picture_scale"]
+
+NARROWEST = 1.1
+"""Inches that a panel needs, its tick labels included."""
+
+
+def picture_scale(ax: Axes, picture: Any, label: str) -> None:
+    """A colour scale at the right edge of a picture, which stays in the middle of its axis."""
+    place = ax.inset_axes((1.03, 0.1, 0.045, 0.8))
+    bar = ax.figure.colorbar(picture, cax=place)
+    bar.set_label(label)
+    bar.outline.set_visible(False)
 
 
 def panels(
@@ -21,6 +32,7 @@ def panels(
     columns: int,
     height: float,
     share: bool = False,
+    narrowest: float = NARROWEST,
 ) -> np.ndarray:
     """The first n of the given axes, or n panels of a new figure.
 
@@ -29,11 +41,14 @@ def panels(
     n : int
     axes : sequence of Axes, optional
     columns : int
-        Panels side by side in a new figure; more than two need a page's width.
+        Panels side by side in a new figure; more than two need a page's width, and fewer are
+        taken where the user has set a width without room for them.
     height : float
         Height of a panel in inches.
     share : bool
         Whether new panels share both axes, and not only those of a single column the time.
+    narrowest : float
+        Inches that a panel needs.
 
     Returns
     -------
@@ -50,8 +65,10 @@ def panels(
             raise InputError(f"{n} panels need as many axes, but got {len(given)}")
         return given[:n]
     columns = max(1, min(n, columns))
+    width = COLUMN if columns <= 2 else PAGE
+    columns = max(1, min(columns, int(figure_width(width) / narrowest)))
     rows = -(-n // columns)
-    figure = new_figure(COLUMN if columns <= 2 else PAGE, 0.2 + rows * height)
+    figure = new_figure(width, 0.2 + rows * height)
     grid = figure.subplots(
         rows, columns, squeeze=False, sharex=share or columns == 1, sharey=share
     ).ravel()

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from bionet.audits.table import Audit
 from bionet.errors import InputError
 from bionet.figures.kinds import KINDS, Asked
-from bionet.figures.style import COLUMN, PAGE, new_figure, styled, text_size
+from bionet.figures.style import COLUMN, PAGE, figure_width, new_figure, styled, text_size
 
 __all__ = ["rate_against_activation"]
 
@@ -85,7 +85,7 @@ def _panels(n: int, columns: int | None) -> np.ndarray:
     rows = -(-n // columns)
     width = COLUMN if columns <= 3 else PAGE
     # Square panels; the rest of the height is titles, tick labels and the common label.
-    panel = min((width - 0.3) / columns - 0.25, 2.2)
+    panel = min((figure_width(width) - 0.3) / columns - 0.25, 2.2)
     figure = new_figure(width, 0.25 + rows * (panel + 0.36))
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for empty in grid[n:]:
@@ -113,7 +113,7 @@ def _panel(ax: Axes, title: str, activation: np.ndarray, shown: np.ndarray) -> N
     ax.scatter(x, y, c=density, s=3, cmap=DENSITY_COLORS, linewidths=0, zorder=2, rasterized=True)
     ax.set(xlim=limits, ylim=limits, box_aspect=1)
     ax.set_title(title, pad=3)
-    ax.locator_params(nbins=4)
+    ax.locator_params(nbins=2 if high - low > 0.4 else 3)
 
 
 def _thin(

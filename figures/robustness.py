@@ -23,6 +23,7 @@ from bionet.results.over_seeds import over_seeds
 
 __all__ = ["BAND", "SEEDS", "accuracy_against_perturbation", "by_level"]
 
+LETTER = 0.058  # inches, at 7 points
 NEEDED = ("coding", "perturbation", "level", "n_images")
 BAND, SEEDS = "95 % interval over images", "one seed"
 
@@ -116,14 +117,15 @@ def accuracy_against_perturbation(
     names = choose(list(dict.fromkeys(rows["perturbation"])), perturbations, "perturbation")
     codings = list(dict.fromkeys(rows["coding"]))
     columns = len(names) if len(names) < 3 else 2 if len(names) == 4 else 3
-    drawn = panels(len(names), axes, columns, 1.7)
+    drawn = panels(len(names), axes, columns, 1.7, narrowest=1.4)
     for ax, name in zip(drawn, names, strict=True):
         for number, coding in enumerate(codings):
             part = rows[(rows["perturbation"] == name) & (rows["coding"] == coding)]
             if len(part):
                 _line(ax, part.sort_values("level"), coding, number)
         unit = _unit(table[table["perturbation"] == name])
-        ax.set_xlabel(f"{name.replace('_', ' ')} ({unit})" if unit else name.replace("_", " "))
+        words = name.replace("_", " ")
+        ax.set_xlabel(_in_lines(words, f"({unit})", ax) if unit else words)
         ax.set_ylabel("accuracy (%)")
         ax.set_ylim(0, 102)
     handles, labels = drawn[0].get_legend_handles_labels()
@@ -147,6 +149,12 @@ def _unit(rows: pd.DataFrame) -> str:
         if isinstance(text, str) and text not in ("", "1"):
             return text
     return ""
+
+
+def _in_lines(words: str, unit: str, ax: Axes) -> str:
+    """A label in one line, or in two where the axis is narrow: beside it is another axis."""
+    width = ax.get_position().width * ax.figure.get_figwidth()
+    return f"{words} {unit}" if LETTER * len(f"{words} {unit}") < width else f"{words}\n{unit}"
 
 
 def _line(ax: Axes, rows: pd.DataFrame, coding: str, number: int) -> None:

@@ -26,7 +26,7 @@ from matplotlib.axes import Axes
 
 from bionet.errors import InputError
 from bionet.figures.kinds import KINDS, Asked
-from bionet.figures.panels import choose_spiking
+from bionet.figures.panels import choose_spiking, picture_scale
 from bionet.figures.style import COLUMN, new_axes, styled
 from bionet.results.recording import Recording
 
@@ -137,9 +137,7 @@ def spike_distances(
     what = "image" if labels is None else "image (class)"
     ax.set(xlabel=what, ylabel=what)
     ax.set_title(f"{name}, time constant {float(tau / ms):g} ms", pad=3)
-    bar = ax.figure.colorbar(shown, ax=ax, shrink=0.8, pad=0.02)
-    bar.set_label("van Rossum distance")
-    bar.outline.set_visible(False)
+    picture_scale(ax, shown, "van Rossum distance")
     return ax
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "FORMATS",
     "PAGE",
     "color_of",
+    "figure_width",
     "line_of",
     "marker_of",
     "new_axes",
@@ -211,6 +212,13 @@ def text_size(points: float) -> float:
     return float(points * matplotlib.rcParams["font.size"] / FONT_SIZE)
 
 
+def figure_width(width: float) -> float:
+    """The width that the user has set (``figure.figsize``), else the given one, in inches."""
+    size = list(matplotlib.rcParams["figure.figsize"])
+    standard = (matplotlib.rcParamsDefault["figure.figsize"], _sheet()["figure.figsize"])
+    return width if size in [list(one) for one in standard] else float(size[0])
+
+
 def new_figure(width: float = COLUMN, height: float = 2.4) -> Figure:
     """An empty figure of the given size in inches, known to pyplot where pyplot can show it.
 
@@ -220,10 +228,7 @@ def new_figure(width: float = COLUMN, height: float = 2.4) -> Figure:
     """
     import matplotlib.pyplot as plt
 
-    size = list(matplotlib.rcParams["figure.figsize"])
-    standard = (matplotlib.rcParamsDefault["figure.figsize"], _sheet()["figure.figsize"])
-    if size not in [list(one) for one in standard]:
-        width = size[0]
+    width = figure_width(width)
     try:
         return plt.figure(figsize=(width, height))
     except ImportError:

@@ -1,12 +1,13 @@
 """Several membrane traces of different populations, or of another variable, on one time axis.
 
-A spike is a vertical stroke from the trace to the top of its row: the potential that is recorded
-after a step has been reset already.
+Spikes are ticks above the traces, a row for each unit: the potential that is recorded after a step
+has been reset already, and may stay above the threshold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from brian2 import Quantity, ms
@@ -21,6 +22,7 @@ from bionet.results.recording import Recording
 __all__ = ["traces"]
 
 PER_POPULATION = 3
+ROW = 0.09  # of the height of the traces, for the spikes of a unit
 
 
 @styled
@@ -115,23 +117,27 @@ def _panel(
             )
         trace = values[:, held.index(unit)]
         ax.plot(time, trace, color=color_of(number), lw=0.8, label=f"unit {unit}")
-    top = ax.get_ylim()[1]
     if population in run.recorded_spikes and variable == "v":
-        spikes = run.spikes(population, image)
-        for number, unit in enumerate(units):
-            steps = spikes.step[spikes.unit == unit]
-            ax.vlines(
-                time[steps], values[steps, held.index(unit)], top, color=color_of(number), lw=0.6
-            )
-    ax.set_ylim(top=top)
+        _spikes_above(ax, run.spikes(population, image), units, time)
     ax.set_xlim(0, time[-1])
     ax.locator_params(axis="y", nbins=4)
     ax.set_title(population, loc="left", pad=3)
-    ax.set_ylabel(f"{variable}{name_of_value}")
+    ax.set_ylabel(f"{'potential v' if variable == 'v' else variable}{name_of_value}")
     ax.legend(
         loc="lower right", bbox_to_anchor=(1, 1), ncols=len(units), borderaxespad=0.1,
         columnspacing=0.9, handlelength=1.2,
     )  # fmt: skip
+
+
+def _spikes_above(ax: Axes, spikes: Any, units: list[int], time: np.ndarray) -> None:
+    """A row of ticks for every unit above the traces, which may reach beyond the threshold."""
+    bottom, top = ax.get_ylim()
+    row = ROW * (top - bottom)
+    for number, unit in enumerate(units):
+        at = top + (len(units) - 1 - number) * row
+        fired = time[spikes.step[spikes.unit == unit]]
+        ax.vlines(fired, at, at + 0.8 * row, color=color_of(number), lw=0.8)
+    ax.set_ylim(bottom, top + len(units) * row)
 
 
 @KINDS.named("traces")

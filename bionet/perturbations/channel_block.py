@@ -48,6 +48,7 @@ class ChannelBlock(NetworkPerturbation):
 
     conductance: str  # type: ignore[misc]  # __init__ has an order of its own
     name: ClassVar[str] = "channel_block"
+    measure: ClassVar[str] = "share blocked"
     most: ClassVar[float] = 1.0
     source: ClassVar[str] = "Hille 2001, Chapter 3"
 

@@ -69,6 +69,7 @@ class Lesion(NetworkPerturbation):
     place: str = "centre"
     cells: str | None = None
     name: ClassVar[str] = "lesion"
+    measure: ClassVar[str] = "share of a map, or of the cells"
     most: ClassVar[float] = 1.0
     source: ClassVar[str] = "Hinton, Shallice 1991"
 

@@ -121,6 +121,7 @@ class SpikeDeletion(_PathwayPerturbation):
     """
 
     name: ClassVar[str] = "spike_deletion"
+    measure: ClassVar[str] = "share of arrivals"
     most: ClassVar[float] = 1.0
     source: ClassVar[str] = "Allen, Stevens 1994"
 
@@ -206,6 +207,7 @@ class LossyEvents(NetworkPerturbation):
 
     burst: Quantity = field(default_factory=lambda: 5 * ms)
     name: ClassVar[str] = "lossy_events"
+    measure: ClassVar[str] = "share of the time"
     most: ClassVar[float] = 1.0
     source: ClassVar[str] = "Gilbert 1960; Boahen 2000"
     option_units: ClassVar[Mapping[str, str]] = {"burst": "ms"}

@@ -68,6 +68,7 @@ class StuckFiring(NetworkPerturbation):
     rate: Quantity = field(default_factory=lambda: 100 * Hz)
     amplitude: float = 1.0
     name: ClassVar[str] = "stuck_firing"
+    measure: ClassVar[str] = "share of units"
     most: ClassVar[float] = 1.0
     source: ClassVar[str] = "Torres-Huitzil, Girau 2017 (stuck-at-1)"
     option_units: ClassVar[Mapping[str, str]] = {"rate": "Hz"}
