@@ -271,18 +271,31 @@ struct Pooling {
     static constexpr int n_source = C * H * W, n_target = C * TH * TW;
     typedef Pools<TH, KH, SH, PH> Rows;
     typedef Pools<TW, KW, SW, PW> Columns;
+    // The pool's unit of each source unit, -1 where there is none, if pools do not overlap.
+    struct Table {
+        int32_t target[n_source];
+        Table() {
+            for (int u = 0; u < n_source; u++) {
+                const int y = u / C / W + PH, x = u / C % W + PW, ty = y / SH, tx = x / SW;
+                const bool in = ty < TH && tx < TW && y % SH < KH && x % SW < KW;
+                target[u] = in ? (ty * TW + tx) * C + u % C : -1;
+            }
+        }
+    };
     static void lane(const int32_t* begin, const int32_t* end, int64_t base, const T* weights,
                      const T* amplitude, T* target) {
+        if (KH <= SH && KW <= SW) {
+            static const Table table;
+            for (const int32_t* spike = begin; spike < end; spike++) {
+                const int32_t unit = table.target[*spike - base];
+                if (unit >= 0)
+                    target[unit] += effect<GRADED, SIGN, T>(weights[unit / C], amplitude, *spike);
+            }
+            return;
+        }
         for (const int32_t* spike = begin; spike < end; spike++) {
             const uint32_t u = uint32_t(*spike - base), pixel = u / C, c = u % C;
             const uint32_t y = pixel / W, x = pixel % W;
-            if (KH <= SH && KW <= SW) {  // one pool at most
-                const uint32_t ty = (y + PH) / SH, tx = (x + PW) / SW;
-                if (ty < TH && tx < TW && (y + PH) % SH < KH && (x + PW) % SW < KW)
-                    target[(ty * TW + tx) * C + c] +=
-                        effect<GRADED, SIGN, T>(weights[ty * TW + tx], amplitude, *spike);
-                continue;
-            }
             const int last_y = Rows::last(y), first_x = Columns::first(x), last_x = Columns::last(x);
             for (int ty = Rows::first(y); ty <= last_y; ty++)
                 for (int tx = first_x; tx <= last_x; tx++)
