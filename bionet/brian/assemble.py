@@ -14,10 +14,11 @@ from brian2.devices.device import RuntimeDevice, get_device
 
 from bionet.brian.channel_last import to_channel_last, torch_index
 from bionet.brian.device_presentation import DeviceEnd, DevicePresentation, Shown
-from bionet.brian.groups import inhibition_of, neuron_group
+from bionet.brian.groups import inhibition_of, neuron_group, normals_of
 from bionet.brian.idle_steps import guarded
 from bionet.brian.inhibition import LateralInhibition
 from bionet.brian.model_code import draws, uses_step
+from bionet.brian.normal_numbers import NormalNumbers
 from bionet.brian.pipelined_presentation import PipelinedEnd, PipelinedPresentation
 from bionet.brian.plan import Plan
 from bionet.brian.presentation import Firing, Presentation, PresentationEnd, Reset, stored
@@ -120,6 +121,10 @@ def assemble(
         if draws(population.model):
             for word in ("seed_low", "seed_high"):
                 group.variables.add_reference(word, presentation)
+        if normals := normals_of(population.model, sites[population.name]):
+            name = f"{population.name}_normal_numbers"
+            when = f"before_integrate_{population.name}"
+            groups[name] = NormalNumbers(group, normals, plan.lanes, when, name)
     for synapses in jittered(groups):
         words = ["seed_low", "seed_high", "step"]
         for word in words:

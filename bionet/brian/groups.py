@@ -12,7 +12,15 @@ from brian2.equations.equations import Equations, SingleEquation
 from bionet.brian.channel_last import to_channel_last, torch_index
 from bionet.brian.idle_steps import guard, guarded
 from bionet.brian.inhibition import LateralInhibition
-from bionet.brian.model_code import draws, expressions, is_idle, of_frame, running_code
+from bionet.brian.model_code import (
+    draws,
+    expressions,
+    is_idle,
+    of_frame,
+    of_presentation,
+    running_code,
+)
+from bionet.brian.normal_numbers import numbered
 from bionet.brian.plan import Plan
 from bionet.equations.model import NeuronModel, loops
 from bionet.equations.randomness import (
@@ -23,7 +31,9 @@ from bionet.equations.randomness import (
 from bionet.network import Population
 from bionet.network.initial_values import initial_values
 
-__all__ = ["equations_of", "inhibition_of", "neuron_group"]
+__all__ = ["equations_of", "inhibition_of", "neuron_group", "normals_of"]
+
+UPDATE_SITE = 20  # where the random numbers of an update begin, among a population's
 
 
 def equations_of(population: Population, driven: bool, site: int) -> Equations:
@@ -47,7 +57,14 @@ def equations_of(population: Population, driven: bool, site: int) -> Equations:
         )
     if draws(population.model):
         lines += list(Equations("stream : integer (constant)\nunit : integer (constant)").values())
+    for name in normals_of(population.model, site):
+        lines += list(Equations(f"{name} : 1").values())
     return Equations(lines)
+
+
+def normals_of(model: NeuronModel, site: int) -> dict[str, int]:
+    """Arrays of normal numbers that the model's update takes, and the site of each."""
+    return numbered(of_presentation(model.update), site + UPDATE_SITE + 1)[1]
 
 
 def neuron_group(population: Population, plan: Plan, clock: Any, driven: bool, site: int) -> Any:
@@ -74,7 +91,7 @@ def neuron_group(population: Population, plan: Plan, clock: Any, driven: bool, s
             "counter_normal": COUNTER_NORMAL,
             "counter_normal_if": COUNTER_NORMAL_IF,
         },
-        dtype=_dtypes(model, plan),
+        dtype=_dtypes(model, plan) | dict.fromkeys(normals_of(model, site), np.dtype(plan.dtype)),
         clock=clock,
         name=name,
     )
@@ -84,7 +101,9 @@ def neuron_group(population: Population, plan: Plan, clock: Any, driven: bool, s
         group.variables[variable].set_value(value)
     if draws(model):
         group.variables["unit"].set_value(np.tile(torch_index(population.shape), plan.lanes))
-    for number, loop in enumerate(loops(running_code(model.update, site + 20))):
+    update, normals = numbered(of_presentation(model.update), site + UPDATE_SITE + 1)
+    first = site + UPDATE_SITE + len(normals)
+    for number, loop in enumerate(loops(running_code(update, first))):
         group.run_regularly(
             loop,
             clock=clock,

@@ -11,7 +11,8 @@ in the model     as it runs                               why
                                                           device and the neighbours
 ===============  =======================================  ==========================================
 
-Brian2's own ``xi`` and ``randn()`` draw from one sequence for each process.
+``randn()`` in an update is an array of its own (:mod:`bionet.brian.normal_numbers`). Brian2's own
+``xi`` and ``randn()`` draw from one sequence for each process.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ __all__ = [
     "expressions",
     "is_idle",
     "of_frame",
+    "of_presentation",
     "running_code",
     "uses_step",
 ]

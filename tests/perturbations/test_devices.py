@@ -42,6 +42,35 @@ def test_spikes_are_the_same_in_a_program(four_layers, four_layer_images, assert
 
 
 @pytest.mark.devices
+@pytest.mark.parametrize("device", ["cython", "cpp_standalone"])
+def test_membrane_noise_is_the_same_in(device, assert_same):
+    """Numbers of a step are made together: 70 units are no multiple of what is made at once."""
+    from bionet.equations import integrate_and_fire, integrator
+    from bionet.network import Dense, Population, Projection, Readout, SpikingNetwork
+
+    weights = np.random.default_rng(0).normal(0.1, 0.4, (70, 5))
+    snn = SpikingNetwork(
+        (
+            Population("cells", (70,), integrate_and_fire()),
+            Population("readout", (2,), integrator()),
+        ),
+        (
+            Projection("input", "cells", Dense(weights)),
+            Projection("cells", "readout", Dense(np.ones((2, 70)))),
+        ),
+        (5,),
+        Readout("cells", "readout"),
+    )
+    snn = bionet.perturb(snn, [pb.MembraneNoise(0.3)])
+    images = np.random.default_rng(1).uniform(size=(3, 5))
+    options = {"record": {"cells": ["spikes", "v"]}, "seed": 2**40 + 3}
+    options["dtype"] = "float64"
+    want = bionet.simulate(snn, images, 20 * ms, device="numpy", lanes=1, **options)
+    assert want.counts["cells"].sum() > 100
+    assert_same(want, bionet.simulate(snn, images, 20 * ms, device=device, lanes=2, **options))
+
+
+@pytest.mark.devices
 def test_normal_numbers_are_the_same_in_cython():
     """Bit for bit; the whole network would compile fifty modules."""
     from brian2 import Network, NeuronGroup, prefs
@@ -74,6 +103,28 @@ def test_normal_numbers_are_the_same_in_cython():
     assert np.abs(v).max() > 3.5  # the tail is among them
     assert 4800 < np.count_nonzero(w) < 5200
     np.testing.assert_array_equal(w[w != 0], v[w != 0])
+
+
+def test_normal_numbers_of_a_step_are_those_of_their_formulas():
+    """Against logarithm and cosine in double precision; their distribution; none is met twice."""
+    from scipy import stats
+
+    from bionet.brian.normal_numbers import standard_normal
+    from bionet.equations.randomness import philox
+
+    z = standard_normal(130, np.array([7, 9]), 3, 4, 5, 21).astype(float)
+    unit, stream = np.arange(130), np.array([[7], [9]])
+    words = philox((unit // 64 * 16 + unit % 16, np.array(5), stream, np.array(21)), (3, 4))
+    pair = unit // 32 % 2 == 1
+    a, b = (np.where(pair, words[k + 2], words[k]).astype(float) for k in (0, 1))
+    radius = np.sqrt(-2 * np.log((np.floor(a / 2) + 0.5) / 2**31))
+    # The lower 30 bits are signed, so the quarter turn is the next one where they are negative.
+    angle = np.pi / 2 * (np.floor(b / 2**30) + (b % 2**30 / 2**30 + 0.5) % 1 - 0.5)
+    turned = np.where(unit // 16 % 2 == 1, np.sin(angle), np.cos(angle))
+    np.testing.assert_allclose(z, radius * turned, atol=3e-6)
+    many = standard_normal(2000, np.arange(50), 3, 4, 6, 21)
+    assert stats.kstest(many.ravel(), "norm").pvalue > 1e-4
+    assert len(np.unique(many)) > 0.99 * many.size
 
 
 def test_normal_numbers_are_those_of_the_quantile_function():

@@ -485,29 +485,36 @@ template <int N_SOURCE> struct Jitter {
     static constexpr int many = 16;
     // Words of 32 bits in lanes of 64, so that a product needs no packing.
     typedef uint64_t Words __attribute__((vector_size(64)));
-    inline void draw(const uint32_t* units, uint32_t stream, int32_t* moved) const {
+    typedef uint32_t Narrow __attribute__((vector_size(32)));
+    inline void draw(const uint32_t* units, uint32_t stream, const Words* keys, int32_t* moved) const {
         const int reach = bounds[0];
         for (int half = 0; half < many; half += 8) {
-            Words c0, c1 = Words() + step, c2 = Words() + stream, c3 = Words() + site;
-            for (int k = 0; k < 8; k++) c0[k] = units[half + k];
-            for (uint32_t round = 0; round < 10; round++) {
-                const uint64_t k0 = seed_low + round * 0x9E3779B9u;
-                const uint64_t k1 = seed_high + round * 0xBB67AE85u;
+            Narrow here;
+            std::memcpy(&here, units + half, sizeof(here));
+            Words c0 = __builtin_convertvector(here, Words);
+            Words c1 = Words() + step, c2 = Words() + stream, c3 = Words() + site;
+            for (int round = 0; round < 10; round++) {
                 const Words p = c0 * 0xD2511F53u, q = c2 * 0xCD9E8D57u;
-                c0 = (q >> 32) ^ c1 ^ (k0 & 0xffffffffu);
+                c0 = (q >> 32) ^ c1 ^ keys[2 * round];
                 c1 = q & 0xffffffffu;
-                c2 = (p >> 32) ^ c3 ^ (k1 & 0xffffffffu);
+                c2 = (p >> 32) ^ c3 ^ keys[2 * round + 1];
                 c3 = p & 0xffffffffu;
             }
             Words steps = Words() - uint64_t(reach);
             for (int b = 1; b <= 2 * reach; b++)
                 steps -= Words(c0 > uint64_t(uint32_t(bounds[b])));  // true is -1
-            for (int k = 0; k < 8; k++) moved[half + k] = int32_t(steps[k]);
+            const Narrow narrow = __builtin_convertvector(steps, Narrow);
+            std::memcpy(moved + half, &narrow, sizeof(narrow));
         }
     }
     template <class Line, typename T>
     inline void enter(Line& queue, int slots, const int32_t* spikes, int n_spikes,
                       const T* amplitude, const int32_t* delays, int64_t now) const {
+        Words keys[20];
+        for (uint32_t round = 0; round < 10; round++) {
+            keys[2 * round] = Words() + uint32_t(seed_low + round * 0x9E3779B9u);
+            keys[2 * round + 1] = Words() + uint32_t(seed_high + round * 0xBB67AE85u);
+        }
         for (int from = 0; from < n_spikes;) {
             const int lane = spikes[from] / N_SOURCE, base = lane * N_SOURCE;
             const int stop = int(first_from(spikes + from, spikes + n_spikes, base + N_SOURCE) - spikes);
@@ -516,7 +523,7 @@ template <int N_SOURCE> struct Jitter {
                 uint32_t units[many] = {0};
                 int32_t moved[many];
                 for (int k = 0; k < count; k++) units[k] = uint32_t(spikes[from + k] - base);
-                draw(units, uint32_t(streams[lane]), moved);
+                draw(units, uint32_t(streams[lane]), keys, moved);
                 for (int k = 0; k < count; k++) {
                     const int32_t travel = most(0, delays[units[k]] + moved[k]);  // of any lane
                     const int slot = int((uint64_t(now) + travel) % uint64_t(slots));
