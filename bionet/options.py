@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union
 
 import numpy as np
-from brian2 import Hz, Quantity, second
+from brian2 import Hz, Quantity
 from brian2.units.fundamentalunits import have_same_dimensions
 from pydantic import InstanceOf, Strict, TypeAdapter, ValidationError
 
@@ -130,7 +130,7 @@ class Option:
             raise self._refusal(text, owner) from error
 
     def _refusal(self, value: Any, owner: str) -> InputError:
-        return InputError(f"{owner}: {self.name} must be {self.expected}, but is {value!r}")
+        return InputError(f"{self.name} of {owner} must be {self.expected}, but is {value!r}")
 
 
 def options_of(taker: Callable[..., Any]) -> dict[str, Option]:
@@ -246,27 +246,31 @@ def _plain(value: Any) -> Any:
 
 
 def _in_words(annotation: Any, default: Any = None) -> str:
-    """What an annotation asks for: ``"one of 'subtract' or 'zero'"``."""
+    """What an annotation asks for: ``"'percentile', 'max' or None"``."""
+    words = list(dict.fromkeys(_choices(annotation, default)))
+    return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
+
+
+def _choices(annotation: Any, default: Any = None) -> list[str]:
+    """Each thing that an annotation allows."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(_in_words(a, default) for a in arguments))
+        return [words for kind in arguments for words in _choices(kind, default)]
     if origin is Literal:
-        return " or ".join(map(repr, arguments))
+        return list(map(repr, arguments))
     if annotation in (None, type(None)):
-        return "None"
+        return ["None"]
     if annotation in SCALARS:
-        return SCALARS[annotation]
+        return [SCALARS[annotation]]
     if origin is not None:
-        each = [_in_words(a) for a in arguments if a is not ...]
+        each = [_in_words(kind) for kind in arguments if kind is not ...]
         if issubclass(origin, Mapping):
-            return f"a mapping from {each[0]} to {each[1]}"
-        return f"a list, of which each is {' or '.join(dict.fromkeys(each))}"
+            return [f"a mapping from {each[0]} to {each[1]}"]
+        return [f"a list, of which each is {' or '.join(dict.fromkeys(each))}"]
     if annotation is Quantity:
-        for unit, words in ((second, "a time such as 20*ms"), (Hz, "a rate such as 100*Hz")):
-            if default is not None and have_same_dimensions(default, unit):
-                return words
-        return "a quantity with its unit, such as 20*ms"
-    return f"a {getattr(annotation, '__name__', annotation)}"
+        rate = default is not None and have_same_dimensions(default, Hz)
+        return [f"a quantity such as {'100*Hz' if rate else '20*ms'}"]
+    return [f"a {getattr(annotation, '__name__', annotation)}"]
 
 
 def _written(annotation: Any) -> str:

@@ -86,21 +86,23 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
     def __getitem__(self, name: str) -> Entry:
         self._load()
-        if name not in self._entries:
-            points = metadata.entry_points(group=self.group, name=name)
-            if not points:
-                raise KeyError(name)
-            point = next(iter(points))
-            try:
-                entry = point.load()
-            except Exception as error:
-                reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-                raise InputError(
-                    f"{self.what} {name!r} could not be imported from {point.value} ({reason})"
-                ) from error
-            self._check(name, entry)
-            self._entries.setdefault(name, entry)
-        return self._entries[name]
+        return self._entries[name] if name in self._entries else self._outside(name)
+
+    def _outside(self, name: str) -> Entry:
+        """The entry of another package; it is not kept, so that it goes with its package."""
+        points = metadata.entry_points(group=self.group, name=name)
+        if not points:
+            raise KeyError(name)
+        point = next(iter(points))
+        try:
+            entry: Entry = point.load()
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise InputError(
+                f"{self.what} {name!r} could not be imported from {point.value} ({reason})"
+            ) from error
+        self._check(name, entry)
+        return entry
 
     def __contains__(self, name: object) -> bool:
         return name in list(self)

@@ -68,7 +68,10 @@ def test_pipelined_networks_are_simulated_audited_and_ejected(here, capsys):
 def test_a_leak_without_unit_is_refused(here, capsys):
     line = "convert temporal_networks:small --data good.npz --method tdsnn -O leak=5"
     assert cli.main(line.split()) == 2
-    assert "leak must be a time such as 20*ms, but is 5" in capsys.readouterr().err
+    assert (
+        "leak of method 'tdsnn' must be a quantity such as 20*ms, but is 5"
+        in capsys.readouterr().err
+    )
 
 
 def test_the_temporal_code_in_training_needs_a_leak(capsys):

@@ -12,6 +12,7 @@ import bionet
 from bionet import cli, conversion, perturbations
 from bionet.equations import NEURONS, neuron
 from bionet.errors import InputError
+from bionet.figures.kinds import KINDS
 from bionet.files import read_tensors, write_tensors
 from bionet.network import Population, Projection, Readout, SpikingNetwork
 from bionet.network.kernels import KERNELS
@@ -23,7 +24,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-from brian2 import mV, ms
+from brian2 import Mohm, mV, ms, pA
 
 from bionet.equations import NeuronModel
 from bionet.network import Kernel, Sparse
@@ -92,6 +93,26 @@ def cable(tau=10 * ms):
     )
 
 
+def fibre(tau=10 * ms):
+    """A neuron that a current drives."""
+    return NeuronModel(
+        name="fibre",
+        equations="""
+            du/dt = (R*I - u)/tau : volt
+            R : ohm (constant)
+            I : amp (constant)
+            tau : second (constant)
+        """,
+        threshold="u > 10*mV",
+        reset="u = 0*mV",
+        method="exact",
+        parameters={"tau": tau, "R": 100 * Mohm, "I": 0 * pA},
+        potential="u",
+        resets="to",
+        leaks=True,
+    )
+
+
 def dots(asked):
     import matplotlib.pyplot as plt
 
@@ -110,6 +131,7 @@ mirror = outside_bionet:Mirror
 scaled = outside_bionet:Scaled
 [bionet.neurons]
 cable = outside_bionet:cable
+fibre = outside_bionet:fibre
 [bionet.figures]
 dots = outside_bionet:dots
 gone = outside_bionet:gone
@@ -142,11 +164,11 @@ def installed(tmp_path_factory):
         patch.chdir(folder)
         yield importlib.import_module("outside_bionet"), images
     sys.path.remove(str(folder))
-    for table in (KERNELS, NEURONS, conversion.METHODS, perturbations.PERTURBATIONS):
-        for name in ("mirror", "cable", "halved", "scaled"):
-            table._entries.pop(name, None)
     for name in ("outside_bionet", "outside_networks"):
         sys.modules.pop(name, None)
+    tables = KERNELS, NEURONS, KINDS, conversion.METHODS, perturbations.PERTURBATIONS
+    left = {"mirror", "cable", "fibre", "dots", "halved", "scaled"}
+    assert not [name for table in tables for name in table if name in left]
 
 
 def test_from_python(installed, tiny, tiny_images, tmp_path, assert_same):
@@ -192,6 +214,53 @@ def test_from_the_command_line(installed, capsys):
     assert "figure 'gone' could not be imported from outside_bionet:gone" in capsys.readouterr().err
     assert cli.main(["figure", "smudge", "run", "--out", "smudge.png"]) == 2
     assert "unknown figure 'smudge'; known are accuracy" in capsys.readouterr().err
+
+
+STUDY = """
+name = "outside"
+data = "data.npz"
+images = 4
+device = "numpy"
+[calibration]
+images = 4
+[[network]]
+name = "outside_networks:small"
+input_shape = [1, 3, 4]
+[[method]]
+name = "halved"
+codings = ["early"]
+duration = "10ms"
+options = {share = 0.25}
+[[perturbation]]
+name = "scaled"
+levels = [1, 4]
+"""
+
+
+def test_kernel_neuron_and_perturbation_from_the_command_line(installed, tmp_path):
+    outside, _ = installed
+    cells = bionet.equations.integrate_and_fire()
+    SpikingNetwork(
+        (Population("a", (1, 3, 4), cells), Population("b", (1, 3, 4), cells)),
+        (Projection("input", "a", outside.Mirror(0.5)), Projection("a", "b", outside.Mirror())),
+        (1, 3, 4),
+        Readout("b", "b"),
+    ).save("mirror.snn")
+    simulate = "simulate mirror.snn --data data.npz --images 2 --device numpy --no-progress"
+    assert cli.main([*simulate.split(), "--duration", "10ms", "--out", "mirrored"]) == 0
+    counts = bionet.Recording.load("mirrored").counts
+    np.testing.assert_array_equal(counts["a"][..., ::-1, ::-1], counts["b"])
+    assert counts["b"].any()
+    curve = "f-i fibre:tau=5ms --dt 1ms --duration 60ms --settle 20ms --points 8 --no-progress --out f-i"
+    assert cli.main(curve.split()) == 0
+    with open("f-i/run.json") as file:
+        assert json.load(file)["rheobase"] == pytest.approx(1e-10, rel=0.05)
+    (tmp_path / "outside.toml").write_text(STUDY)
+    study = ["study", str(tmp_path / "outside.toml"), "--jobs", "1", "--no-progress"]
+    assert cli.main([*study, "--out", str(tmp_path / "study")]) == 0
+    rows = bionet.study.table(tmp_path / "study")
+    rates = rows.set_index("level")["spikes_per_image"]
+    assert rates[1] > rates[4]  # a threshold four times as high
 
 
 def test_what_is_no_entry_is_refused(installed, tiny, tmp_path):

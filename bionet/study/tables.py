@@ -36,7 +36,7 @@ class NetworkTable(_Table):
 
     name: str
     weights: str | None = None
-    input_shape: Any = None
+    input_shape: list[int] | None = Field(default=None, min_length=1)
     methods: list[str] | None = Field(default=None, min_length=1)
 
 

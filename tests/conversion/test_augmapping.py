@@ -285,7 +285,7 @@ def add(forward):
         (add(lambda s, x: s.conv(x) + x), {"method": "dsnn", "sigma": 1.0},
          "sum at node 'add'.*without branches"),
         (nn.Conv2d(2, 1, 1), {"method": "termapping"}, "method 'termapping' needs images"),
-        (nn.Conv2d(2, 1, 1), {"readout": "softmax"}, "readout is one of MS, MP, FS"),
+        (nn.Conv2d(2, 1, 1), {"readout": "softmax"}, "readout of .* must be 'MS', 'MP' or 'FS'"),
         (nn.Conv2d(2, 1, 1), {"gain": 0}, "gain must be a number > 0, but is 0"),
         (add(lambda s, x: s.conv(x) + s.conv(x).flatten(1).sum()), {}, "add at node.* no affine"),
         (add(lambda s, x: x.relu_() + s.conv(x)), {}, "overwrites a value that is used elsewhere"),

@@ -228,17 +228,19 @@ def test_neurons_and_synapses_are_written_as_text_too(rates):
 
 
 def test_what_cannot_be_converted_is_refused_in_one_line(rates):
-    with pytest.raises(InputError, match="neuron must be a NeuronModel"):
+    with pytest.raises(InputError, match="neuron of .* must be a NeuronModel"):
         converted(rates, neuron=3)
     with pytest.raises(InputError, match="neuron: expected one of lif, .*, or module:function"):
         converted(rates, neuron="life")
     with pytest.raises(InputError, match="synapse: expected one of exponential"):
         converted(rates, synapse="slow:5ms")
-    with pytest.raises(InputError, match="synapse must be a synapse model"):
+    with pytest.raises(InputError, match="synapse of .* must be a Synapse"):
         converted(rates, synapse=5 * ms)
     with pytest.raises(InputError, match="background is 'rheobase', None or a number"):
         converted(rates, background="high")
-    with pytest.raises(InputError, match="dale is one of None, relay, train"):
+    with pytest.raises(
+        InputError, match="dale of .* must be 'relay', 'train', True or False or None"
+    ):
         converted(rates, dale="some")
     with pytest.raises(InputError, match="was trained with the reference 100 Hz"):
         converted(rates, reference=50 * Hz)

@@ -204,10 +204,10 @@ def test_biases_are_for_one_rate_and_step(net, images):
         ({}, "needs images: pass calibration"),
         ({"sigma": 0.0}, "sigma of conv0 must be positive"),
         ({"sigma": {"conv0": 1.0}}, "sigma must name the populations"),
-        ({"sigma": 1.0, "coding": "analog"}, "coding of method 'dsnn' is"),
-        ({"sigma": 1.0, "max_rate": 100}, "max_rate must be a quantity"),
+        ({"sigma": 1.0, "coding": "analog"}, "coding of method 'dsnn' must be"),
+        ({"sigma": 1.0, "max_rate": 100}, "max_rate of .* must be a quantity such as 100"),
         ({"sigma": 1.0, "duration": -5 * ms}, "duration must be positive"),
-        ({"sigma": 1.0, "reset": "none"}, "reset is 'subtract' or 'zero'"),
+        ({"sigma": 1.0, "reset": "none"}, "reset of .* must be 'subtract' or 'zero'"),
     ],
 )
 def test_bad_options_are_refused(net, options, message):

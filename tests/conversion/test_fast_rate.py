@@ -295,7 +295,7 @@ def test_qcfs_is_its_closed_form_and_trains_its_scale():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"preset": "slow"}, "preset is 'fast'"),
+        ({"preset": "slow"}, "preset of .* must be 'fast' or None"),
         ({"preset": "fast"}, "add steps=32"),
         ({"normalisation": "least_squares"}, "for a number of steps"),
         ({"bias_correction": True}, "for a number of steps"),
@@ -306,7 +306,7 @@ def test_qcfs_is_its_closed_form_and_trains_its_scale():
         ({"signed": True, "reset": "zero"}, "closed forms of reset='subtract'"),
         ({"lower_bound": -1.0}, "belongs to signed=True"),
         ({"signed": True, "lower_bound": 0.5}, "lower_bound is where spikes are taken back"),
-        ({"max_pooling": "mean"}, "max_pooling is 'gate' or 'count'"),
+        ({"max_pooling": "mean"}, "max_pooling of .* must be 'gate' or 'count'"),
         ({"max_pooling": "count", "pool_tau": 5 * ms}, "pool_tau belongs to max_pooling='gate'"),
     ],
 )

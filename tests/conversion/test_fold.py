@@ -206,7 +206,7 @@ def test_thresholds_of_a_window_are_refused_where_they_make_no_sense(net, images
         convert(nn.Sequential(nn.Linear(2, 2)), "dsnn", None, (2,), sigma=1.0, rounding="nearest")
     with pytest.raises(InputError, match="'window' with calibration images.*without images"):
         convert(net, "dsnn", None, SHAPE, **(OPTIONS | {"sigma": "window"}))
-    with pytest.raises(InputError, match="rounding of a fold is 'down' or 'nearest'.*'up'"):
+    with pytest.raises(InputError, match="rounding of .* must be 'down' or 'nearest', but is 'up'"):
         convert(net, "dsnn", None, SHAPE, **OPTIONS, rounding="up")
     with pytest.raises(InputError, match=r"fill must be a share.*1\.5"):
         convert(net, "dsnn", images, **(OPTIONS | {"sigma": "window"}), fill=1.5)

@@ -358,6 +358,7 @@ def test_options_are_those_of_the_method():
         "readout": "MP",
         "pool_tau": None,
         "softmax": None,
+        "dale": None,
     }
     assert "rate" in METHODS
 

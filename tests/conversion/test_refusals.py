@@ -37,10 +37,10 @@ def small_net(randomised, bias=True):
         ({"calibration": [[1.0], [1.0, 2.0]]}, "calibration must be an array of images, but"),
         (
             {"normalisation": "mean"},
-            "normalisation is .*'max', 'least_squares' or None, but got 'mean'",
+            "normalisation of .*'max', 'least_squares' or None, but is 'mean'",
         ),
-        ({"reset": "soft"}, "reset is 'subtract' or 'zero', but got 'soft'"),
-        ({"readout": "XX"}, "readout is one of MP, MS, FS, but got 'XX'"),
+        ({"reset": "soft"}, "reset of .* must be 'subtract' or 'zero', but is 'soft'"),
+        ({"readout": "XX"}, "readout of .* must be 'MP', 'MS' or 'FS', but is 'XX'"),
         ({"calibration": None}, "pass calibration=images"),
         ({"calibration": np.zeros((0, 2, 6, 8))}, "calibration is empty"),
         ({"calibration": np.full((2, 2, 6, 8), np.nan)}, "calibration holds NaN"),

@@ -375,7 +375,7 @@ def test_a_finer_step_is_a_finer_code(small, images):
     [
         ({"leak": 0 * ms}, "leak must be positive"),
         ({"leak": -3 * ms}, "leak must be positive"),
-        ({"leak": 20}, "leak must be a quantity such as"),
+        ({"leak": 20}, "leak of .* must be a quantity such as"),
         ({"leak": 20 * Hz}, "leak must be a quantity such as"),
         ({"dt": 0 * ms}, "dt must be positive"),
         ({"leak": 1 * ms, "dt": 2 * ms}, "must last at least one step"),

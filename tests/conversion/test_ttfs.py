@@ -227,10 +227,10 @@ def test_spikes_that_fail_or_travel_need_one_pathway(net, images):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tau": 16.0}, "tau must be a time > 0"),
+        ({"tau": 16.0}, "tau of .* must be a quantity such as"),
         ({"dt": 20 * ms}, "must not be longer than tau"),
         ({"margin": 0}, "margin must be a number > 0"),
-        ({"input": "rate"}, "input is one of"),
+        ({"input": "rate"}, "input of .* must be 'latency'"),
         ({"input_range": (1, 0)}, "input_range is"),
         ({"input_range": (0, 2), "input": "pairs"}, "belongs to input='latency'"),
         ({"calibration": None, "input_shape": (2, 4, 8)}, "pass calibration=images"),

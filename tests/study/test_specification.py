@@ -78,7 +78,7 @@ BAD = {
     ),
     "an option of another kind": (
         GOOD.replace('["analog"]', '["analog"]\noptions = {percentile = "high"}'),
-        r"method\[0\].options.percentile: method 'rate': percentile must be a number, but is 'h",
+        r"method\[0\].options.percentile: percentile of method 'rate' must be a number, but is",
     ),
     "bare duration": (
         GOOD.replace('["analog"]', '["analog"]\nduration = 50'),
@@ -125,6 +125,10 @@ BAD = {
     "weights are a number": (
         GOOD.replace('weights = "digits"', "weights = 3"),
         r"network\[0\].weights: expected a text, got 3",
+    ),
+    "a shape as text": (
+        GOOD.replace('weights = "digits"', 'weights = "digits"\ninput_shape = "1,8,8"'),
+        r"network\[0\].input_shape: expected a list with at least one entry, got '1,8,8'",
     ),
     "name is a list": (
         GOOD.replace('"refractory_period"', "['refractory_period']"),
