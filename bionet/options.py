@@ -47,7 +47,7 @@ READERS: dict[Any, Callable[[str, str], Any]] = {
     NeuronModel: neuron_of,
     Synapse: synapse_of,
 }
-SCALARS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
+SCALARS = {bool: "", int: "a whole number", float: "a number", str: "a text"}
 WORDS = {"true": True, "false": False, "none": None}
 # A parameter in a numpydoc docstring, and the indented lines that tell what it is.
 PARAMETER = r"^(\w+(?:, \w+)*)(?: : .*)?\n((?: {4,}.*\n?)+)"
@@ -260,6 +260,8 @@ def _choices(annotation: Any, default: Any = None) -> list[str]:
         return list(map(repr, arguments))
     if annotation in (None, type(None)):
         return ["None"]
+    if annotation is bool:
+        return ["True", "False"]
     if annotation in SCALARS:
         return [SCALARS[annotation]]
     if origin is not None:

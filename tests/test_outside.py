@@ -251,8 +251,8 @@ def test_kernel_neuron_and_perturbation_from_the_command_line(installed, tmp_pat
     counts = bionet.Recording.load("mirrored").counts
     np.testing.assert_array_equal(counts["a"][..., ::-1, ::-1], counts["b"])
     assert counts["b"].any()
-    curve = "f-i fibre:tau=5ms --dt 1ms --duration 60ms --settle 20ms --points 8 --no-progress --out f-i"
-    assert cli.main(curve.split()) == 0
+    curve = "f-i fibre:tau=5ms --dt 1ms --duration 60ms --settle 20ms --points 8 --no-progress"
+    assert cli.main([*curve.split(), "--out", "f-i"]) == 0
     with open("f-i/run.json") as file:
         assert json.load(file)["rheobase"] == pytest.approx(1e-10, rel=0.05)
     (tmp_path / "outside.toml").write_text(STUDY)

@@ -59,7 +59,7 @@ def test_partners_change_no_count(net, images, tmp_path):
     [
         (
             {"method": "rate", "dale": "train"},
-            "dale of method 'rate' must be 'relay', True or False or None",
+            "dale of method 'rate' must be 'relay', True, False or None",
         ),
         ({"method": "rate", "dale": "relay", "signed": True}, "spikes .* have a sign or a size"),
         ({"method": "rate", "neuron": 1}, "no option 'neuron', which is one of method 'biophys"),

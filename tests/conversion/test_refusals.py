@@ -86,7 +86,12 @@ def test_images_that_pooling_units_cannot_represent_are_refused(randomised):
     ("method", "option", "value", "message"),
     [
         ("tdsnn", "input_gain", "abc", "input_gain of method 'tdsnn' must be a number.*'abc'"),
-        ("tdsnn", "bias_correction", 3, "bias_correction of .* must be True or False, but is 3"),
+        (
+            "tdsnn",
+            "bias_correction",
+            3,
+            "bias_correction of .* must be True, False or None, but is 3",
+        ),
         ("threshold_search", "budget", 2.5, "budget of .* must be a whole number, but is 2.5"),
         ("rate", "percentile", True, "percentile of method 'rate' must be a number, but is True"),
     ],
