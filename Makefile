@@ -8,7 +8,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.installed  ## a trained network solves real digits in Brian2: table and figures in runs/demo
-	$(BIN)/bionet demo --out runs/demo
+	$(BIN)/bionet demo --out runs/demo --force
 
 test: .venv/.installed  ## the tests, without the slow ones
 	$(BIN)/python -m pytest -m "not slow and not devices" -n 2 --durations 15 $(PYTEST_ARGS)
@@ -43,6 +43,8 @@ clean:  ## remove build products and caches; .venv and runs stay
 	@command -v $(CXX) >/dev/null || { echo "BioNet needs a C++ compiler, $(CXX) isn't there" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[test,lint]"
+	# A folder named bionet beside a script, such as this checkout, must not be taken for the package.
+	@cp packaging/bionet_first.pth "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@touch $@
 
 .venv/.docs: .venv/.installed

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -16,9 +18,10 @@ from safetensors.numpy import save_file
 from bionet.errors import InputError
 from bionet.interruption import check_interrupted
 
-__all__ = ["atomic", "output_folder", "read_tensors", "write_tensors"]
+__all__ = ["atomic", "output_folder", "read_tensors", "reason", "write_tensors"]
 
 CHECKSUM = "crc32"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
@@ -28,7 +31,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If the folder cannot be made or written.
+        If the folder cannot be made or written, or the disk is full.
     """
     path = Path(path)
     output_folder(path.parent)
@@ -40,10 +43,21 @@ def atomic(path: str | Path) -> Iterator[Path]:
         check_interrupted()
         part.chmod(0o644)
         part.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"cannot write {path}: {reason(error)}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def reason(error: Exception) -> str:
+    """Why a file could not be written, on one line; of a full disk also what became of the file."""
+    text = str(error)
+    numbers = [getattr(error, "errno", None), *map(int, re.findall(r"os error (\d+)", text))]
+    number = next((n for n in numbers if n), None)
+    if number is None:
+        return text.partition("\n")[0]
+    full = "; nothing of it is kept: make room, or choose another disk" if number in FULL else ""
+    return os.strerror(number) + full
 
 
 def output_folder(path: str | Path) -> Path:

@@ -39,6 +39,10 @@ __all__ = ["told", "typed"]
 Called = TypeVar("Called", bound=Callable[..., Any])
 Kind = tuple[str, Callable[[Any], bool]]
 
+# NumPy's own. A user's np.seterr(all="raise") would end Brian2 where it lets a number overflow.
+ERROR_STATE: dict[str, Any] = {
+    "divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn",
+}  # fmt: skip
 SEVERAL = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 LOADER = "; of a DataLoader take its batches together: torch.cat([batch for batch, _ in loader])"
 
@@ -58,7 +62,7 @@ def _is_number(value: Any) -> bool:
 
 def _is_array(value: Any) -> bool:
     if hasattr(value, "__array__"):
-        return np.asarray(_plain(value)).dtype.kind != "U"
+        return np.asarray(_plain(value)).dtype.kind not in "US"
     if not isinstance(value, (list, tuple)):
         return _is_number(value)
     try:
@@ -100,8 +104,8 @@ KINDS: dict[str, Kind] = {
     "Pair": ("one or two whole numbers", lambda value: _is_number(value) or _is_sequence(value)),
     "Path": ("a path", lambda value: isinstance(value, (str, os.PathLike))),
     "PathLike": ("a path", lambda value: isinstance(value, (str, os.PathLike))),
-    "ndarray": ("an array", _is_array),
-    "NDArray": ("an array", _is_array),
+    "ndarray": ("an array of numbers", _is_array),
+    "NDArray": ("an array of numbers", _is_array),
     "Sequence": ("a list", _is_sequence),
     "tuple": ("a tuple", _is_sequence),
     "Mapping": ("a mapping such as a dict", lambda value: isinstance(value, Mapping)),
@@ -121,7 +125,6 @@ KINDS |= {
     name: (f"a {name}", _instance(name))
     for name in (
         "Code",
-        "Conductance",
         "Dataset",
         "Diagnosis",
         "EarlyExit",
@@ -150,6 +153,8 @@ KINDS["Audit"] = ("an Audit", _instance("Audit", "TemporalAudit"))
 def typed(called: Called) -> Called:
     """Let a function, or the making of a class, refuse arguments of another kind.
 
+    It runs under NumPy's usual error state, whatever the user has set.
+
     Raises
     ------
     InputError
@@ -173,15 +178,16 @@ def typed(called: Called) -> Called:
 
     @functools.wraps(called)
     def checked(*values: Any, **keywords: Any) -> Any:
-        try:
-            given = signature.bind(*values, **keywords).arguments
-        except TypeError:  # too many, or unknown names: Python's own message is clear
+        with np.errstate(**ERROR_STATE):
+            try:
+                given = signature.bind(*values, **keywords).arguments
+            except TypeError:  # too many, or unknown names: Python's own message is clear
+                return called(*values, **keywords)
+            for name, value in given.items():
+                if kinds[name] and not any(fits(value) for _, fits in kinds[name]):
+                    expected = " or ".join(dict.fromkeys(said for said, _ in kinds[name]))
+                    raise InputError(f"{place}: {name} must be {expected}, but is {told(value)}")
             return called(*values, **keywords)
-        for name, value in given.items():
-            if kinds[name] and not any(fits(value) for _, fits in kinds[name]):
-                expected = " or ".join(dict.fromkeys(said for said, _ in kinds[name]))
-                raise InputError(f"{place}: {name} must be {expected}, but is {told(value)}")
-        return called(*values, **keywords)
 
     checked.__signature__ = signature  # type: ignore[attr-defined]
     return checked  # type: ignore[return-value]
@@ -195,6 +201,7 @@ def told(value: Any) -> str:
             return text
     kind = type(value).__name__
     shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
+    shape += f" and type {value.dtype}" if hasattr(value, "dtype") else ""
     article = "an" if kind[0] in "AEIOUaeiou" else "a"
     return f"{article} {kind}{shape}" + (LOADER if kind == "DataLoader" else "")
 

@@ -94,7 +94,7 @@ def run_command(words):
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_a_block_runs(block, here):
-    run_python(block, {"__name__": "documentation"})
+    run_python(block, {"__name__": "__main__"})
 
 
 def test_local_links_lead_somewhere():
@@ -116,7 +116,7 @@ def test_a_command_is_understood(arguments):
 )
 def test_a_page_runs_from_top_to_bottom(page, here):
     """All blocks in one namespace; a block that begins with ``# NAME.py`` is that file too."""
-    names = {"__name__": "documentation"}
+    names = {"__name__": "__main__"}
     for language, block in FENCED.findall(text_of(page)):
         if language == "python":
             if file := re.match(r"# (\w+\.py)\n", block):

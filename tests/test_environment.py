@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from collections import OrderedDict
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -89,6 +90,17 @@ def images():
     return np.random.default_rng(0).random((8, 1, 6, 5), dtype=np.float32)
 
 
+def test_a_folder_of_the_package_s_name_beside_a_script(tmp_path):
+    """An installed package wins; what is installed from a checkout needs a line in a .pth file."""
+    (tmp_path / "bionet").mkdir()
+    first = (Path(__file__).parents[1] / "packaging" / "bionet_first.pth").read_text()
+    (tmp_path / "script.py").write_text(f"{first}import bionet\nprint(bionet.__version__)\n")
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.stdout.strip() == bionet.__version__, done.stderr
+
+
 @pytest.mark.parametrize(
     ("names", "populations"),
     [
@@ -122,6 +134,14 @@ def test_a_data_loader_or_one_image_is_refused(images, options):
         bionet.convert(net, calibration=torch.utils.data.DataLoader(images), **options)
     with pytest.raises(InputError, match="calibration must have the shape|has the shape"):
         bionet.convert(net, calibration=images[0, 0, 0], **options)
+
+
+def test_numpy_s_error_state_is_not_the_user_s(tiny, tiny_images):
+    expected = bionet.simulate(tiny, tiny_images, 5 * ms, device="numpy")
+    with np.errstate(all="raise"):
+        run = bionet.simulate(tiny, tiny_images, 5 * ms, device="numpy")
+        assert np.geterr()["over"] == "raise"
+    assert (run.output_potential == expected.output_potential).all()
 
 
 def test_networks_and_results_can_be_sent_to_other_processes(tiny, tiny_images, images, tmp_path):

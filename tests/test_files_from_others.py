@@ -151,3 +151,31 @@ def test_a_network_with_a_coding_to_import_is_not_saved(there, tmp_path):
     snn = replace(bionet.SpikingNetwork.load(there / "one.snn"), coding="mine:coding")
     with pytest.raises(InputError, match="cannot name the input coding 'mine:coding'"):
         snn.save(tmp_path / "two.snn")
+
+
+@pytest.fixture
+def full_disk():
+    """Files end after a few bytes, as where a disk is full."""
+    import resource
+    import signal
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    yield lambda n: resource.setrlimit(resource.RLIMIT_FSIZE, (n, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, before)
+
+
+def test_a_full_disk_is_one_line(tiny, tiny_images, tmp_path, full_disk):
+    run = bionet.simulate(tiny, tiny_images, 5 * ms, device="numpy", record={"conv": ["spikes"]})
+    (tmp_path / "a.snn").write_text("before")
+    full_disk(100)
+    for write in (
+        lambda: tiny.save(tmp_path / "a.snn"),
+        lambda: run.save(tmp_path / "run"),
+        lambda: bionet.eject(tiny, tmp_path / "e.py", force=True),
+    ):
+        with pytest.raises(InputError, match="cannot write .*; nothing of it is kept: make room"):
+            write()
+    assert (tmp_path / "a.snn").read_text() == "before"
+    assert {path.name for path in tmp_path.rglob("*")} == {"a.snn", "run"}

@@ -42,7 +42,10 @@ def run(net, images):
     [
         (np.arange(30) % 3 + 1, "classes from 0 to 2, but image 2 has 3; classes are counted"),
         (np.full(30, -1), "image 0 has -1"),
-        (np.array(list("012" * 10)), "whole numbers, the classes 0 to 2, but have the type <U1"),
+        (
+            np.array(list("012" * 10)),
+            "labels must be an array of numbers, but is a ndarray of shape \(30,\) and type <U1",
+        ),
         (np.full(30, np.nan), "whole numbers"),
         (np.zeros(29), "an array of 30 classes"),
     ],
@@ -77,7 +80,7 @@ def test_accuracy_among_the_first_answers(run):
     assert run.accuracy(second, top=1) == 0 and run.accuracy(second, top=2) == 1
     assert run.accuracy(worst, top=2) == 0 and run.accuracy(worst, top=3) == 1
     for top in (0, 4, 1.5, True):
-        with pytest.raises(InputError, match="top must be a whole number from 1 to 3"):
+        with pytest.raises(InputError, match="top must be a whole number"):
             run.accuracy(worst, top=top)
 
 
@@ -134,7 +137,9 @@ def test_bytes_are_refused_and_floats_like_them_warned_of(tiny, tiny_images):
         bionet.simulate(tiny, raw.astype(np.uint8), 5 * ms, device="numpy")
     with pytest.warns(UserWarning, match="whole numbers up to 2..; .* divided by 255"):
         bionet.simulate(tiny, raw, 5 * ms, device="numpy")
-    with pytest.raises(InputError, match="array of numbers, but are of the type DataLoader"):
+    with pytest.raises(
+        InputError, match="an array of numbers or a Stimulus.* is a DataLoader; of a DataLoader"
+    ):
         bionet.simulate(tiny, torch.utils.data.DataLoader([1]), 5 * ms, device="numpy")
     black_and_white = (tiny_images > 0.5).astype(np.uint8)
     one, other = (bionet.simulate(tiny, x, 5 * ms, device="numpy")

@@ -207,7 +207,7 @@ NAN = np.full((1, 2, 4, 3), np.nan)
         ({"readout": "softmax"}, "unknown readout 'softmax'; known are MP, MS, FS"),
         ({"dtype": "float16"}, "dtype is 'float32' or 'float64', but got 'float16'"),
         ({"lanes": 0}, "lanes must be a whole number >= 1, but is 0"),
-        ({"lanes": 2.5}, "lanes must be a whole number >= 1, but is 2.5"),
+        ({"lanes": 2.5}, "lanes must be a whole number or None, but is 2.5"),
         ({"threads": 2}, "expected no threads, .* give processes=N"),
         ({"processes": 0, "device": "cpp_standalone"}, "processes must be a whole number >= 1"),
         ({"seed": -1}, "seed must be a whole number from 0 to"),

@@ -67,6 +67,7 @@ __all__ = [
 ]
 
 # -P: a module in the working folder must not stand for one of the standard library.
+LITTLE_ROOM = 2**20  # bytes left on a disk that is called full
 COMPILER = ("-P", "-m", "bionet.running.compile_program")
 NEVER_OVER = 2**31 - 1  # a step that no presentation reaches
 
@@ -155,6 +156,11 @@ class Program:
         if code:
             text = (run_folder / "stderr.txt").read_text().strip().splitlines()
             reason = text[-1] if text else "no message"
+            if -code == signal.SIGXFSZ or shutil.disk_usage(run_folder).free < LITTLE_ROOM:
+                reason = (
+                    f"no room for its results in {run_folder.parent}; nothing of them is kept:"
+                    " make room, or set TMPDIR to a folder of another disk"
+                )
             raise BioNetError(f"the simulation program ended with code {code}: {reason}")
 
     def _argument(self, name: str, value: np.ndarray, run_folder: Path) -> str:

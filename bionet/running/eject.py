@@ -132,7 +132,9 @@ def eject(
             )
         pixels = presented.signal.frames[:, 0]
     text, arrays = script(snn, plan, path, pixels, seed)
-    return [_write_text(path, text), _write_arrays(path.with_suffix(".npz"), arrays)]
+    # The script last: where it stands, its arrays do.
+    written = _write_arrays(path.with_suffix(".npz"), arrays)
+    return [_write_text(path, text), written]
 
 
 def script(

@@ -10,8 +10,14 @@ import numpy as np
 
 from bionet.brian.kept import Kept
 from bionet.brian.presentation import count_dtype, step_dtype
+from bionet.errors import InputError
 
-__all__ = ["Monitored", "RunResults", "Timing", "joined"]
+__all__ = ["check_sizes", "Monitored", "RunResults", "Timing", "joined"]
+
+
+# Sizes are 32-bit integers; from 2**24 on float32 does not hold every whole number either.
+BEYOND = 2**31 - 1
+WHOLE_UNTIL = {"float32": 2**24, "float64": BEYOND}
 
 
 @dataclass(frozen=True)
@@ -171,3 +177,30 @@ def _monitored(parts: Sequence[Monitored]) -> Monitored:
         },
         first.recorded_units,
     )
+
+
+def check_sizes(results: RunResults) -> None:
+    """Refuse signed spikes whose sizes, or sums of sizes, are no exact whole numbers any more.
+
+    Raises
+    ------
+    InputError
+        Naming the population and the remedy.
+    """
+    for key, totals in results.kept.items():
+        limit = WHOLE_UNTIL.get(totals.dtype.name)
+        if key[1] != "total" or limit is None or not totals.size:
+            continue
+        if (largest := float(np.abs(totals).max())) >= limit:
+            remedy = "simulate with dtype='float64'" if limit == 2**24 else "lower the weights"
+            raise InputError(
+                f"population {key[0]!r}: the sizes of a unit's spikes add up to {largest:.4g}, and"
+                f" from {limit:,} on whole numbers are not kept with dtype={totals.dtype.name!r};"
+                f" {remedy}, or raise the thresholds"
+            )
+    sizes = results.output_spikes
+    if sizes.dtype == np.int32 and sizes.size and np.abs(sizes.astype(np.int64)).max() >= BEYOND:
+        raise InputError(
+            f"an output's spike is larger than {BEYOND:,}, the largest size that is kept; raise the"
+            " thresholds, or bound the spikes (bound=)"
+        )

@@ -34,7 +34,7 @@ from bionet.results.temporal_values import network_outputs
 from bionet.running.arguments import fit_to_images, recorded_images
 from bionet.running.devices import DEVICES, run_here, run_program
 from bionet.running.memory import check_memory
-from bionet.running.run_results import Monitored, RunResults, joined
+from bionet.running.run_results import Monitored, RunResults, check_sizes, joined
 from bionet.running.shown import Shown, as_events, shown
 from bionet.running.streaming import batch_of_images, streamed
 from bionet.running.temporal_code import temporal_results, warn_of_clipping
@@ -169,6 +169,7 @@ def simulate(
     started = time.perf_counter()
     with interruptible(), Progress(n_images, progress) as bar:
         results = _run(snn, plan, presented, recorded, device, seed, bar, stream)
+    check_sizes(results)
     seconds = time.perf_counter() - started
     parameters = _parameters(snn, plan, device, seed, readout, seconds, n_images)
     parameters |= _of_stimulus(presented, plan) | results.timing.to_dict()

@@ -24,7 +24,7 @@ import numpy as np
 
 from bionet.brian.plan import Plan
 from bionet.errors import InputError
-from bionet.files import output_folder
+from bionet.files import atomic
 from bionet.network import SpikingNetwork
 from bionet.running.memory import estimate
 from bionet.running.run_results import Monitored
@@ -82,16 +82,11 @@ def streamed(
         raise InputError(
             'streaming needs the package h5py, which is not installed: pip install "bionet[hdf5]"'
         ) from error
-    path = Path(path)
-    output_folder(path.parent)
-    try:
-        with h5py.File(path, "w") as file:
-            file["recorded_images"] = images
-            for batch in batches(images, size):
-                _append(file, simulate(batch).fields())
-        return Monitored(**_fields(h5py.File(path, "r")))
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error}") from error
+    with atomic(path) as part, h5py.File(part, "w") as file:
+        file["recorded_images"] = images
+        for batch in batches(images, size):
+            _append(file, simulate(batch).fields())
+    return Monitored(**_fields(h5py.File(path, "r")))
 
 
 def _append(file: Any, fields: dict[str, Any]) -> None:

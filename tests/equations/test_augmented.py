@@ -6,6 +6,7 @@ from brian2 import Hz, ms
 
 from bionet.equations import augmented, ternary
 from bionet.errors import InputError
+from bionet.network import Dense, Population, Projection, Readout, SpikingNetwork
 from bionet.running.simulate import simulate
 
 STEPS = 60
@@ -140,3 +141,28 @@ def test_all_devices_agree_in_single_precision(cells_network, name, device):
 def test_bad_parameters_are_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("weight", "dtype", "message"),
+    [
+        (3e7, "float32", r"population 'a': .* add up to 9e\+07, and from 16,777,216 .*'float64'"),
+        (3e9, "float64", "population 'a': .* from 2,147,483,647 on whole numbers .*lower the wei"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+def test_sizes_that_are_no_whole_numbers_any_more_are_refused(weight, dtype, message):
+    snn = SpikingNetwork(
+        (Population("a", (1,), augmented()), Population("readout", (1,), augmented())),
+        (
+            Projection("input", "a", Dense(np.array([[weight]]))),
+            Projection("a", "readout", Dense(np.ones((1, 1)))),
+        ),
+        (1,),
+        Readout("readout", "readout"),
+    )
+    with pytest.raises(InputError, match=message):
+        simulate(snn, np.ones((1, 1)), 3 * ms, device="numpy", dtype=dtype)
+    if dtype == "float32":
+        run = simulate(snn, np.ones((1, 1)), 3 * ms, device="numpy", dtype="float64")
+        assert (run.output_spikes == weight).all()

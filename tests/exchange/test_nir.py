@@ -281,7 +281,9 @@ def test_the_command_line_takes_and_gives_nir(tmp_path, capsys):
     options = ["-O", "writer=nir", "--out", str(tmp_path / "y.snn")]
     assert main(["convert", str(tmp_path / "x.nir"), *options]) == 0
     assert bionet.SpikingNetwork.load(tmp_path / "y.snn").simulation == snn.simulation
-    assert main(["convert", str(tmp_path / "x.nir"), "-O", "sigma=3"]) == 2
+    assert main(["convert", str(tmp_path / "x.nir")]) == 2
+    assert "x.snn is there already; give --force" in capsys.readouterr().err
+    assert main(["convert", str(tmp_path / "x.nir"), "--force", "-O", "sigma=3"]) == 2
     assert "takes writer, dt, integration and reset" in capsys.readouterr().err
 
 

@@ -36,7 +36,10 @@ REFUSALS = {
         r"margin is a share in \[0, 1\), but is 2",
     ),
     "labels": (lambda run: figures.confusion_matrix(run, LABELS + 1), "classes from 0 to 2"),
-    "names": (lambda run: figures.confusion_matrix(run, LABELS, names="ab"), "3 classes.* 2 names"),
+    "names": (
+        lambda run: figures.confusion_matrix(run, LABELS, names=["a", "b"]),
+        "3 classes.* 2 names",
+    ),
     "population": (
         lambda run: figures.spike_time_histogram(run, populations=["x"]),
         "no population 'x'; there are conv1, fc",

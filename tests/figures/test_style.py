@@ -100,7 +100,9 @@ def test_save_refuses_an_unwritable_place(tmp_path):
 
 
 def test_save_refuses_what_is_no_figure(tmp_path):
-    with pytest.raises(InputError, match="save needs a Figure, Axes .* but got str"):
+    with pytest.raises(
+        InputError, match="figure must be matplotlib's Figure or .* but is 'raster'"
+    ):
         figures.save("raster", tmp_path / "raster.png")
     with pytest.raises(InputError, match="but got ndarray"):
         figures.save(np.array([]), tmp_path / "raster.png")
