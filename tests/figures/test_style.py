@@ -104,7 +104,7 @@ def test_save_refuses_what_is_no_figure(tmp_path):
         InputError, match="figure must be matplotlib's Figure or .* but is 'raster'"
     ):
         figures.save("raster", tmp_path / "raster.png")
-    with pytest.raises(InputError, match="but got ndarray"):
+    with pytest.raises(InputError, match="an array of Axes .* but is a ndarray"):
         figures.save(np.array([]), tmp_path / "raster.png")
     assert not list(tmp_path.iterdir())
 
