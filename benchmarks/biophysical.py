@@ -146,6 +146,7 @@ def trained(row: Row, folder: Path, epochs: int) -> Path:
             made_of=made_of(row),
             epochs=epochs,
             seed=SEED,
+            threads=1,
             out=path,
             checkpoint=path.with_suffix(".checkpoint"),
         )

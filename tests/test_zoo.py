@@ -229,3 +229,12 @@ def test_weights_of_a_type_without_numbers_in_numpy_are_refused(weights: Path) -
     save_file({name: tensor.bfloat16() for name, tensor in load_file(weights).items()}, weights)
     with pytest.raises(InputError, match="can't be read .*bfloat16.*; save it as float32"):
         zoo.lenet5(weights)
+
+
+def test_a_file_of_tensors_may_have_any_name(tmp_path):
+    path = tmp_path / "x.ckpt"
+    save_weights(zoo.lenet5(), path)
+    assert "conv1.weight" in zoo.read_weights(path)[0]
+    path.write_bytes(b"\x80\x02}q\x00.")
+    with pytest.raises(InputError, match="pickles are never loaded"):
+        zoo.read_weights(path)

@@ -116,6 +116,7 @@ def train(
         "out": out,
         "data_dir": data_dir,
         "device": device,
+        "threads": threads,
         "checkpoint": checkpoint or unfinished(out, network, data),
     }
     if activation == "f-i":
@@ -137,7 +138,6 @@ def train(
     levels = levels or 4 if activation == "qcfs" else None
     with resumable(same["checkpoint"], "epochs"):
         result = train_zoo(
-            threads=threads,
             progress=progress,
             leak=None if leak is None else float(time(leak, "--leak")) * 1000,
             mode=MODES.get(activation, "finetune"),

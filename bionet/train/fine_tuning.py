@@ -37,7 +37,13 @@ from bionet.kinds import typed
 from bionet.train.checkpoint import save_weights, versions
 from bionet.train.epochs import Job, run_epochs
 from bionet.train.recipes import Recipe, recipe_for
-from bionet.train.training import TrainResult, check_seed, check_trainable, weights_path
+from bionet.train.training import (
+    TrainResult,
+    check_seed,
+    check_trainable,
+    torch_threads,
+    weights_path,
+)
 
 __all__ = ["fine_tune", "fine_tune_zoo"]
 
@@ -164,6 +170,7 @@ def fine_tune_zoo(
     out: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     device: str = "cpu",
+    threads: int = 2,
     progress: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> TrainResult:
@@ -171,7 +178,7 @@ def fine_tune_zoo(
 
     Parameters
     ----------
-    network, data, seed, out, data_dir, device, progress, checkpoint
+    network, data, seed, out, data_dir, device, threads, progress, checkpoint
         See :func:`bionet.train.train_zoo`.
     activation, epochs, rate_cost, dale, learning_rate
         See :func:`fine_tune`; three epochs by default.
@@ -189,22 +196,23 @@ def fine_tune_zoo(
     recipe = recipe_for(network, data)
     train_data = datasets.load(data, "train", data_dir)
     path = weights_path(out, network, data)
-    graph = fine_tune(
-        net,
-        activation,
-        train_data.images,
-        train_data.labels,
-        3 if epochs is None else epochs,
-        rate_cost,
-        dale=dale,
-        learning_rate=1e-3 if learning_rate is None else learning_rate,
-        augment=recipe.augment,
-        flip=recipe.flip,
-        seed=seed,
-        device=device,
-        progress=progress,
-        checkpoint=checkpoint,
-    )
+    with torch_threads(threads):
+        graph = fine_tune(
+            net,
+            activation,
+            train_data.images,
+            train_data.labels,
+            3 if epochs is None else epochs,
+            rate_cost,
+            dale=dale,
+            learning_rate=1e-3 if learning_rate is None else learning_rate,
+            augment=recipe.augment,
+            flip=recipe.flip,
+            seed=seed,
+            device=device,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
     trained: Any = graph.fine_tuning
     accuracy = evaluate(graph, *datasets.load(data, "test", data_dir))
     result = dataclasses.replace(trained, accuracy_test=accuracy, weights=path)

@@ -269,7 +269,7 @@ def train_zoo(
     data_train = datasets.load(data, "train", data_dir)
     data_test = datasets.load(data, "test", data_dir)
     path = weights_path(out, network, data)
-    with _threads(threads), torch.random.fork_rng(devices=[]):
+    with torch_threads(threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         trained_on = leak is not None or (levels is not None and data in zoo.entry(network).data)
         net = zoo.load(network, data).train() if trained_on and not start else make()
@@ -349,7 +349,7 @@ def _round_to_half(net: nn.Module) -> None:
 
 
 @contextmanager
-def _threads(n: int) -> Iterator[None]:
+def torch_threads(n: int) -> Iterator[None]:
     """PyTorch's number of threads for a while."""
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise InputError(f"threads: expected an integer >= 1, got {n!r}")

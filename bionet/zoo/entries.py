@@ -267,7 +267,8 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
         If the file is missing, damaged, or a pickle.
     """
     path = Path(path)
-    if path.suffix.lower() in PICKLE_SUFFIXES:
+    # A checkpoint may be called x.ckpt, and still be tensors: what is in a file counts.
+    if path.suffix.lower() in PICKLE_SUFFIXES and not _begins_with_a_header(path):
         raise InputError(
             f"{path}: pickles are never loaded, because reading one can run any code; where you "
             "trust it, convert it: safetensors.torch.save_file(net.state_dict(), 'x.safetensors')"
@@ -279,6 +280,15 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
             f"{path}: a tensor has a type that can't be read ({error}); save it as float32"
         ) from error
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, _decode(header, path)
+
+
+def _begins_with_a_header(path: Path) -> bool:
+    """Whether a file begins as a safetensors file does: eight bytes, then JSON."""
+    try:
+        with path.open("rb") as file:
+            return file.read(9)[8:] == b"{"
+    except OSError:
+        return False
 
 
 @typed

@@ -205,6 +205,7 @@ EXACT = ("lif", "izhikevich")  # their functions are rounded in the same way eve
 
 
 @pytest.mark.devices
+@pytest.mark.timeout(1800)  # Cython compiles some thirty files
 def test_neurons_fire_alike_on_devices():
     """The same spikes of compiled programs, and everywhere where functions are exactly rounded.
 
