@@ -214,8 +214,6 @@ def convert_rate(
         if initial_potential is None:
             initial_potential = FAST["initial_potential"]
     _check(normalisation, readout, percentile, calibration)
-    if dale not in (None, False, True, "relay"):
-        raise InputError(f"dale of method 'rate' is 'relay' or None, but got {dale!r}")
     _check_steps(steps, late_readout, normalisation == "least_squares" or bias_correction)
     if initial_potential is not None:
         check_share(initial_potential)

@@ -88,7 +88,7 @@ def test_a_training_goes_on_from_its_checkpoint(tmp_path):
 def test_wrong_arguments_are_refused():
     with pytest.raises(InputError, match="rate_cost must be a number"):
         bionet.fine_tune(relu_net(), ACTIVATION, IMAGES, LABELS, rate_cost=-1)
-    with pytest.raises(InputError, match="needs the activation of a neuron"):
+    with pytest.raises(InputError, match="activation must be a FrequencyActivation"):
         bionet.fine_tune(relu_net(), torch.relu, IMAGES, LABELS)
     with pytest.raises(InputError, match="share of inhibitory units"):
         bionet.fine_tune(relu_net(), ACTIVATION, IMAGES, LABELS, dale=2)

@@ -152,11 +152,6 @@ def rate_surface(
     InputError
         If the synapse has no conductances, or the neuron fires without excitation, or never.
     """
-    if not isinstance(synapse, Conductance):
-        raise InputError(
-            "a surface of rates is that of conductances: give bionet.synapse.conductance(0*mV,"
-            f" -80*mV, 5*ms, 5*ms), not {synapse!r}; for currents there is bionet.f_i"
-        )
     if not highest > 1 or points < 4:
         raise InputError(
             f"a surface of rates needs highest > 1 and points >= 4, but got {highest} and {points}"

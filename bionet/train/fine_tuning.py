@@ -99,7 +99,7 @@ def fine_tune(
     -------
     torch.nn.Module
         The network of firing rates, in evaluation mode. Its ``fine_tuning`` is a
-        :class:`~bionet.train.TrainResult` whose test accuracy is NaN.
+        :class:`~bionet.train.TrainResult` whose test accuracy is None.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def fine_tune(
         graph.to(home)
     seconds = sum(epoch.seconds for epoch in history)
     graph.eval()
-    graph.fine_tuning = TrainResult(accuracy, math.nan, epochs, seconds, tuple(history))
+    graph.fine_tuning = TrainResult(accuracy, None, epochs, seconds, tuple(history))
     return graph
 
 

@@ -71,8 +71,10 @@ class TrainResult:
 
     Parameters
     ----------
-    accuracy_train, accuracy_test : float
-        Correct share in [0, 1] of the training and test images after the last epoch.
+    accuracy_train : float
+        Correct share in [0, 1] of the training images after the last epoch.
+    accuracy_test : float or None
+        The same of the test images; None where there were none.
     epochs : int
         Passes over the training images.
     seconds : float
@@ -84,7 +86,7 @@ class TrainResult:
     """
 
     accuracy_train: float
-    accuracy_test: float
+    accuracy_test: float | None
     epochs: int
     seconds: float
     history: tuple[Epoch, ...]
