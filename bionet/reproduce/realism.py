@@ -128,6 +128,10 @@ RUNGS: tuple[Rung, ...] = (
     ),
     Rung("synaptic failure", "a tenth of all spikes", perturbations=(SynapticFailure(0.1),)),
     Rung("adaptation", "adex, trained through its own curve", neuron="adex"),
+    Rung(
+        "axons of different lengths", "delays of 1.5 ms, standard deviation 0.5 ms",
+        conversion={"delay_spread": 0.5 * ms},
+    ),
 )  # fmt: skip
 
 
@@ -199,8 +203,8 @@ def _climbed(network: str, data: str, settings: Settings, folder: Path) -> Resul
         f"network ({network}): {100 * right / len(labels):.2f} % of {len(labels):,} test images of"
         f" {data}, drawn with seed {settings.seed}; presentations of {float(DURATION / ms):g} ms",
         f"from the physical neuron on: fine-tuned for {EPOCHS} epochs, rates matched on"
-        f" {CALIBRATION} calibration images, pixels as constant currents, delays of 1.5 ms that are"
-        " alike; dt 0.25 ms, 1 ms below",
+        f" {CALIBRATION} calibration images, pixels as constant currents, delays of 1.5 ms (alike"
+        " but on the last rung); dt 0.25 ms, 1 ms below",
     )
     figures = {
         "ladder": lambda: _draw(table),
