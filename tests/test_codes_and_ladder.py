@@ -95,7 +95,7 @@ def test_a_rung_keeps_what_lies_below_it_until_another_neuron_begins():
     assert rungs[physical - 1].simulation["coding"] == "poisson"
     assert (rungs[physical].neuron, rungs[physical].perturbations) == ("lif", ())
     last = rungs[-1]
-    assert last.neuron == "adex" and set(last.conversion) == {"dale", "synapse"}
+    assert last.neuron == "adex" and set(last.conversion) == {"dale", "synapse", "delay_spread"}
     assert len(last.perturbations) == 6
 
 
