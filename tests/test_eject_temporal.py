@@ -1,4 +1,4 @@
-"""The ejected script of a temporal code: ticking neurons and windows in plain Brian2."""
+"""The ejected scripts of temporal codes: ticking neurons, windows and first spikes in Brian2."""
 
 import os
 import re
@@ -24,6 +24,10 @@ OPTIONS = {
     "dynamic": {"window": "dynamic", "mode": "finetune"},
     "latest": {"readout": "LS", "rounding": "nearest"},
 }
+FIRST = {
+    "first": {"readout": "FS", "input_range": (0, 2)},
+    "first_rounded": {"readout": "FS", "interpolate": False},
+}
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +41,10 @@ def ejected(net, tmp_path_factory):
     folder = tmp_path_factory.mktemp("eject")
     images = np.random.default_rng(4).uniform(size=(2, 2, 6, 5))
     networks, arguments = {}, []
-    for name, options in OPTIONS.items():
-        snn = bionet.convert(net, "tdsnn", images, leak=6 * ms, **options)
+    ways = {n: ("tdsnn", {"leak": 6 * ms, **options}) for n, options in OPTIONS.items()}
+    ways |= {name: ("ttfs", {"tau": 6 * ms, **options}) for name, options in FIRST.items()}
+    for name, (method, options) in ways.items():
+        snn = bionet.convert(net, method, images, **options)
         script, _ = bionet.eject(snn, folder / f"{name}.py", images)
         networks[name] = snn
         arguments += [str(script), "1", str(folder / f"{name}_spikes.npz")]
@@ -82,3 +88,27 @@ def test_the_script_shows_ticks_windows_and_the_release(ejected):
     assert "inhibition_post += w" in text
     assert "each pixel spikes once, the later the larger" in text
     compile(text, "static.py", "exec")
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_first_spikes_and_how_late_the_clock_saw_them_are_those_of_bionet(ejected, name):
+    """Two pathways, a max pooling and the order of the first output spikes."""
+    networks, images, folder, output = ejected
+    snn = networks[name]
+    fires = ["input", *(p.name for p in snn.populations if p.model.threshold is not None)]
+    run = bionet.simulate(
+        snn, images, device="numpy", final_potentials=True, record=dict.fromkeys(fires, "spikes")
+    )
+    assert "maxpool2" in run.counts
+    with np.load(folder / f"{name}_spikes.npz", allow_pickle=False) as found:
+        for population in run.recorded_spikes:
+            spikes = run.spikes(population, image=1)
+            rows = np.stack([spikes.step, spikes.unit], axis=1)
+            np.testing.assert_array_equal(found[population], rows, err_msg=population)
+            if snn.code.exact:
+                late = run.final_values[population, "delta"][1]
+                np.testing.assert_array_equal(found[f"{population}.delta"], late)
+                assert (late > 0).any()
+    answer = re.split(r"(?m)^input: ", output)[1:][[*OPTIONS, *FIRST].index(name)]
+    assert f"first spike (FS): class {run.predictions()[1]}" in answer
+    assert "most spikes" not in answer

@@ -38,6 +38,7 @@ from bionet.running.eject_parts import (
     Request,
     describe_population,
     describe_synapses,
+    is_largest,
     number,
     script_population,
     uses_random_numbers,
@@ -55,7 +56,7 @@ KNOWN_FIELDS = {
     "Population": "name shape model parameters",
     "Projection": "source target kernel delay delay_seed sign variable event gain",
     "NeuronModel": "name equations threshold reset refractory update method parameters initial"
-    " events input amplitude source potential current inputs resets leaks spike",
+    " events input amplitude source potential current inputs resets leaks spike final",
     "InputModel": "drives pixels signed factor summary",
 }
 
@@ -191,6 +192,7 @@ def script(
             "potential_name": snn.readout.potential,
             "spikes_name": snn.readout.spikes,
             "default": snn.readout.default,
+            "once": snn.code is not None and snn.code.once,
         },
     )
     return text, arrays
@@ -236,7 +238,7 @@ def variable_names(snn: SpikingNetwork) -> dict[str, str]:
         "j",
         "w",
     }
-    taken |= {"IMAGE_SHAPE", "classes", "last", "ranked"}
+    taken |= {"IMAGE_SHAPE", "classes", "first", "last", "ranked"}
     return {
         name: f"{name}_units" if name in taken or keyword.iskeyword(name) else name
         for name in snn.names
@@ -288,7 +290,10 @@ def _check_projection(
 ) -> None:
     source = next(p for p in populations if p.name == projection.source)
     delay = int(np.max(queued_steps(snn, projection, plan.dt)))
-    if projection.kernel.kind not in ("dense", "conv2d", "average_pool2d", "one_to_one"):
+    once = source.model.spike == "once"
+    plain = projection.kernel.kind in ("dense", "conv2d", "average_pool2d", "one_to_one", "sparse")
+    # What is set once never falls, so that the largest of a pool is kept spike by spike.
+    if not plain and not (once and is_largest(projection.kernel)):
         raise InputError(
             f"eject: projection {projection.name} has the kernel {projection.kernel.kind!r}, which"
             " plain synapses cannot express; use bionet.build"
@@ -299,7 +304,7 @@ def _check_projection(
         )
     spikes = source.name != "input" and projection.event == "spike"
     varies = source.model.amplitude is not None and spikes
-    if varies and delay:
+    if varies and delay and not once:
         raise InputError(
             f"eject: projection {projection.name} delays spikes whose amplitude varies; Brian2's"
             " synapses read it when a spike arrives, not when it was emitted; use bionet.build"

@@ -24,12 +24,13 @@ from bionet.equations.randomness import first_sites
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
-from bionet.network.kernels import Kernel
+from bionet.network.kernels import Kernel, MaxPool2d
 
 __all__ = [
     "Request",
     "describe_population",
     "describe_synapses",
+    "is_largest",
     "number",
     "script_population",
     "synapse_arrays",
@@ -91,6 +92,7 @@ def _renamed(model: NeuronModel, old: str, new: str) -> NeuronModel:
     changes: dict[str, Any] = {name: text(getattr(model, name)) for name in strings}
     for name in ("parameters", "initial"):
         changes[name] = {text(key): value for key, value in getattr(model, name).items()}
+    changes["events"] = {event: text(code) for event, code in model.events.items()}
     return replace(model, **changes)
 
 
@@ -124,7 +126,19 @@ def describe_population(
         "assignments": _assignments(request, population, equations, arrays),
         "each_step": (running_code(model.update, site + 20) or "").splitlines(),
         "fires": model.threshold is not None,
+        "kept": _kept(model),
     }
+
+
+def _kept(model: NeuronModel) -> list[str]:
+    """Variables whose last values belong to the spikes: how late the clock saw them, sums."""
+    once = [model.amplitude] if model.spike == "once" and model.amplitude else []
+    return list(dict.fromkeys([*once, *model.final]))
+
+
+def is_largest(kernel: Kernel) -> bool:
+    """Whether a spike sets its targets to the largest estimate of their pools."""
+    return isinstance(kernel, MaxPool2d) and kernel.rule == "count"
 
 
 def _arguments(population: Population, dtype: str, site: int) -> list[str]:
@@ -133,10 +147,10 @@ def _arguments(population: Population, dtype: str, site: int) -> list[str]:
     if model.threshold is not None:
         arguments.append(f"threshold={running_code(model.threshold, site)!r}")
         arguments.append(f"reset={running_code(model.reset, site + 10) or ''!r}")
-    if model.events and population.name != "input":
-        events = ", ".join(
-            f"{e!r}: {running_code(c, site + 30)!r}" for e, c in model.events.items()
-        )
+    # An input's onset only says that its presentation begins: a script has one.
+    shown = {e: c for e, c in model.events.items() if (population.name, e) != ("input", "onset")}
+    if shown:
+        events = ", ".join(f"{e!r}: {running_code(c, site + 30)!r}" for e, c in shown.items())
         arguments.append(f"events={{{events}}}")
     if model.refractory is not None:
         arguments.append(f"refractory={model.refractory!r}")
@@ -241,6 +255,11 @@ def describe_synapses(
         i, j, w = i[kept], j[kept], w[kept]
     arrays |= {f"{name}_i": i, f"{name}_j": j, f"{name}_w": w}
     delay = int(np.max(queued_steps(snn, projection, request.plan.dt)))
+    effect = _passed(f"{weight}*{source.amplitude}_pre", delivered.sign, unit) if graded else weight
+    on_pre = f"{delivered.variable}_post += {effect}"
+    if isinstance(projection.kernel, MaxPool2d):
+        largest = f"{weight}*{projection.kernel.estimate}_pre"
+        on_pre = f"{delivered.variable}_post = clip({delivered.variable}_post, {largest}, inf)"
     return {
         "name": name,
         "variable": name,
@@ -254,8 +273,7 @@ def describe_synapses(
         "weight": weight,
         "receiver": delivered.variable,
         "effect": _signed("w * pixels[i]", delivered.sign, "np.", "np.inf"),
-        "on_pre": f"{delivered.variable}_post += "
-        + (_passed(f"{weight}*{source.amplitude}_pre", delivered.sign, unit) if graded else weight),
+        "on_pre": on_pre,
         "event": event,
         "delay": delay,
         "order": order,

@@ -38,8 +38,9 @@ from bionet.kinds import typed
 
 __all__ = ["QCFS", "quantised_network", "relu_names", "replace_relus"]
 
-RELUS = (nn.ReLU,)
-FUNCTIONS = (functional.relu, torch.relu, torch.relu_)
+# Also a leaky one, whose negative side the training that follows does without.
+RELUS = (nn.ReLU, nn.LeakyReLU)
+FUNCTIONS = (functional.relu, functional.leaky_relu, torch.relu, torch.relu_)
 METHODS = ("relu", "relu_")
 
 
@@ -104,7 +105,7 @@ def quantised_network(net: nn.Module, levels: int, images: torch.Tensor) -> nn.M
     Parameters
     ----------
     net : torch.nn.Module
-        Is not changed.
+        Is not changed. Leaky ReLUs are replaced too, and lose their negative side.
     levels : int
         L of every activation.
     images : tensor (n, ...)
@@ -149,7 +150,7 @@ def quantised_network(net: nn.Module, levels: int, images: torch.Tensor) -> nn.M
 
 
 def relu_names(net: nn.Module) -> tuple[str, ...]:
-    """Names of the ReLU modules of a network."""
+    """Names of the ReLU modules of a network, leaky ones among them."""
     return tuple(name for name, module in net.named_modules() if type(module) in RELUS)
 
 
