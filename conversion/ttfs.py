@@ -27,7 +27,8 @@ symbol              unit     meaning
 A layer with ReLU becomes a population of its name, with two pathways from each of its sources:
 one delivers amplitudes to v, the other, of the event ``arrival``, weights to ``slope``. A max
 pooling's unit passes on the first spike it gets, in the window of its source. An average pooling
-goes into the weights of the layer after it. See :mod:`bionet.equations.first_spike`.
+goes into the weights of the layer after it. With ``synapse="falling"`` a spike carries what is left
+of its window, and there is the first pathway only. See :mod:`bionet.equations.first_spike`.
 
 References
 ----------
@@ -78,6 +79,7 @@ __all__ = ["convert_ttfs"]
 # More than the rounding of a sum; smaller values count as 0.
 EPSILON = {"float64": 1e-12, "float32": 2e-6}
 CHOICES = {
+    "synapse": ("slope", "falling"),
     "input": ("latency", "analog", "pairs"),
     "readout": ("MP", "FS"),
     "dtype": tuple(EPSILON),
@@ -93,6 +95,7 @@ def convert_ttfs(
     tau: Quantity = 16 * ms,
     dt: Quantity = 1 * ms,
     interpolate: bool = True,
+    synapse: Literal["slope", "falling"] = "slope",
     margin: float = 1.5,
     input: Literal["latency", "analog", "pairs"] = "latency",
     input_range: tuple[float, float] = (0.0, 1.0),
@@ -116,6 +119,11 @@ def convert_ttfs(
     interpolate : bool
         Whether a spike carries how late the clock saw it, so that values are exact. Without it
         they are rounded to the nearest multiple of dt/tau, and spikes are alike.
+    synapse : {"slope", "falling"}
+        A spike begins a slope; or the effect of a synapse falls with the time since the window of
+        its source began, and a spike delivers at once what is left: the same values, for two
+        operations a spike and synapse instead of three, and in half of BioNet's time. It needs
+        ``interpolate``.
     margin : float
         Windows have room for values this many times the largest of the calibration. A larger
         value is clipped, and said so.
@@ -149,7 +157,13 @@ def convert_ttfs(
     ----------
     Stanojevic et al. 2023; the amplitudes, scales and delays are not in the paper.
     """
-    low, high = _checked(tau, dt, margin, input_range, input=input, readout=readout, dtype=dtype)
+    low, high = _checked(
+        tau, dt, margin, input_range, input=input, readout=readout, dtype=dtype, synapse=synapse
+    )
+    if synapse == "falling" and not interpolate:
+        raise InputError(
+            "synapse='falling' delivers exact values: leave interpolate out, or use synapse='slope'"
+        )
     traced = trace(net, input_shape)
     if calibration is None:
         raise InputError(
@@ -195,6 +209,7 @@ def convert_ttfs(
         low=low,
         high=high,
         epsilon=EPSILON[dtype],
+        falling=synapse == "falling",
     )
     units = {name: np.array(window.scale) for name, window in plan.windows.items()}
     # What a pixel adds to v: its share of the range, or a current for the length of a window.
@@ -203,7 +218,8 @@ def convert_ttfs(
     records = normalise_weights(records, units)
     metadata = {
         "options": {
-            **{"tau_ms": float(tau / ms), "interpolate": bool(interpolate), "margin": margin},
+            **{"tau_ms": float(tau / ms), "interpolate": bool(interpolate), "synapse": synapse},
+            **{"margin": margin},
             **{"input": input, "input_range": [low, high], "fold_pooling": bool(fold_pooling)},
         },
         "calibration_images": len(images),
@@ -226,17 +242,17 @@ def _network(
 ) -> SpikingNetwork:
     """The populations and projections of records whose weights are in their final scales."""
     last = records[-1]
-    neuron = first_spike(tau, code.exact, code.epsilon)
+    neuron = first_spike(tau, code.exact, code.epsilon, code.falling)
     # Nobody listens to the output layer, whose spikes are counted as they are.
-    kept = ("delta",) if code.exact else ()
+    kept = (code.carried,) if code.exact else ()
     output = replace(neuron, amplitude=None, events={}, final=kept, name=f"{neuron.name}, output")
-    pool = first_input(code.exact)
+    pool = first_input(code.exact, code.falling)
     populations, projections = [], []
     for record in records:
         name, window = record.name, plan.windows[record.name]
         if isinstance(record, MaxPool):
             populations.append(Population(name, record.shape, pool))
-            projections.append(Projection(record.source, name, _pooling(record, code.exact)))
+            projections.append(Projection(record.source, name, _pooling(record, code)))
             continue
         values = {
             **{"b": drive(record), "theta": code.threshold(window)},
@@ -244,12 +260,12 @@ def _network(
         }
         model = output if record is last else neuron
         populations.append(Population(name, record.shape, model, values))
-        projections += _pathways(record, name, plan, code.exact, input != "latency")
+        projections += _pathways(record, name, plan, code, input != "latency")
     start = plan.windows[last.name].start
     values = {"b": drive(last), "start": float(start)}
-    populations.append(Population(READOUT, last.shape, slope_integrator(tau), values))
+    populations.append(Population(READOUT, last.shape, slope_integrator(tau, code.falling), values))
     shown = replace(plan, windows={**plan.windows, READOUT: plan.windows[last.name]})
-    projections += _pathways(last, READOUT, shown, code.exact, input != "latency")
+    projections += _pathways(last, READOUT, shown, code, input != "latency")
     steps = plan.ends[last.name] if readout == "FS" else start
     return SpikingNetwork(
         tuple(populations),
@@ -266,27 +282,31 @@ def _network(
 
 
 def _pathways(
-    record: Record, target: str, plan: Schedule, exact: bool, current: bool
+    record: Record, target: str, plan: Schedule, code: FirstSpikeCode, current: bool
 ) -> list[Projection]:
-    """From each source weights to the slope and, of exact spikes, amplitudes to the potential."""
+    """From each source amplitudes to the potential, weights to the slope, or both."""
     pathways = []
     for source, kernel in record.projections:
         if source == "input" and current:
-            pathways.append(Projection(source, target, kernel))
+            # A current flows until the target's window begins, which later layers have later.
+            share = plan.ends[source] / plan.windows[target].start
+            pathways.append(Projection(source, target, kernel, gain=share))
             continue
         delay = plan.delay(source, target)
-        if exact:
+        if code.exact:
             pathways.append(Projection(source, target, kernel, delay, variable="v"))
-        event = ARRIVAL if exact else "spike"
+        if code.falling:
+            continue
+        event = ARRIVAL if code.exact else "spike"
         pathways.append(Projection(source, target, kernel, delay, variable="slope", event=event))
     return pathways
 
 
-def _pooling(record: MaxPool, exact: bool) -> Kernel:
-    """To a pool's unit: the largest overshoot of the first spikes, or their number."""
+def _pooling(record: MaxPool, code: FirstSpikeCode) -> Kernel:
+    """To a pool's unit: the largest of what the first spikes carry, or their number."""
     geometry = (record.pool, record.stride, record.padding, record.ceil_mode)
-    if exact:
-        return MaxPool2d(*geometry, estimate="delta", rule="count")
+    if code.exact:
+        return MaxPool2d(*geometry, estimate=code.carried, rule="count")
     return AveragePool2d(*geometry, divisor_override=1)
 
 

@@ -19,6 +19,7 @@ symbol       unit    meaning
 ``theta``    1       threshold, at least 1
 ``stop``     1       first step after the ramp
 ``delta``    1       v - theta at the spike
+``size``     1       what is left of the ramp at the spike, over tau: its value
 ``spiked``   1       step of the one spike, or -1
 ``epsilon``  1       smaller values count as 0
 ===========  ======  =================================================================
@@ -34,7 +35,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bionet.equations.expects import expects
-from bionet.equations.first_spike import ARRIVAL, OVERSHOOT
+from bionet.equations.first_spike import ARRIVAL, LEFT, OVERSHOOT
 from bionet.equations.inputs import CODINGS, InputModel
 from bionet.equations.leaky_integrate_and_fire import check_time_constant
 from bionet.kinds import typed
@@ -58,6 +59,7 @@ def latency(
     high: float = 1.0,
     epsilon: float = 1e-12,
     exact: bool = True,
+    falling: bool = False,
 ) -> InputModel:
     """One spike for each pixel above ``low``, at tau (theta - p).
 
@@ -75,16 +77,19 @@ def latency(
         Smaller values count as 0.
     exact : bool
         Whether its spike carries the overshoot as its amplitude.
+    falling : bool
+        Whether that is what is left of the ramp, for synapses whose effect falls with time.
 
     References
     ----------
     Thorpe et al. 2001; Stanojevic et al. 2023.
     """
     check_time_constant(tau)
+    carried = ("size" if falling else "delta") if exact else None
     lines = [
         "dr/dt = int(spiked < 0)/tau : 1",
         "v = (x - low)/span + r : 1",
-        *("spiked : 1", *(["delta : 1"] if exact else []), "x : 1 (constant)"),
+        *("spiked : 1", *([f"{carried} : 1"] if carried else []), "x : 1 (constant)"),
         *("low : 1 (constant)", "span : 1 (constant)", "tau : second (constant)"),
         *("theta : 1 (constant)", "epsilon : 1 (constant)", "stop : 1 (constant)"),
     ]
@@ -92,15 +97,15 @@ def latency(
         name="latency",
         equations="\n".join(lines),
         threshold=FIRES,
-        reset=f"{OVERSHOOT}\nspiked = step" if exact else "spiked = step",
-        events={ARRIVAL: FIRES} if exact else {},
+        reset=f"{LEFT if falling else OVERSHOOT}\nspiked = step" if exact else "spiked = step",
+        events={ARRIVAL: FIRES} if exact and not falling else {},
         parameters={
             **{"x": 0.0, "low": low, "span": high - low, "tau": tau, "theta": theta},
             **{"epsilon": epsilon, "stop": ramp},
         },
-        initial={"spiked": -1.0, **({"delta": -1.0} if exact else {})},
+        initial={"spiked": -1.0, **({carried: -1.0} if carried else {})},
         input="x",
-        amplitude="delta" if exact else None,
+        amplitude=carried,
         potential=None,
         spike="once",
         source="Thorpe et al. 2001",

@@ -151,7 +151,7 @@ def first_spike_audit(
     code = _code(snn)
     for window in code.windows:
         last = window.name == snn.readout.spikes
-        if code.exact and not last and (window.name, "delta") not in run.final_values:
+        if code.exact and not last and (window.name, code.carried) not in run.final_values:
             raise InputError(
                 f"the audit needs the amplitudes of the spikes of {window.name!r}; simulate with"
                 " final_potentials=True"
@@ -188,8 +188,9 @@ def _layers(
         if name == snn.readout.spikes and not whole:
             continue  # the presentation ends before the output layer's window
         steps = run.spike_steps[name][part]
-        overshoot = run.final_values.get((name, "delta"))
-        shown = code.decoded(steps, name, 0.0 if overshoot is None else overshoot[part])
+        carried = run.final_values.get((name, code.carried))
+        late = code.overshoot(steps, name, None if carried is None else carried[part])
+        shown = code.decoded(steps, name, late)
         if name == "input":
             ideal, largest = np.asarray(images, dtype=np.float64), code.high - code.low
         else:

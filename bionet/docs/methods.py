@@ -76,6 +76,7 @@ WAYS: Mapping[str, tuple[Way, ...]] = MappingProxyType(
             ("a max pooling", {}, True, None),
             ('input="analog"', {"input": "analog"}, False, None),
             ("interpolate=False, a max pooling", {"interpolate": False}, True, None),
+            ('synapse="falling", a max pooling', {"synapse": "falling"}, True, None),
         ),
         "phase": (
             ("", {}, False, None),

@@ -86,6 +86,8 @@ class FirstSpikeCode(Code):
         Range of the pixels.
     epsilon : float
         Smaller values count as 0.
+    falling : bool
+        Whether they carry what is left of their window, for synapses whose effect falls with time.
 
     Raises
     ------
@@ -101,6 +103,7 @@ class FirstSpikeCode(Code):
     low: float = 0.0
     high: float = 1.0
     epsilon: float = 1e-12
+    falling: bool = False
     kind: ClassVar[str] = "first-spike"
     once: ClassVar[bool] = True
 
@@ -122,6 +125,11 @@ class FirstSpikeCode(Code):
     def amplitudes(self) -> bool:
         """See :attr:`Code.amplitudes`."""
         return self.exact
+
+    @property
+    def carried(self) -> str:
+        """Variable of a population that its spikes carry where they are exact."""
+        return "size" if self.falling else "delta"
 
     @property
     def step(self) -> float:
@@ -184,6 +192,7 @@ class FirstSpikeCode(Code):
             "high": self.high,
             "epsilon": self.epsilon,
             "exact": self.exact,
+            "falling": self.falling,
         }
 
     def threshold(self, window: SpikeWindow) -> float:
@@ -208,7 +217,8 @@ class FirstSpikeCode(Code):
         steps : int array
         population : str
         overshoot : array, optional
-            Amplitudes of the spikes. Without them a value is that of the step's end.
+            How late the clock saw them (:meth:`overshoot`). Without it a value is that of the
+            step's end.
         """
         window = self.window(population)
         left = window.ramp - np.asarray(steps, dtype=np.float64) - (1.0 if self.exact else 0.0)
@@ -216,6 +226,27 @@ class FirstSpikeCode(Code):
         if population == "input":
             values = self.low + values * (self.high - self.low)
         return np.where(np.asarray(steps) < 0, self.low if population == "input" else 0.0, values)
+
+    def overshoot(
+        self, steps: np.ndarray, population: str, carried: np.ndarray | None
+    ) -> np.ndarray:
+        """What v had exceeded its threshold by, from what the spikes carried; 0 if not known.
+
+        Parameters
+        ----------
+        steps : int array
+            Of the window, -1 where there was no spike.
+        population : str
+        carried : array or None
+            Amplitudes of the spikes.
+        """
+        if carried is None:
+            return np.zeros(())
+        late = np.asarray(carried, dtype=np.float64)
+        if not self.falling:
+            return late
+        left = self.window(population).ramp - 1 - np.asarray(steps, dtype=np.float64)
+        return np.where(np.asarray(steps) < 0, -1.0, late - left * self.step)
 
     def times(
         self, steps: np.ndarray, population: str, overshoot: np.ndarray | float = 0.0

@@ -304,11 +304,12 @@ def check_pathways(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> No
     """Refuse spikes that reach a target by two pathways: what befalls one must befall the other."""
     events = {(q.source, q.target) for q in snn.projections if q.event != "spike"}
     spikes = {(q.source, q.target) for q in snn.projections if q.event == "spike"}
-    for source, target in events & spikes:
+    carried = snn.code is not None and snn.code.amplitudes
+    for source, target in spikes if carried else events & spikes:
         if perturbation.concerns(source, snn):
             raise InputError(
-                f"{perturbation.name}: spikes of {source!r} reach {target!r} by two pathways, one"
-                " with their exact times, which it would part; convert the network for spikes that"
+                f"{perturbation.name}: spikes of {source!r} carry their exact times to {target!r},"
+                " which it would part from the spikes; convert the network for spikes that"
                 " are all alike (method ttfs: convert it with interpolate=False)"
             )
 

@@ -5,8 +5,8 @@ row says accuracy, steps, latency, spikes, operations and energy of an image, un
 accuracy that remains under five perturbations. Presentations are as long as each code needs to lose
 nothing when it is undisturbed.
 
-Operations are additions of synapses and updates of leaks, the energy an estimate from them
-(:mod:`bionet.results.costs`): 0.9 pJ an addition, 3.7 pJ a multiplication.
+Operations are additions and multiplications of synapses and updates of potentials, the energy an
+estimate from them (:mod:`bionet.results.costs`): 0.9 pJ an addition, 3.7 pJ a multiplication.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from torch import nn
 import bionet
 from bionet.conversion import METHODS
 from bionet.errors import InputError
-from bionet.network import SpikingNetwork, TemporalCode
+from bionet.network import SpikingNetwork
 from bionet.perturbations import ImagePerturbation, find, noted, perturb
 from bionet.reproduce.item import Item, Result, Settings, count
 from bionet.reproduce.parts import Parts, digest
@@ -70,8 +70,8 @@ CODES: tuple[ComparedCode, ...] = (
     ComparedCode("rate, fast", "rate", {"preset": "fast", "steps": 8}),
     ComparedCode("dsnn", "dsnn", {"duration": 192 * ms, "max_rate": 125 * Hz, "factors": ()}),
     ComparedCode("tdsnn", "tdsnn", {"leak": 4 * ms, "rounding": "nearest", "dtype": "float32"}),
-    # Perturbations of spikes need spikes that are all alike.
-    ComparedCode("ttfs", "ttfs", perturbed={"interpolate": False}),
+    ComparedCode("ttfs", "ttfs", {"synapse": "falling", "fold_pooling": False}),
+    ComparedCode("ttfs, rounded", "ttfs", {"interpolate": False, "fold_pooling": False}),
     ComparedCode("ternary", "termapping", steps=100),
     ComparedCode("augmented", "augmapping", steps=30),
     ComparedCode("burst", "burst"),
@@ -117,8 +117,9 @@ def comparison(network: str, data: str) -> Any:
             f"network ({network}): {100 * right / len(labels):.2f} %"
             f" of the first {len(labels):,} test images of {data}",
             f"{CALIBRATION} calibration images; every perturbation drawn with seed {settings.seed}",
-            "operations: synaptic additions and leak updates of an image; energy: an estimate from"
-            " them, 0.9 pJ an addition, 3.7 pJ a multiplication (45 nm)",
+            "operations: those of synapses and updates of potentials, of an image; energy: an estimate"
+            " from them, 0.9 pJ an addition, 3.7 pJ a multiplication (45 nm)",
+            *_source_operations(table),
             "latency: the step from which the accuracy stays within a point of its final value, or"
             " in which a code of times ends",
             *(
@@ -167,9 +168,8 @@ def row(
     low, high = wilson_interval(right.mean(), len(labels))
     cost = operations(snn, run)
     # A code of times is read when its last window ends.
-    settled = cost.latency if isinstance(snn.code, TemporalCode) else run.n_steps
-    if snn.code is None:
-        settled = latency(run.accuracy_over_time(labels)) or run.n_steps
+    once = snn.code is not None and snn.code.once
+    settled = cost.latency if once else latency(run.accuracy_over_time(labels)) or run.n_steps
     return {
         "images": len(labels),
         "correct": int(right.sum()),
@@ -180,6 +180,7 @@ def row(
         "latency": float(settled),
         "spikes": float(sum(run.n_spikes.values())),
         "operations": cost.total,
+        "network_operations": cost.network,
         "energy_uJ": cost.energy,
     }
 
@@ -208,6 +209,12 @@ def _disturbed(
     if isinstance(change, ImagePerturbation):
         return noted(snn, [change], seed), change.apply(images, seed)
     return perturb(snn, [change], seed), images
+
+
+def _source_operations(table: pd.DataFrame) -> list[str]:
+    """What the source network needs, two operations for each multiply-accumulate."""
+    found = table.get("network_operations", pd.Series(dtype=float)).dropna()
+    return [f"operations of the network itself: {found.iloc[0] / 1e6:.2f} M"] if len(found) else []
 
 
 def _refusals(table: pd.DataFrame) -> list[str]:

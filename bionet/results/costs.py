@@ -5,10 +5,12 @@ potential once a step. A synapse of the source network multiplies and adds: two 
 average pooling adds its inputs and multiplies once. Comparisons (thresholds, ReLUs, max poolings)
 are counted on neither side. With :math:`\sum` over all that was executed,
 
-.. math:: E = (n_{add} + n_{tick})\, e_{add} + (n_{leak} + n_{mul})\, e_{mul}
+.. math:: E = (n_{add} + n_{tick} + n_{move})\, e_{add} + (n_{leak} + n_{mul})\, e_{mul}
 
-A spike with an amplitude, of method ``ttfs``, multiplies each weight with it, and adds to two
-variables; a unit of it moves its potential by its slope once a step, which counts as a leak update.
+A spike with an amplitude, of method ``ttfs``, multiplies each weight with it. Where it begins a
+slope too it adds to two variables, and in every step a unit adds its slope to its potential; on its
+ramp it adds the step. Its latency is the end of the output's integration, or, with the readout FS,
+the mean step of the first output spike, which is the answer.
 
 ===========  ====  ================================================================
 symbol       unit  meaning
@@ -17,6 +19,7 @@ symbol       unit  meaning
 ``n_tick``   1     ticks times the neurons that they reach
 ``n_mul``    1     weights times amplitudes of spikes
 ``n_leak``   1     leak updates: of a neuron in its window, and until it has spiked
+``n_move``   1     steps in which a unit's slope or ramp moves its potential
 ``e_add``    pJ    energy of a 32-bit floating-point addition, 0.9
 ``e_mul``    pJ    energy of a 32-bit floating-point multiplication, 3.7
 ===========  ====  ================================================================
@@ -35,6 +38,7 @@ import numpy as np
 
 from bionet.errors import InputError
 from bionet.network import FirstSpikeCode, SpikingNetwork, TemporalCode
+from bionet.results.early_exit import early_exit
 from bionet.results.metrics import synaptic_events
 from bionet.results.recording import Recording
 
@@ -63,6 +67,8 @@ class Operations:
         Steps until the class scores stand.
     multiplications : float
         Of weights with amplitudes of spikes.
+    moves : float
+        Additions of slopes and ramps to potentials, one for each step of a unit.
     """
 
     additions: float
@@ -73,11 +79,12 @@ class Operations:
     network_macs: float
     latency: float
     multiplications: float = 0.0
+    moves: float = 0.0
 
     @property
     def total(self) -> float:
-        """Additions, multiplications, ticks and leak updates."""
-        return self.additions + self.multiplications + self.ticks + self.leaks
+        """Additions, multiplications, ticks, leak updates and moves."""
+        return self.additions + self.multiplications + self.ticks + self.leaks + self.moves
 
     @property
     def saved(self) -> float:
@@ -88,7 +95,7 @@ class Operations:
     def energy(self) -> float:
         """Estimate of an image's energy, in microjoule."""
         products = self.leaks + self.multiplications
-        return ((self.additions + self.ticks) * ADD + products * MULTIPLY) * 1e-6
+        return ((self.additions + self.ticks + self.moves) * ADD + products * MULTIPLY) * 1e-6
 
     @property
     def network_energy(self) -> float:
@@ -130,33 +137,39 @@ def operations(snn: SpikingNetwork, run: Recording) -> Operations:
     leaky = [p for p in snn.populations if "tau" in p.parameters and "v" in p.model.dimensions]
     simulated = float(sum(p.size for p in leaky) * run.n_steps)
     if isinstance(snn.code, FirstSpikeCode):
-        leaks, latency = _until_spikes(snn, snn.code, run), float(snn.code.end)
-        # A pool compares; of two pathways one carries amplitudes.
-        pools = {window.name for window in snn.code.windows if window.pool}
-        added = {k: float(v.mean()) for k, v in events.items() if k.split("->")[1] not in pools}
+        first = run.parameters.get("readout") == "FS"
+        latency = float(early_exit(run).steps.mean()) if first else float(snn.code.end)
+        # A pool compares; of the two populations that are the output one is read.
+        idle = {window.name for window in snn.code.windows if window.pool}
+        idle.add(snn.readout.potential if first else snn.readout.spikes)
+        added = {k: float(v.mean()) for k, v in events.items() if k.split("->")[1] not in idle}
         additions = sum(added.values())
-        products = additions / 2 if snn.code.exact else 0.0
-        return Operations(additions, 0.0, leaks, simulated, network, macs, latency, products)
+        # Of two pathways one carries amplitudes.
+        products = additions / (1 if snn.code.falling else 2) if snn.code.exact else 0.0
+        moves = _until_spikes(snn, snn.code, run, idle)
+        return Operations(additions, 0.0, 0.0, 0.0, network, macs, latency, products, moves)
     leaks, latency = _in_windows(snn, run) if run.releases else (simulated, float(run.n_steps))
     return Operations(additions, ticks, leaks, simulated, network, macs, latency)
 
 
-def _until_spikes(snn: SpikingNetwork, code: FirstSpikeCode, run: Recording) -> float:
-    """Steps in which potentials move: while a unit's sources spike, and on its ramp."""
+def _until_spikes(
+    snn: SpikingNetwork, code: FirstSpikeCode, run: Recording, idle: set[str]
+) -> float:
+    """Steps in which potentials move: while slopes or currents drive them, and on their ramps."""
     windows = {window.name: window for window in code.windows}
     delays = {(q.source, q.target): q.delay for q in snn.projections}
     total = 0.0
     for population in snn.populations:
         name = population.name
-        if name != snn.readout.potential and windows[name].pool:
+        if name in idle:
             continue
         start = code.end if name == snn.readout.potential else windows[name].start
         opened = [
             windows[source].start + delay if source in windows else 0
             for (source, target), delay in delays.items()
-            if target == name
+            if target == name and not (code.falling and source in windows)
         ]
-        total += (start - min(opened)) * population.size
+        total += (start - min(opened, default=start)) * population.size
         if name == snn.readout.potential or run.n_steps <= start:
             continue
         steps = run.spike_steps[name]

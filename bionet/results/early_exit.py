@@ -62,6 +62,10 @@ def early_exit(run: Recording) -> EarlyExit:
     """
     if run.parameters.get("readout") == "FS":
         return _first_spikes(run)
+    if run.readouts == ("MP",):
+        raise InputError(
+            "the presentation ends before the output layer's window; convert with readout='FS'"
+        )
     waiting = (run.output_spikes != 0).cumsum(axis=1) == 0
     known = waiting.sum(axis=2) <= 1
     if not known[:, -1].all():

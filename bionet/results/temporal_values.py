@@ -45,8 +45,11 @@ def decoded(run: Recording, snn: SpikingNetwork, population: str) -> np.ndarray:
         raise InputError(f"{population!r} has no spike steps to decode; populations: {known}")
     if snn.code is None:
         raise InputError("the network has no code: its spikes are rates, see run.rates")
-    overshoot = run.final_values.get((population, "delta"), np.zeros(()))
-    return snn.code.decoded(run.spike_steps[population], population, overshoot)
+    steps, overshoot = run.spike_steps[population], np.zeros(())
+    if isinstance(snn.code, FirstSpikeCode):
+        carried = run.final_values.get((population, snn.code.carried))
+        overshoot = snn.code.overshoot(steps, population, carried)
+    return snn.code.decoded(steps, population, overshoot)
 
 
 def spike_times(run: Recording, snn: SpikingNetwork, population: str) -> Quantity:
@@ -78,8 +81,11 @@ def spike_times(run: Recording, snn: SpikingNetwork, population: str) -> Quantit
             f"the spikes of {population!r} have no exact times; those of a network converted by"
             " method 'ttfs' have"
         )
-    overshoot = run.final_values.get((population, "delta"), np.zeros(()))
-    return snn.code.times(run.spike_steps[population], population, overshoot) * second
+    steps = run.spike_steps[population]
+    carried = run.final_values.get((population, snn.code.carried))
+    return (
+        snn.code.times(steps, population, snn.code.overshoot(steps, population, carried)) * second
+    )
 
 
 def output_values(run: Recording, snn: SpikingNetwork) -> np.ndarray:

@@ -89,8 +89,13 @@ def check(net, snn, run, images, tolerance):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"tau": 7 * ms, "dt": 2 * ms}, {"tau": 1 * ms, "fold_pooling": False}],
-    ids=["default", "odd step", "one step"],
+    [
+        {},
+        {"tau": 7 * ms, "dt": 2 * ms},
+        {"tau": 1 * ms, "fold_pooling": False},
+        {"tau": 7 * ms, "synapse": "falling"},
+    ],
+    ids=["default", "odd step", "one step", "falling"],
 )
 def test_every_value_is_the_activation_whatever_the_step(net, images, options):
     snn = bionet.convert(net, "ttfs", calibration=images, readout="FS", **options)
@@ -107,7 +112,15 @@ def test_every_value_is_the_activation_whatever_the_step(net, images, options):
     assert early_exit(run).classes.tolist() == run.predictions("MP").tolist()
 
 
-@pytest.mark.parametrize("way", [{"input": "analog"}, {"input": "pairs"}, {"input_range": (-1, 1)}])
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"input": "analog"},
+        {"input": "pairs", "synapse": "falling"},
+        {"input_range": (-1, 1)},
+        {"input_range": (-1, 1), "synapse": "falling"},
+    ],
+)
 def test_negative_pixels_by_current_pairs_or_shift(net, images, way):
     signed = images - 0.5
     snn = bionet.convert(net, "ttfs", calibration=signed, **way)
@@ -214,12 +227,14 @@ def test_dead_units_neither_spike_nor_send_slopes(net, images):
     assert ((run.counts["second"] > 0) == (expected > 0)).all()
 
 
-def test_spikes_that_fail_or_travel_need_one_pathway(net, images):
+def test_spikes_that_fail_or_travel_must_be_alike(net, images):
     exact = bionet.convert(net, "ttfs", calibration=images)
+    falling = bionet.convert(net, "ttfs", calibration=images, synapse="falling")
     rounded = bionet.convert(net, "ttfs", calibration=images, interpolate=False)
     for perturbation in (SynapticFailure(0.1), SpikeTimeJitter(1 * ms)):
-        with pytest.raises(InputError, match="convert it with interpolate=False"):
-            perturb(exact, [perturbation])
+        for carrying in (exact, falling):
+            with pytest.raises(InputError, match="convert it with interpolate=False"):
+                perturb(carrying, [perturbation])
         run = bionet.simulate(perturb(rounded, [perturbation]), images, device="numpy")
         assert max(c.max() for c in run.counts.values()) == 1
 
@@ -231,6 +246,7 @@ def test_spikes_that_fail_or_travel_need_one_pathway(net, images):
         ({"dt": 20 * ms}, "must not be longer than tau"),
         ({"margin": 0}, "margin must be a number > 0"),
         ({"input": "rate"}, "input of .* must be 'latency'"),
+        ({"synapse": "falling", "interpolate": False}, "falling' delivers exact values"),
         ({"input_range": (1, 0)}, "input_range is"),
         ({"input_range": (0, 2), "input": "pairs"}, "belongs to input='latency'"),
         ({"calibration": None, "input_shape": (2, 4, 8)}, "pass calibration=images"),
@@ -259,7 +275,7 @@ def test_pixels_outside_the_range_are_refused_by_image(net, images):
 
 @pytest.mark.devices
 def test_the_same_on_all_devices(net, images):
-    for options in ({"readout": "FS"}, {"interpolate": False}):
+    for options in ({"readout": "FS"}, {"interpolate": False}, {"synapse": "falling"}):
         snn = bionet.convert(net, "ttfs", calibration=images, **options)
         runs = [
             bionet.simulate(snn, images, device=device, final_potentials=True)
@@ -308,11 +324,50 @@ def test_operations_are_counted_one_by_one():
     snn = bionet.convert(net, "ttfs", calibration=images, tau=4 * ms, margin=2)
     run = bionet.simulate(snn, images, device="numpy")
     counted = operations(snn, run)
-    # One pixel and one hidden unit spike; each reaches 2 units (of output and readout one each).
-    assert counted.additions == 2 * (2 + 2)
-    assert counted.multiplications == 2 + 2
+    # One pixel and one hidden unit spike; they reach 2 units and the output's one.
+    assert counted.additions == 2 * (2 + 1)
+    assert counted.multiplications == 2 + 1
     # Input window of 4 steps for 2 units; theta is 1: 4 steps of ramp of the silent one, 3 of
-    # the unit of 0.5 (after 2 it is at theta, not above it); output and readout move 4 steps.
-    assert counted.leaks == 2 * 4 + 4 + 3 + 2 * 4
+    # the unit of 0.5 (after 2 it is at theta, not above it); the output moves 4 steps.
+    assert (counted.moves, counted.leaks) == (2 * 4 + 4 + 3 + 4, 0)
     assert (counted.network, counted.network_macs) == (12, 6)
     assert counted.latency == 8
+    # Synapses whose effect falls with time: one product and one sum for each spike, no slopes.
+    snn = bionet.convert(
+        net, "ttfs", calibration=images, tau=4 * ms, margin=2, synapse="falling", readout="FS"
+    )
+    run = bionet.simulate(snn, images, device="numpy")
+    counted = operations(snn, run)
+    assert (counted.additions, counted.multiplications) == (3, 3)
+    # The output's only spike, of 0.5 of its window of 4 steps, is the answer: in the third step.
+    assert counted.moves == 4 + 3 + 3
+    assert counted.latency == 8 + 3
+    assert counted.latency == early_exit(run).steps.mean()
+
+
+def test_the_answer_of_potentials_comes_before_any_output_spike(net, images):
+    snn = bionet.convert(net, "ttfs", calibration=images)
+    run = bionet.simulate(snn, images[:2], device="numpy")
+    with pytest.raises(InputError, match="convert with readout='FS'"):
+        early_exit(run)
+
+
+def test_pixels_that_meet_a_late_layer_by_current(images):
+    """A shortcut from the image to the second layer: its current must not last longer."""
+
+    class Late(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Conv2d(2, 2, 1), nn.Linear(64, 3)
+
+        def forward(self, x):
+            return self.last((self.first(x).relu() + x).relu().flatten(1))
+
+    torch.manual_seed(0)
+    net = Late().double()
+    for way in ({"input": "analog"}, {}, {"synapse": "falling", "input_range": (0, 2)}):
+        snn = bionet.convert(net, "ttfs", calibration=images, **way)
+        run = bionet.simulate(snn, images, device="numpy")
+        with torch.no_grad():
+            outputs = net(torch.tensor(images).double()).numpy()
+        assert np.abs(run.values() - outputs).max() < 1e-12, way
