@@ -19,8 +19,8 @@ of :math:`\tau`. A spike carries it as its amplitude, and a neuron it reaches ad
 amplitude values are rounded to the nearest multiple of :math:`q = dt/\tau`: then :math:`\theta`
 lies half a q lower.
 
-With ``falling`` the effect of a synapse falls with the time since its source's window began: a spike
-delivers at once the weight times what is left of the window,
+With ``falling`` the effect of a synapse falls with the time since its source's window began: a
+spike delivers at once the weight times what is left of the window,
 
 .. math:: v \leftarrow v + w_j \frac{t_{max}^j - t_j}{\tau}
 

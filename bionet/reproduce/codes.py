@@ -117,8 +117,8 @@ def comparison(network: str, data: str) -> Any:
             f"network ({network}): {100 * right / len(labels):.2f} %"
             f" of the first {len(labels):,} test images of {data}",
             f"{CALIBRATION} calibration images; every perturbation drawn with seed {settings.seed}",
-            "operations: those of synapses and updates of potentials, of an image; energy: an estimate"
-            " from them, 0.9 pJ an addition, 3.7 pJ a multiplication (45 nm)",
+            "operations: of synapses and potentials, for an image; energy: an estimate from them,"
+            " 0.9 pJ an addition, 3.7 pJ a multiplication (45 nm)",
             *_source_operations(table),
             "latency: the step from which the accuracy stays within a point of its final value, or"
             " in which a code of times ends",
