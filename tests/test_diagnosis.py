@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from brian2 import ms
+from brian2 import Hz, ms
 from torch import nn
 
 import bionet
@@ -111,5 +111,53 @@ def test_what_cannot_be_diagnosed_is_refused(net):
         bionet.diagnose(net, snn, IMAGES, run=run)
     timed = bionet.convert(net, "tdsnn", IMAGES, leak=5 * ms)
     run = bionet.simulate(timed, IMAGES[:2], device="numpy")
-    with pytest.raises(InputError, match="a diagnosis is for rate codes"):
+    with pytest.raises(InputError, match="a diagnosis is for rates and first spikes"):
         bionet.diagnose(net, timed, IMAGES[:2], run=run)
+
+
+def test_first_spikes_lose_to_short_windows_to_the_clock_and_to_wrong_weights(net):
+    exact = bionet.convert(net, "ttfs", IMAGES)
+    assert found(net, exact, final_potentials=True).loss == 0
+    few = bionet.convert(net, "ttfs", IMAGES, margin=0.2)
+    with pytest.warns(UserWarning, match="clipped"):
+        clipped = found(net, few, final_potentials=True)
+    assert clipped.main_cause == "clipping"
+    assert "a larger margin" in clipped.verdict()
+    again = bionet.mended(net, few, clipped, IMAGES)
+    assert again.metadata["options"]["margin"] == 0.4
+    coarse = bionet.convert(net, "ttfs", IMAGES, interpolate=False, tau=2 * ms)
+    rounded = found(net, coarse)
+    assert rounded.main_cause == "rounding"
+    assert rounded.cost("noise") == 0
+    assert bionet.mended(net, coarse, rounded, IMAGES).code.exact
+    numbers = [i for i, q in enumerate(exact.projections) if q.target == "linear5"]
+    projections = list(exact.projections)
+    for number in numbers:
+        weights = projections[number].kernel.weights
+        wrong = weights.reshape(20, 6, 5, 5).transpose(0, 2, 3, 1).reshape(20, 150)
+        projections[number] = replace(projections[number], kernel=Dense(wrong))
+    bad = replace(exact, projections=tuple(projections))
+    mixed = found(net, bad, final_potentials=True)
+    assert (mixed.main_cause, mixed.main_layer) == ("weights", "linear5")
+    with pytest.raises(InputError, match="simulate with final_potentials=True"):
+        found(net, exact)
+
+
+def test_spikes_with_sizes_and_folds_lose_to_what_their_closed_forms_say(net):
+    phase = found(net, bionet.convert(net, "phase", IMAGES, period=4, periods=2))
+    assert phase.loss > 0
+    assert "more periods" in phase.verdict()
+    burst = found(net, bionet.convert(net, "burst", IMAGES, steps=3))
+    assert burst.cost("clipping") <= burst.cost("rounding")
+    torch.manual_seed(0)
+    plain = nn.Sequential(
+        nn.Flatten(), nn.Linear(60, 12, bias=False), nn.ReLU(), nn.Linear(12, 6, bias=False)
+    )
+    folded = bionet.convert(
+        plain, "dsnn", input_shape=(2, 6, 5), sigma=0.3, fold=True, max_rate=200 * Hz,
+        duration=30 * ms,
+    )  # fmt: skip
+    late = found(plain, folded)
+    assert late.cost("unevenness") == 0  # a fold does not depend on the order of spikes
+    assert late.cost("readout") == 0
+    assert bionet.mended(plain, folded, late, IMAGES).code == folded.code

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from brian2 import second
 from torch import nn
 
 from bionet.audits.diagnosis import Diagnosis, diagnose_run
@@ -14,7 +15,7 @@ from bionet.conversion import convert, with_initial_potential, with_signed_corre
 from bionet.conversion.tracing.activations import activations
 from bionet.errors import InputError
 from bionet.kinds import typed
-from bionet.network import SpikingNetwork
+from bionet.network import FirstSpikeCode, Fold, SpikingNetwork
 from bionet.results.recording import Recording
 from bionet.running.simulate import simulate
 
@@ -46,7 +47,7 @@ def diagnose(
     net : torch.nn.Module
         The network that was converted.
     snn : SpikingNetwork
-        With a rate code.
+        With a rate code, or of first spikes (method ``ttfs``).
     images : array (n_images, *input_shape)
     labels : int array (n_images,), optional
         Without them the source network's answers count as right.
@@ -62,13 +63,16 @@ def diagnose(
     Raises
     ------
     InputError
-        If the network has a temporal code, or images, labels and recording do not fit together.
+        If the network has another code, or images, labels and recording do not fit together.
 
     See Also
     --------
     bionet.audits.diagnosis : the causes, and how they are told apart.
+    bionet.audits.first_spike_diagnosis : those of method ``ttfs``.
     """
-    run = simulate(snn, images, **simulation) if run is None else run
+    if run is None:
+        kept = {"final_potentials": True} if isinstance(snn.code, FirstSpikeCode) else {}
+        run = simulate(snn, images, **{**kept, **simulation})
     if run.n_images != len(images) or (labels is not None and len(labels) != len(images)):
         raise InputError(
             f"the recording has {run.n_images} images and there are {len(images)} images and"
@@ -104,8 +108,12 @@ def mended(
     SpikingNetwork
         Converted again where weights, scales or the reset cost something; in any case with an
         initial potential where rounding does, and with the signed correction where unevenness
-        does. Of a network that was not made by ``rate`` the thresholds stay.
+        does. Of a network that was not made by ``rate`` the thresholds stay. One of method
+        ``ttfs`` is converted again: with twice the margin where values were clipped, with exact
+        spikes where they were rounded.
     """
+    if isinstance(snn.code, FirstSpikeCode):
+        return _mended_first_spikes(net, snn, snn.code, found, calibration)
     costly = [c for c in ("weights", "dead", "clipping", "reset") if found.cost(c) > 0]
     if costly and snn.method == "rate":
         options = {
@@ -120,9 +128,32 @@ def mended(
         options.pop("preset", None)
         made = convert(net, "rate", calibration, snn.input_shape, **options)
         snn = replace(made, coding=snn.coding, simulation=snn.simulation)
+    if isinstance(snn.code, Fold):  # its counts do not depend on the order of spikes
+        return with_initial_potential(snn) if found.cost("rounding") > 0 else snn
     firing = [p.model for p in snn.populations if p.model.threshold is not None]
     plain = all(m.resets == "subtract" and not m.leaks and m.spike == "unit" for m in firing)
     uneven = found.cost("unevenness") + found.cost("saturated") > 0
     if plain and (found.cost("rounding") > 0 or uneven):
         snn = with_initial_potential(snn)
     return with_signed_correction(snn) if plain and uneven else snn
+
+
+def _mended_first_spikes(
+    net: nn.Module,
+    snn: SpikingNetwork,
+    code: FirstSpikeCode,
+    found: Diagnosis,
+    calibration: np.ndarray,
+) -> SpikingNetwork:
+    """The network converted again, with room for its values and exact spikes where they cost."""
+    if not any(found.cost(c) > 0 for c in ("weights", "dead", "clipping", "rounding")):
+        return snn
+    options = {k: v for k, v in snn.metadata.get("options", {}).items() if k != "tau_ms"}
+    options |= {"tau": code.tau * second, "dt": code.dt * second, "dtype": snn.simulation.dtype}
+    if found.cost("clipping") > 0:
+        options["margin"] = 2 * options.get("margin", 1.5)
+    if found.cost("rounding") > 0:
+        options["interpolate"] = True
+    return convert(
+        net, "ttfs", calibration, snn.input_shape, readout=snn.readout.default, **options
+    )

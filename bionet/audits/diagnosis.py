@@ -12,7 +12,7 @@ cause           what it makes of a layer
 ``clipping``    :math:`\min(x, 1)`: at most one spike a step
 ``rounding``    :math:`\lfloor x T + v(0)/\theta \rfloor / T`: whole spikes
 ``unevenness``  spikes that came before what cancels them: too many, by the order of the input
-``saturated``   spikes that had no time left: too few, though :math:`x \le 1`
+``saturated``   spikes that had no time left, or had not arrived: too few, though :math:`x \le 1`
 ``leak``        both of the last two, of units that leak
 ``reset``       both of the last two, of units that lose more than their threshold at a spike
 ``readout``     the network's own readout in place of the largest potential
@@ -38,7 +38,7 @@ v(0)               1     potential at the begin of a presentation
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -47,12 +47,13 @@ import torch
 from bionet.audits.rate_comparison import Comparison
 from bionet.errors import InputError
 from bionet.kinds import typed
-from bionet.network import Population, SpikingNetwork
+from bionet.network import FirstSpikeCode, Fold, Population, SpikingNetwork
 from bionet.network.initial_values import initial_values
 from bionet.network.kernels import Kernel
+from bionet.network.relays import passing_relays
 from bionet.results.recording import Recording
 
-__all__ = ["CAUSES", "OPTIONS", "Diagnosis", "diagnose_run"]
+__all__ = ["CAUSES", "OPTIONS", "Diagnosis", "Ladder", "diagnose_run"]
 
 CAUSES = (
     *("weights", "dead", "noise", "clipping", "rounding"),
@@ -66,11 +67,18 @@ OPTIONS: Mapping[str, str] = {
     "clipping": "normalisation='least_squares', or a higher percentile",
     "rounding": "initial_potential=0.5, normalisation='least_squares', or more steps",
     "unevenness": "signed=True, and max_pooling='count' where units are pooled",
-    "saturated": "more steps, or a higher percentile",
+    "saturated": "more steps (of a fold a drain), or a higher percentile",
     "leak": "a longer time constant, or compensate_leak=True",
     "reset": "reset='subtract'",
     "readout": "readout='MP'",
 }
+# Methods burst and phase, whose spikes have sizes.
+OPTIONS_OF_SIZES: Mapping[str, str] = {
+    **OPTIONS,
+    "clipping": "a larger most, or a higher percentile",
+    **dict.fromkeys(("rounding", "unevenness", "saturated"), "more steps, of phase more periods"),
+}
+END = 10**9  # no layer is left to compute
 
 
 @typed
@@ -86,6 +94,8 @@ class Diagnosis:
     source, network : float
         Accuracy of the source network and of the spiking one.
     n_images, n_steps : int
+    options : mapping of str to str
+        Cause -> the option of the network's method that mends it.
     """
 
     costs: Mapping[tuple[str, str], float]
@@ -93,6 +103,7 @@ class Diagnosis:
     network: float
     n_images: int
     n_steps: int
+    options: Mapping[str, str] = field(default_factory=lambda: OPTIONS, repr=False)
 
     @property
     def loss(self) -> float:
@@ -119,7 +130,7 @@ class Diagnosis:
     @property
     def option(self) -> str | None:
         """The option that mends the main cause."""
-        return OPTIONS[self.main_cause] if self.main_cause else None
+        return self.options[self.main_cause] if self.main_cause else None
 
     def verdict(self) -> str:
         """One line: the main cause, where, and what mends it."""
@@ -182,16 +193,51 @@ def diagnose_run(
     InputError
         If the network has a temporal code or names no activations.
     """
-    if snn.code is not None or not ideal:
+    known = snn.code is None or snn.code.rates or isinstance(snn.code, FirstSpikeCode | Fold)
+    cut = isinstance(snn.code, Fold) and bool(snn.code.fragments)
+    if not ideal or not known or cut or not (snn.scales or _first(snn)):
         raise InputError(
-            "a diagnosis is for rate codes of a network that was converted; bionet.audit compares"
-            " spike times of a temporal code"
+            "a diagnosis is for rates and first spikes (method ttfs) of layers that were converted"
+            " whole, and have scales; bionet.audit compares what the layers of any other network"
+            " show"
         )
-    return _Ladder(snn, run, images, ideal, truth).climb(float((answers == truth).mean()))
+    if _first(snn):
+        from bionet.audits.first_spike_diagnosis import FirstSpikeLadder
+
+        return FirstSpikeLadder(snn, run, images, ideal, truth).climb(
+            float((answers == truth).mean())
+        )
+    return Ladder(snn, run, images, ideal, truth).climb(float((answers == truth).mean()))
 
 
-class _Ladder:
-    """The network between its source and its spikes: values of all populations, in float32."""
+def _first(snn: SpikingNetwork) -> bool:
+    return isinstance(snn.code, FirstSpikeCode)
+
+
+class Ladder:
+    """The network between its source and its spikes: values of all populations, in float32.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+    run : Recording
+        Of ``snn`` on ``images``.
+    images : array (n_images, *input_shape)
+    ideal : mapping of str to array (n_images, *shape)
+        Activation of the source network for every population.
+    truth : int array (n_images,)
+        Classes that count as right.
+
+    Attributes
+    ----------
+    steps : int
+        In which a layer emits.
+    room : float
+        The most spikes a step that it can show.
+    """
+
+    steps: int
+    room: float = 1.0
 
     def __init__(
         self,
@@ -201,11 +247,29 @@ class _Ladder:
         ideal: Mapping[str, np.ndarray],
         truth: np.ndarray,
     ) -> None:
+        self.steps = run.n_steps
         sides = Comparison(snn, run)
+        shown = sides.shown(images, slice(None))
+        if isinstance(snn.code, Fold):  # a layer emits in its own part of the presentation
+            self.steps = snn.code.window - snn.code.drain
+            self.room = snn.code.window / self.steps
+            shown = {name: value * (run.n_steps / self.steps) for name, value in shown.items()}
+        wanted = {n: _tensor(v) for n, v in sides.ideal(ideal, images).items()}
+        self._begin(snn, run, wanted, {n: _tensor(v) for n, v in shown.items()}, truth)
+
+    def _begin(
+        self,
+        snn: SpikingNetwork,
+        run: Recording,
+        ideal: dict[str, torch.Tensor],
+        shown: dict[str, torch.Tensor],
+        truth: np.ndarray,
+    ) -> None:
+        """The network with nothing switched on, and both ends of the ladder."""
         self.snn, self.run, self.truth = snn, run, truth
-        self.ideal = {n: _tensor(v) for n, v in sides.ideal(ideal, images).items()}
-        self.shown = {n: _tensor(v) for n, v in sides.shown(images, slice(None)).items()}
-        self.layers = [p for p in snn.populations if p.name in self.ideal]
+        self.origins = passing_relays(snn)
+        self.ideal, self.shown = ideal, shown
+        self.layers = [p for p in snn.populations if p.name in ideal]
         self.levels = dict.fromkeys((p.name for p in self.layers), 0)
         self.costs: dict[tuple[str, str], float] = {}
         self.accuracy = 0.0
@@ -216,8 +280,7 @@ class _Ladder:
         values = dict(self.ideal)
         for number in reversed(range(len(self.layers))):
             values = self._weights(number)
-        if not torch.equal(self.shown["input"], self.ideal["input"]):
-            values = self._charge("input", "noise", {"input": self.shown["input"]}, 0)
+        values = self._input(values)
         for level, cause in ((1, "clipping"), (2, "rounding")):
             for number, population in enumerate(self.layers):
                 if population.model.threshold is None:
@@ -230,11 +293,20 @@ class _Ladder:
                 values = self._charge(population.name, cause, done, number + 1)
         for number, population in enumerate(self.layers):
             values = self._counts(population, number, values)
+        self._last(values)
         network = float((self.run.predictions() == self.truth).mean())
         self.costs[self.snn.readout.potential, "readout"] = self.accuracy - network
         order = self.snn.names
         costs = dict(sorted(self.costs.items(), key=lambda item: order.index(item[0][0])))
-        return Diagnosis(costs, source, network, len(self.truth), self.run.n_steps)
+        sized = any(p.model.spike == "graded" and "theta" in p.parameters for p in self.layers)
+        options = OPTIONS_OF_SIZES if sized else OPTIONS
+        return Diagnosis(costs, source, network, len(self.truth), self.run.n_steps, options)
+
+    def _input(self, values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """What the input shows in place of the pixels."""
+        if torch.equal(self.shown["input"], self.ideal["input"]):
+            return values
+        return self._charge("input", "noise", {"input": self.shown["input"]}, 0)
 
     def _weights(self, number: int) -> dict[str, torch.Tensor]:
         """A layer and all after it by the network's weights, all before by the source's."""
@@ -252,8 +324,8 @@ class _Ladder:
     def _dead(self, population: Population, now: torch.Tensor, ideal: torch.Tensor) -> torch.Tensor:
         """Units that reach no spike for any image, though their activation is worth one."""
         start = float(np.max(_start(population)))
-        silent = (now * self.run.n_steps + start < 1).all(0)
-        return silent & (ideal * self.run.n_steps + start >= 1.5).any(0)
+        silent = (now * self.steps + start < 1).all(0)
+        return silent & (ideal * self.steps + start >= 1.5).any(0)
 
     def _counts(
         self, population: Population, number: int, values: dict[str, torch.Tensor]
@@ -269,6 +341,16 @@ class _Ladder:
             if not torch.equal(now, values[name]):
                 values = self._charge(name, other or cause, {**values, name: now}, number + 1)
         return values
+
+    def _last(self, values: dict[str, torch.Tensor]) -> None:
+        """The output's own potential: what leaked, and what had not arrived at the end."""
+        name = self.snn.readout.potential
+        real, closed = self.shown.get(name), values.get(name)
+        if real is None or closed is None or self.snn.readout.since:
+            return
+        if not torch.allclose(real, closed, rtol=1e-4, atol=1e-4 * float(closed.abs().max())):
+            leaks = self.snn.population(name).model.leaks
+            self._charge(name, "leak" if leaks else "saturated", {**values, name: real}, END)
 
     def _charge(
         self, name: str, cause: str, known: Mapping[str, torch.Tensor], start: int
@@ -291,23 +373,33 @@ class _Ladder:
         gate = False
         for projection in self.snn.projections:
             if projection.target == population.name:
-                kernel = _of_sign(projection.kernel, projection.sign)
-                passed = kernel.mapped(values[projection.source]) * float(projection.gain)
+                sign = projection.sign
+                if isinstance(self.snn.code, Fold):
+                    if sign < 0:
+                        continue  # what lowers and what raises come one after the other, and add up
+                    sign = 0
+                source = self.origins.get(projection.source, projection.source)
+                kernel = _of_sign(projection.kernel, sign)
+                passed = kernel.mapped(values[source]) * float(projection.gain)
                 total = total + passed.reshape(-1, *population.shape)
                 gate |= not projection.kernel.linear
         if population.model.threshold is None or gate:
             return total
-        level, steps = self.levels[population.name], self.run.n_steps
+        level, steps = self.levels[population.name], self.steps
         if "theta_p" in population.parameters:
             up = total.clamp(min=0) / _tensor(population.parameters["theta_p"])
             if "theta_n" in population.parameters:
                 up = up - total.clamp(max=0) / _tensor(population.parameters["theta_n"])
             return torch.trunc(up * steps) / steps if level == 2 else up
         x = total.clamp(min=0) / _tensor(population.parameters.get("theta", 1.0))
-        if level == 2:
+        most, counted = self.room, True
+        if population.model.spike == "graded":  # sizes: of phases 1 a period, of bursts a bound
+            most = float(np.max(population.parameters.get("most", np.inf)))
+            counted = "most" in population.parameters
+        if level == 2 and counted:
             start = _tensor(_start(population))
             x = torch.where(x > 0, torch.floor(x * steps + start) / steps, x)
-        return x.clamp(max=1) if level else x
+        return x.clamp(max=most) if level else x
 
 
 def _tensor(values: Any) -> torch.Tensor:

@@ -63,6 +63,8 @@ def diagnose(
     chosen = load_images(data, split, data_dir).first(images, "--images")
     chosen.check_classes(spiking.population(spiking.readout.potential).size)
     settings = simulated(arguments, spiking)
+    # Values of first spikes are exact with what their spikes carried.
+    settings["final_potentials"] = spiking.code is not None and spiking.code.amplitudes
     run = simulate_network(spiking, chosen.images, **settings)
     found = diagnose_network(source.net, spiking, chosen.images, chosen.labels, run)
     typer.echo(str(found))
@@ -72,6 +74,7 @@ def diagnose(
             calibration = load_images(data, "train", data_dir)
             drawn = calibration.drawn(CALIBRATION_IMAGES, seed, "--fix")
             better = mended(source.net, spiking, found, drawn.images)
+            settings["final_potentials"] = better.code is not None and better.code.amplitudes
             again = simulate_network(better, chosen.images, **settings)
             after = diagnose_network(source.net, better, chosen.images, chosen.labels, again)
             better.save(folder / "mended.snn")
