@@ -231,8 +231,8 @@ def graded():
     )
 
 
-class Sparse(Kernel):
-    kind = "sparse"
+class Own(Kernel):
+    kind = "own"
 
     def target_shape(self, source):
         return source
@@ -243,7 +243,7 @@ class Sparse(Kernel):
     [
         (noisy, Dense(np.eye(3)), {}, "'cells' draws noise"),
         (graded, Dense(np.eye(3)), {"delay": 2}, "delays spikes whose amplitude varies"),
-        (integrate_and_fire, Sparse(), {}, "has the kernel 'sparse'"),
+        (integrate_and_fire, Own(), {}, "has the kernel 'own'"),
     ],
 )
 def test_what_plain_brian_cannot_repeat_is_refused(model, kernel, fields, message, tmp_path):
@@ -251,7 +251,7 @@ def test_what_plain_brian_cannot_repeat_is_refused(model, kernel, fields, messag
     projection = Projection("cells", "readout", kernel, **fields)
     populations = (cells, Population("readout", (3,), integrator()))
     snn = SpikingNetwork(populations, (projection,), (2,), Readout("cells", "readout"))
-    if isinstance(kernel, Sparse):
+    if isinstance(kernel, Own):
         object.__setattr__(kernel, "n_synapses", lambda source: 3)
     with pytest.raises(InputError, match=message):
         bionet.eject(snn, tmp_path / "script.py")
