@@ -92,20 +92,20 @@ def test_every_variable_has_a_unit_and_a_meaning(made):
 def test_what_is_written_by_hand_stays(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# By hand\n\nText.\n")
-    once = docs._replaced(page, "first text\n")
+    once = docs._with_generated(docs._around(page), "first text\n")
     page.write_text(once + "\nMore by hand.\n")
-    again = docs._replaced(page, "second text\n")
+    again = docs._with_generated(docs._around(page), "second text\n")
     assert again == once.replace("first", "second") + "\nMore by hand.\n"
     page.write_text(again)
-    assert docs._replaced(page, "second text\n") == again
+    assert docs._with_generated(docs._around(page), "second text\n") == again
 
 
 def test_a_missing_or_broken_page_is_one_line(tmp_path):
     with pytest.raises(InputError, match="there is no page .*page.md; run python -m bionet.docs"):
-        docs._replaced(tmp_path / "page.md", "")
+        docs._around(tmp_path / "page.md")
     (tmp_path / "page.md").write_text(f"text\n{docs.BEGIN}\n")
     with pytest.raises(InputError, match="needs both its first and its last line"):
-        docs._replaced(tmp_path / "page.md", "")
+        docs._around(tmp_path / "page.md")
     command = [sys.executable, "-m", "bionet.docs", str(tmp_path)]
     found = subprocess.run(command, capture_output=True, text=True)
     assert found.returncode == 1

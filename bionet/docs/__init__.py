@@ -35,17 +35,17 @@ def pages(folder: Path, operations: bool = True) -> dict[Path, str]:
     dict of Path to str
         File -> text.
     """
-    found = {
+    by_hand = {folder / name: _around(folder / name) for name in SECTIONS}  # refused before work
+    texts = {
         folder / "commands.md": f"{BEGIN}\n\n{command_reference()}",
         folder / "networks.md": f"{BEGIN}\n\n{networks_page()}",
     }
     if operations:
-        found[folder / "operations.md"] = f"{BEGIN}\n\n{operations_page()}"
-    for name, methods in SECTIONS.items():
-        path = folder / name
-        made = "\n".join(equations_section(method) for method in methods)
-        found[path] = _replaced(path, made)
-    return found
+        texts[folder / "operations.md"] = f"{BEGIN}\n\n{operations_page()}"
+    for (path, around), methods in zip(by_hand.items(), SECTIONS.values(), strict=True):
+        equations = "\n".join(equations_section(method) for method in methods)
+        texts[path] = _with_generated(around, equations)
+    return texts
 
 
 def write(folder: Path) -> list[Path]:
@@ -58,14 +58,19 @@ def write(folder: Path) -> list[Path]:
     return changed
 
 
-def _replaced(path: Path, made: str) -> str:
-    """A page with the part between the two marks replaced, or added at its end."""
+def _around(path: Path) -> tuple[str, str]:
+    """What is written by hand before and after a page's generated part."""
     if not path.is_file():
         raise InputError(f"there is no page {path}; run python -m bionet.docs in the repository")
-    text = path.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
+    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if bool(begin) != bool(end):
         raise InputError(f"{path}: the generated part needs both its first and its last line")
-    kept = f"\n{after.lstrip()}" if after.strip() else ""
-    return f"{before.rstrip()}\n\n{BEGIN}\n\n{made}\n{END}\n{kept}"
+    return before.rstrip(), after.strip()
+
+
+def _with_generated(around: tuple[str, str], generated: str) -> str:
+    """A page with its generated part between, or after, what is written by hand."""
+    before, after = around
+    end = f"\n{after}\n" if after else ""
+    return f"{before}\n\n{BEGIN}\n\n{generated}\n{END}\n{end}"
