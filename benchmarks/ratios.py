@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import resource
 import statistics
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -74,11 +75,45 @@ def costs(snn: bionet.SpikingNetwork, images: np.ndarray, rounds: int) -> Mappin
     return {"seconds": seconds, "spikes": {n: s / len(images) for n, s in spikes.items()}}
 
 
+def amounts(snn: bionet.SpikingNetwork, images: np.ndarray, rounds: int) -> Table:
+    """Seconds of few and of many images, as a user waits for them, and on every device."""
+    table = Table(title="as a user waits for it, compiling left out")
+    for heading in ("", "seconds", "a thousandth of 1,000 images each is 1"):
+        table.add_column(heading, justify="right" if heading else "left")
+
+    def waited(n: int, **options: Any) -> float:
+        before = time.perf_counter()
+        bionet.simulate(snn, np.resize(images, (n, *images.shape[1:])), STEPS * ms, **options)
+        return time.perf_counter() - before
+
+    one = {"processes": 1}
+    rows = {
+        "1 image": (1, one),
+        "10 images": (10, one),
+        "100 images": (100, one),
+        "1,000 images": (1000, one),
+        "1,000 images, all cores": (1000, {}),
+        "10,000 images": (10000, one),
+        "10 images, Cython": (10, {"device": "cython"}),
+        "10 images, NumPy": (10, {"device": "numpy"}),
+    }
+    waited(1), waited(1, device="cython")  # compiles
+    seconds = {
+        name: statistics.median(waited(n, **o) for _ in range(1 if n > 1000 else rounds))
+        for name, (n, o) in rows.items()
+    }
+    unit = seconds["1,000 images"] / 1000
+    for name, (n, _) in rows.items():
+        table.add_row(name, f"{seconds[name]:.3f}", f"{seconds[name] / n / unit:.2f}")
+    return table
+
+
 def main() -> None:
     """Time everything and print tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--amounts", action="store_true", help="few and many images, devices")
     options = parser.parse_args()
     console = Console()
     data = bionet.datasets.load("digits", split="test")
@@ -99,6 +134,8 @@ def main() -> None:
             name, f"{ratio:.2f}", goal, f"{speed:,.0f}", f"{measured['spikes'][name]:,.0f}"
         )
     console.print(table)
+    if options.amounts:
+        console.print(amounts(snn, images, options.rounds))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ BioNet (C++ standalone, all cores), a dense PyTorch simulation of the same netwo
 cores, no gradients) and the same network with Brian2's own ``Synapses`` (C++ standalone) in two
 ways: one image in a run, as a script does it, timed as a whole (start, making 2.3 million synapses,
 simulation, results); and BioNet's own presentation of many images around Brian2's synapses, of
-which the simulation loop alone is timed. Compiling is left out; each round runs all of them in
+which the simulation loop alone is timed. SpikingJelly and Sinabs are timed where they are installed
+(``pip install spikingjelly``; ``sinabs``). Compiling is left out; each round runs all of them in
 turn, so that the machine's mood hits all alike. The spike counts of all sides are compared before
 anything is timed.
 """
@@ -20,7 +21,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +33,10 @@ from rich.table import Table
 
 import bionet
 from benchmarks.dense import DenseNetwork
+from benchmarks.limit import additions_per_second
+from benchmarks.other_simulators import other_simulators
 from bionet.brian.channel_last import from_channel_last, to_channel_last
+from bionet.network.connections import fan_out
 from bionet.running.arguments import available_cores
 from bionet.running.compiler import compile_arguments, compiler
 
@@ -142,25 +148,32 @@ def main() -> None:
     snn = bionet.convert(net, calibration=train.images[:500], input_shape=(1, 28, 28))
     images = np.resize(data.images, (options.images, 1, 28, 28))
     few = images[: options.plain_images]
-    dense = DenseNetwork(snn)
+    tensors = {DENSE: DenseNetwork(snn), **other_simulators(snn)}
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         console.print("compiling ...")
         plain = PlainBrian(snn, Path(folder))
-        console.print(agreement(snn, dense, plain, few))
-        speeds: dict[str, list[float]] = {name: [] for name in NAMES}
+        console.print(agreement(snn, tensors, plain, few))
+        speeds: dict[str, list[float]] = {name: [] for name in [*NAMES, *list(tensors)[1:]]}
+        additions, limits = [], []
         memory = dict.fromkeys(speeds, 0.0)
         for number in range(options.rounds):
             console.print(f"round {number + 1} of {options.rounds}")
             with PeakMemory() as peak:
                 run = bionet.simulate(snn, images, STEPS * ms, record=None)
-            speeds[OURS].append(run.parameters["images_per_second"])
+            speed = run.parameters["images_per_second"]
+            speeds[OURS].append(speed)
+            events = synaptic_additions(snn, run.counts) / len(images)
+            additions.append(events * speed / run.parameters["processes"])
+            limits.append(additions_per_second())
             memory[OURS] = max(memory[OURS], peak.peak)
-            with PeakMemory() as peak:
-                before = time.perf_counter()
-                dense.run(images, STEPS)
-                speeds[DENSE].append(len(images) / (time.perf_counter() - before))
-            memory[DENSE] = max(memory[DENSE], peak.peak)
+            for name, simulator in tensors.items():
+                shown = images if name == DENSE else images[: len(images) // 4]
+                with PeakMemory() as peak:
+                    before = time.perf_counter()
+                    simulator.run(shown, STEPS)
+                    speeds[name].append(len(shown) / (time.perf_counter() - before))
+                memory[name] = max(memory[name], peak.peak)
             with PeakMemory() as peak:
                 before = time.perf_counter()
                 plain.run(few[:1])
@@ -171,16 +184,37 @@ def main() -> None:
             speeds[LOOP].append(len(few) / seconds)
             memory[LOOP] = max(memory[LOOP], peak.peak)
     console.print(table(speeds, memory, cores))
+    share = statistics.median(a / b for a, b in zip(additions, limits, strict=True))
+    console.print(
+        f"synaptic additions a second and core: {statistics.median(additions):.3g},"
+        f" {share:.0%} of what the core adds from its first cache ({statistics.median(limits):.3g})"
+    )
+
+
+def synaptic_additions(snn: bionet.SpikingNetwork, counts: dict[str, np.ndarray]) -> float:
+    """Weights that the spikes add to their targets; the constant input is no spike."""
+    total = 0.0
+    for q in snn.projections:
+        if q.source != "input":
+            spikes = counts[q.source].sum(0, dtype=np.int64)
+            total += float(
+                (spikes * fan_out(q.kernel, snn.shape(q.source)).reshape(spikes.shape)).sum()
+            )
+    return total
 
 
 def agreement(
-    snn: bionet.SpikingNetwork, dense: DenseNetwork, plain: PlainBrian, images: np.ndarray
+    snn: bionet.SpikingNetwork,
+    tensors: Mapping[str, Any],
+    plain: PlainBrian,
+    images: np.ndarray,
 ) -> str:
     """Share of units with equal spike counts on all sides."""
     run = bionet.simulate(snn, images, STEPS * ms)
-    dense_counts, (plain_counts, _) = dense.run(images, STEPS), plain.run(images)
+    found = {name: simulator.run(images, STEPS) for name, simulator in tensors.items()}
+    found["Brian2 Synapses"] = plain.run(images)[0]
     lines = []
-    for name, counts in ((DENSE, dense_counts), ("Brian2 Synapses", plain_counts)):
+    for name, counts in found.items():
         same = [run.counts[p] == counts[p] for p in run.counts]
         share = sum(s.sum() for s in same) / sum(s.size for s in same)
         lines.append(f"spike counts equal to BioNet's, {name}: {share:.4%} of units")

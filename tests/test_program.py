@@ -28,7 +28,7 @@ from bionet.running.compiled_program import (
     structure,
 )
 from bionet.running.compiler import COMPILE_ARGUMENTS, compile_arguments
-from bionet.running.program_frame import light_source
+from bionet.running.program_frame import light_source, shared_body
 from bionet.running.simulate import simulate
 
 
@@ -408,3 +408,26 @@ def test_a_compiler_without_a_flag_builds_without_it_and_says_so(
 def test_what_a_frame_does_not_have_is_refused():
     with pytest.raises(BioNetError, match="no _random_generators; use rand"):
         light_source("double x = _random_generators[0].rand();", {})
+
+
+def test_code_that_differs_in_the_names_of_arrays_alone_is_one_function():
+    def source(group, more=""):
+        v = f"_array_{group}_v"
+        return (
+            f"{more}\nvoid _run_{group}_code()\n{{\n    float* _ptr{v} = {v};\n"
+            f"    _ptr{v}[0] += _array_clock_dt[0] * _array_other[0];\n}}\n"
+        )
+
+    types = {"_array_a_v": "float", "_array_b_v": "float", "_array_clock_dt": "double"}
+    one, two = (shared_body(source(name), f"{name}_code", types) for name in "ab")
+    assert one.name == two.name and one.text == two.text
+    assert one.arrays == ("_array_a_v", "_array_clock_dt")
+    assert two.arrays == ("_array_b_v", "_array_clock_dt")
+    assert "double* const _array_1 = (double*)_arrays[1];" in one.text
+    assert "_ptr_array_0[0] += _array_1[0] * _array_other[0];" in one.text
+    other = shared_body(source("a"), "a_code", types | {"_array_a_v": "double"})
+    assert other.name != one.name
+    for state in ("static FILE* file = 0;", "static int table[3];", "static long n;"):
+        assert shared_body(source("a", state), "a_code", types) is None
+    for stateless in ("static inline int f(int n = 1);", "static const int n = 1;"):
+        assert shared_body(source("a", stateless), "a_code", types) is not None

@@ -4,17 +4,20 @@ Brian2 writes this frame with ``<random>``, ``<map>`` and ``<iostream>``, which 
 compile than all loops of LeNet-5, and its end writes out every array, the weights too. A program
 of BioNet has one clock and stops by itself, so a frame of one small file is enough. Each code
 object then names the arrays that it uses in place of a header that names all of them: its text
-alone decides what is compiled.
+alone decides what is compiled. Code objects that differ in these names only, such as the thresholds
+of layers of one size, become one function that takes its arrays as arguments, and compile once.
 
 Arrays begin at multiples of 64 bytes, so that no row of weights lies across two cache lines.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,7 +27,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bionet.errors import BioNetError
 
-__all__ = ["frame", "light_source", "write_light_sources"]
+__all__ = ["SharedBody", "frame", "light_source", "shared_body", "write_light_sources"]
 
 PRELUDE = """\
 #include <climits>
@@ -56,6 +59,9 @@ INCLUDES = re.compile(
     re.MULTILINE,
 )
 OURS = re.compile(r"\bstd::(?!mem|f?printf|fflush|fread|fwrite|fopen|snprintf|exit)|\bcout\b")
+# A variable that outlives a call belongs to one code object; a function's bracket comes first.
+STATE = re.compile(r"\bstatic\s+(?!const\b|constexpr\b|inline\b)[^()=;\[{]*[=;\[]")
+ARRAY = re.compile(r"(_ptr)?(_array_\w+)")
 UNKNOWN = re.compile(r"\b_dynamic_array_\w+|\b_random_generators\b|\b_timedarray\w*")
 
 
@@ -86,6 +92,57 @@ def light_source(source: str, types: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True)
+class SharedBody:
+    """A function that serves all code objects with the same code.
+
+    Attributes
+    ----------
+    name : str
+        Made from its code.
+    text : str
+        Its source.
+    arrays : tuple of str
+        The arrays of this code object, in the order in which the function takes them.
+    """
+
+    name: str
+    text: str
+    arrays: tuple[str, ...]
+
+
+def shared_body(source: str, name: str, types: Mapping[str, str]) -> SharedBody | None:
+    """The light source of a code object without the names of its arrays; None if it keeps a state.
+
+    Parameters
+    ----------
+    source, types
+        As for :func:`light_source`.
+    name : str
+        Of the code object.
+    """
+    body = INCLUDES.sub("", source)
+    head = f"void _run_{name}()\n{{"
+    if STATE.search(body) or body.count(head) != 1:
+        return None
+    arrays = tuple(dict.fromkeys(m[2] for m in ARRAY.finditer(body) if m[2] in types))
+    numbers = {array: number for number, array in enumerate(arrays)}
+    lines = [
+        f"    {types[array]}* const _array_{number} = ({types[array]}*)_arrays[{number}];"
+        for number, array in enumerate(arrays)
+    ]
+
+    def numbered(found: re.Match[str]) -> str:
+        known = found[2] in numbers
+        return f"{found[1] or ''}_array_{numbers[found[2]]}" if known else found[0]
+
+    body = ARRAY.sub(numbered, body)
+    body = body.replace(head, "\n".join(['extern "C" void _body(void** _arrays)', "{", *lines]))
+    text = (MORE if OURS.search(body) else "") + PRELUDE % "" + body
+    key = "_body_" + hashlib.sha256(text.encode()).hexdigest()[:20]
+    return SharedBody(key, text.replace("void _body(", f"void {key}("), arrays)
+
+
+@dataclass(frozen=True)
 class FrameArray:
     """An array of a program: where its values come from before anything is set from outside."""
 
@@ -97,8 +154,10 @@ class FrameArray:
     file: str
 
 
-def frame(device: Any) -> str:
+def frame(device: Any, shared: Mapping[str, SharedBody] = MappingProxyType({})) -> str:
     """The C++ file with arrays, values and the loop over steps, for Brian2's standalone device.
+
+    ``shared`` are the code objects, by name, that call a function in place of their own.
 
     Raises
     ------
@@ -137,6 +196,7 @@ def frame(device: Any) -> str:
         arrays=sorted(arrays, key=lambda a: a.name),
         constants=constants,
         order=order,
+        shared=shared,
         clock={key: device.arrays[clock.variables[key]] for key in ("timestep", "t", "dt")},
         kinds={"float": "f", "double": "d", "int32_t": "i", "int64_t": "l", "char": "c"},
     )
@@ -167,17 +227,24 @@ def _settings(device: Any) -> tuple[dict[str, str], list[str]]:
 def write_light_sources(device: Any, folder: Path) -> list[str]:
     """Replace the code objects in ``folder`` by light ones, and add the frame; their names."""
     types = {name: c_data_type(variable.dtype) for variable, name in device.arrays.items()}
-    names = []
+    names, shared = set(), {}
     for code_object in device.code_objects.values():
         if code_object.before_after_blocks:
             raise BioNetError(
                 f"a compiled program has no place for {code_object.name} before a run"
             )
         path = folder / "code_objects" / f"{code_object.name}.cpp"
-        path.write_text(light_source(path.read_text(), types))
-        names.append(f"code_objects/{path.name}")
+        source = path.read_text()
+        light = light_source(source, types)
+        if (body := shared_body(source, code_object.name, types)) is not None:
+            shared[code_object.name] = body
+            path.unlink()
+            path = path.with_name(f"{body.name}.cpp")
+            light = body.text
+        path.write_text(light)
+        names.add(f"code_objects/{path.name}")
     _convert_static_arrays(device, folder)
-    (folder / "frame.cpp").write_text(frame(device))
+    (folder / "frame.cpp").write_text(frame(device, shared))
     return sorted(names)
 
 
