@@ -40,7 +40,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from bionet.errors import InputError
+from bionet.errors import InputError, did_you_mean
 from bionet.kinds import typed
 
 __all__ = ["SPLITS", "Dataset", "load", "names", "read_cifar10", "read_idx"]
@@ -189,7 +189,10 @@ def load(
         If the name or split is unknown, or a file is missing, damaged or of another format.
     """
     if name not in names():
-        raise InputError(f"data set: expected one of {', '.join(names())}, got '{name}'")
+        raise InputError(
+            f"data set: expected one of {', '.join(names())}, got '{name}'"
+            + did_you_mean(name, names())
+        )
     if split not in SPLITS:
         raise InputError(f"split of '{name}': expected one of {', '.join(SPLITS)}, got '{split}'")
     if name == "digits":

@@ -5,11 +5,12 @@ what to do.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from types import TracebackType
 from typing import Any
 
-__all__ = ["BioNetError", "ExchangeWarning", "InputError"]
+__all__ = ["BioNetError", "ExchangeWarning", "InputError", "did_you_mean"]
 
 
 class BioNetError(Exception):
@@ -28,6 +29,14 @@ class InputError(BioNetError, ValueError):
 
 class ExchangeWarning(UserWarning):
     """Something of a network that the format it is written to or read from does not say."""
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the known one that is most like it, if any."""
+    # What stands for what in a name: a user rarely knows whether it is written with a dash.
+    plain = {n.lower().replace("-", "_"): n for n in reversed(list(known))}
+    near = get_close_matches(str(name).lower().replace("-", "_"), plain, 1)
+    return f"; did you mean {plain[near[0]]!r}?" if near else ""
 
 
 def _without_report(hook: Callable[..., Any]) -> Callable[..., Any]:

@@ -138,6 +138,7 @@ def check_network(net: nn.Module, images: torch.Tensor, labels: torch.Tensor) ->
 
 def answers_of(outputs: torch.Tensor) -> torch.Tensor:
     """The class of every image: the largest output, or of a single one whether it is positive."""
+    outputs = outputs.reshape(len(outputs), -1)  # one score may come without its axis
     return (outputs[:, 0] > 0).long() if outputs.shape[1] == 1 else outputs.argmax(1)
 
 

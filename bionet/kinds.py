@@ -66,7 +66,8 @@ def _is_array(value: Any) -> bool:
     if not isinstance(value, (list, tuple)):
         return _is_number(value)
     try:
-        return np.asarray(value).dtype.kind in "biuf" or any(hasattr(v, "__array__") for v in value)
+        several = any(hasattr(v, "__array__") for v in value)  # such as inputs of several shapes
+        return several or np.asarray(value).dtype.kind in "biuf"
     except ValueError:  # lists of unequal lengths
         return False
 

@@ -36,7 +36,7 @@ from pydantic import InstanceOf, Strict, TypeAdapter, ValidationError
 
 from bionet.equations import NeuronModel
 from bionet.equations.synapses import Synapse
-from bionet.errors import InputError
+from bionet.errors import InputError, did_you_mean
 from bionet.firing.named import neuron_of, synapse_of
 from bionet.quantities import physical
 
@@ -195,6 +195,7 @@ def option_named(name: str, options: Mapping[str, Option], owner: str) -> Option
     if name not in options:
         raise InputError(
             f"{owner} has no option {name!r}; its options are {', '.join(options) or 'none'}"
+            + did_you_mean(name, options)
         )
     return options[name]
 

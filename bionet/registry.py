@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from bionet.errors import InputError
+from bionet.errors import InputError, did_you_mean
 
 __all__ = ["Registry", "imported"]
 
@@ -78,7 +78,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         if ":" not in name:
             raise InputError(
                 f"unknown {self.what} {name!r}; known are {', '.join(self)}, or module:name of"
-                " your own"
+                " your own" + did_you_mean(name, self)
             )
         entry: Entry = imported(name, self.what)
         self._check(name, entry)

@@ -7,6 +7,7 @@ file of its own, entered in ``METHODS``; its keyword-only arguments are its opti
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from bionet.conversion.methods import METHODS, options_of
 from bionet.conversion.preparing.adjust import adjust
 from bionet.conversion.preparing.average_pooling import to_average_pooling
 from bionet.conversion.preparing.quantised_activation import QCFS, quantised_network
+from bionet.conversion.preparing.straight_activations import to_relu
 from bionet.conversion.preparing.temporal_activation import (
     TemporalActivation,
     add_bias_neurons,
@@ -32,7 +34,8 @@ from bionet.conversion.termapping import convert_termapping
 from bionet.conversion.threshold_search import convert_threshold_search
 from bionet.conversion.tracing.activations import activations, check_array
 from bionet.conversion.tracing.outputs import OneOutput
-from bionet.conversion.tracing.trace import Trace, trace
+from bionet.conversion.tracing.several_inputs import OneInput
+from bionet.conversion.tracing.trace import Trace, checked_shape, trace
 from bionet.conversion.variants.corrections import (
     with_initial_potential,
     with_signed_correction,
@@ -45,10 +48,13 @@ from bionet.conversion.variants.winner_take_all import winner_take_all
 from bionet.errors import InputError
 from bionet.kinds import typed
 from bionet.network import SpikingNetwork
+from bionet.network.joined_inputs import joined as inputs_joined
+from bionet.network.joined_inputs import joined_shape
 from bionet.options import check_options
 
 __all__ = [
     "METHODS",
+    "OneInput",
     "QCFS",
     "TemporalActivation",
     "Trace",
@@ -68,6 +74,7 @@ __all__ = [
     "temporal_network",
     "add_bias_neurons",
     "to_average_pooling",
+    "to_relu",
     "trace",
     "winner_take_all",
     "with_initial_potential",
@@ -93,7 +100,7 @@ def convert(
     net: nn.Module,
     method: str = "rate",
     calibration: Any = None,
-    input_shape: Sequence[int] | None = None,
+    input_shape: Sequence[Any] | None = None,
     *,
     output: int | str | None = None,
     **options: Any,
@@ -108,9 +115,10 @@ def convert(
         One of ``METHODS``.
     calibration : array or tensor (n, *input_shape), optional
         Images that the method measures activations on.
-    input_shape : sequence of int, optional
+    input_shape : sequence of int, or of such shapes, optional
         (channels, height, width) or (features,) of an image; that of the calibration images
-        where it is not given.
+        where it is not given. Where the forward takes several tensors, the shape of each; the
+        calibration images are then a tuple of as many batches.
     output : int or str, optional
         Which of several tensors is the answer, where the forward returns a tuple or a dict.
     **options
@@ -135,6 +143,10 @@ def convert(
     """
     takes = options_of(method, options)
     check_options(options, takes, f"method {method!r}")
+    shapes = _several(input_shape, calibration)
+    if shapes:
+        net, input_shape = OneInput(net, shapes), joined_shape(shapes)
+        calibration = None if calibration is None else _joined(calibration, shapes)
     if input_shape is None:
         if calibration is None:
             raise InputError("convert needs input_shape, the shape of one image: (1, 28, 28)")
@@ -147,7 +159,32 @@ def convert(
             )
     if output is not None:
         net = OneOutput(net, output)
-    return METHODS.find(method)(net, input_shape, calibration, **options)
+    snn = METHODS.find(method)(net, input_shape, calibration, **options)
+    return replace(snn, origin=replace(snn.origin, inputs=shapes)) if shapes else snn
+
+
+def _several(input_shape: Any, calibration: Any) -> tuple[tuple[int, ...], ...]:
+    """The shapes of a network's inputs where there are several."""
+    if input_shape is None:
+        if not isinstance(calibration, tuple) or not all(np.ndim(c) > 1 for c in calibration):
+            return ()
+        return tuple(tuple(np.shape(c)[1:]) for c in calibration)
+    several = isinstance(input_shape, Sequence) and any(np.ndim(s) for s in input_shape)
+    return tuple(checked_shape(shape) for shape in input_shape) if several else ()
+
+
+def _joined(calibration: Any, shapes: tuple[tuple[int, ...], ...]) -> np.ndarray:
+    """The calibration images of several inputs as one array."""
+    given = [tuple(np.shape(c)[1:]) for c in calibration] if len(calibration) else []
+    if isinstance(calibration, tuple | list) and given == list(shapes):
+        return inputs_joined(*calibration)
+    check_array(calibration)
+    if tuple(np.shape(calibration)[1:]) == joined_shape(shapes):
+        return np.asarray(calibration)
+    raise InputError(
+        f"calibration must be a tuple of a batch of images for each input, of the shapes"
+        f" {', '.join(map(str, shapes))}, but got {', '.join(map(str, given))}"
+    )
 
 
 @typed

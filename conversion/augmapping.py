@@ -126,11 +126,12 @@ def convert_augmapping(
             "negative_spikes": bool(negative_spikes),
         },
         "calibration_images": 0,
-        "notes": list(traced.notes),
     }
     normalised = normalise_weights(records, scales)
     shape, shown = traced.input_shape, {r.name: float(scales[r.name]) for r in records}
-    snn = assemble(normalised, models, shape, readout, "augmapping", metadata, scales=shown)
+    snn = assemble(
+        normalised, models, shape, readout, "augmapping", metadata, scales=shown, notes=traced.notes
+    )
     for record, model in zip(records, models, strict=True):
         if "theta_n" in model.parameters:
             thresholds = {"theta_n": negative_thresholds(record)}

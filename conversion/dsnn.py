@@ -49,6 +49,7 @@ from torch import nn
 from bionet.conversion.searching.greedy import Trial, agreement_with, search_thresholds
 from bionet.conversion.steps.assemble import READOUT, assemble, drive
 from bionet.conversion.steps.layers import population_records, refuse_pooled_images
+from bionet.conversion.steps.pixels import spiking_pixels
 from bionet.conversion.steps.scales import pool_gain
 from bionet.conversion.tracing.activations import as_images
 from bionet.conversion.tracing.records import (
@@ -120,7 +121,8 @@ def convert_dsnn(
     reset : {"subtract", "zero"}
     coding : {"uniform", "poisson"}
     max_rate, duration, dt : Quantity
-        Rate of an input of value 1 (in Hz), length of a presentation and simulation step; the
+        Rate of an input of value 1 (in Hz; of the largest pixel of the calibration where that is
+        more), length of a presentation and simulation step; the
         network keeps them as the defaults of its simulation.
     fold : bool
         Deliver what lowers the potential before what raises it; see
@@ -150,10 +152,17 @@ def convert_dsnn(
     """
     _check_rates(coding, max_rate, duration, dt)
     traced = trace(net, input_shape)
-    records = population_records(traced.records, max_pooling=fold, input_shape=traced.input_shape)
+    images = None if calibration is None else as_images(calibration, traced.input_shape)
+    largest, signed, notes = spiking_pixels(images, "max_rate")
+    records = population_records(
+        traced.records,
+        max_pooling=fold,
+        nonnegative_input=not signed,
+        input_shape=traced.input_shape,
+    )
     refuse_pooled_images(records)
     model = integrate_and_fire(reset) if tau is None else leaky_integrate_and_fire(tau, reset)
-    rate = float(max_rate)
+    rate = float(max_rate) / largest
     metadata = {
         "options": {
             "tau_ms": None if tau is None else float(tau / ms),
@@ -161,9 +170,19 @@ def convert_dsnn(
             "reset": reset,
         },
     }
-    own = Simulation(float(duration), float(dt), max_rate=rate, gain=1.0, signed_input=True)
+    own = Simulation(
+        float(duration),
+        float(dt),
+        max_rate=rate,
+        gain=1.0,
+        signed_input=True,
+        largest_input=largest if largest > 1 else None,
+    )
     shape = traced.input_shape
-    bare = assemble(records, model, shape, readout, "dsnn", metadata, coding, simulation=own)
+    bare = assemble(
+        records, model, shape, readout, "dsnn", metadata, coding, simulation=own,
+        notes=(*traced.notes, *notes),
+    )  # fmt: skip
     bare = replace(bare, origin=replace(bare.origin, leak_compensated=bool(compensate_leak)))
     if tau is not None:
         bare = bare.with_population(READOUT, model=leaky_integrator(tau))
@@ -183,9 +202,9 @@ def convert_dsnn(
                 f"sigma must be a number, a mapping, or 'window' with calibration images; got"
                 f" {sigma!r}{'' if sigma != 'window' else ' without images'}"
             )
-        pixels = as_images(calibration, traced.input_shape).numpy()
-        largest = {record.name: largest_input(record) for record in records}
-        return network(window_sigmas(bare, pixels, largest, per_step, fill))
+        assert images is not None
+        most = {record.name: largest_input(record) for record in records}
+        return network(window_sigmas(bare, images.numpy(), most, per_step, fill))
     if sigma is not None:
         return network(_each_sigma(sigma, records))
     if calibration is None:
@@ -193,7 +212,7 @@ def convert_dsnn(
             "the threshold search of method 'dsnn' needs images: pass calibration=images"
             " (a few hundred training images), or give sigma, such as sigma=0.3"
         )
-    images = as_images(calibration, traced.input_shape)
+    assert images is not None
     objective = agreement_with(net, images, labels)
     names = searched(records)
     best, trials = search_thresholds(names, network, objective, sigmas, factors)

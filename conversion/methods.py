@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from bionet import options as declared
-from bionet.errors import InputError
+from bionet.errors import InputError, did_you_mean
 from bionet.network import SpikingNetwork
 from bionet.registry import Registry
 
@@ -48,5 +48,6 @@ def options_of(method: str, given: Iterable[str] = ()) -> dict[str, declared.Opt
         hint = f", which is one of method {' and '.join(map(repr, others))}" if others else ""
         raise InputError(
             f"method {method!r} has no option {name!r}{hint}; its options are {', '.join(takes)}"
+            + did_you_mean(name, takes)
         )
     return takes

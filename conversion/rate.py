@@ -291,12 +291,12 @@ def convert_rate(
                 "dale": "relay" if dale else None,
             },
             "calibration_images": 0 if images is None else len(images),
-            "notes": list(traced.notes),
         },
         pool_tau=pool_tau,
         scales=plain(scales, records),
         simulation=None if steps is None else Simulation(steps * 1e-3, 1e-3),
         max_pooling=max_pooling,
+        notes=traced.notes,
     )
     if share:
         snn = with_initial_potential(snn, share)

@@ -35,7 +35,9 @@ import torch
 from brian2 import Quantity, ms, second
 from torch import nn
 
+from bionet.conversion.first_spike.input import shifted_input
 from bionet.conversion.steps.branches import merge_sums
+from bionet.conversion.steps.fold_pooling import fold_input_pooling
 from bionet.conversion.steps.layers import (
     OTHERS,
     absorb_relu,
@@ -46,6 +48,7 @@ from bionet.conversion.steps.layers import (
     refuse_kind,
     remove_flatten,
 )
+from bionet.conversion.steps.pixels import coded_range
 from bionet.conversion.steps.unit_maps import fold_maps
 from bionet.conversion.temporal.closed_form import (
     Mode,
@@ -102,6 +105,7 @@ def convert_tdsnn(
     readout: Literal["MP", "LS"] = "MP",
     dtype: Literal["float32", "float64"] = "float64",
     input_gain: float = 1.0,
+    input_range: tuple[float, float] | None = None,
     bias_correction: bool | None = None,
     pipelined: bool = False,
 ) -> SpikingNetwork:
@@ -113,7 +117,7 @@ def convert_tdsnn(
         Is not changed.
     input_shape : tuple of int
     calibration : array or tensor (n, *input_shape)
-        Images, between 0 and 1, that the lengths of the windows are measured on.
+        Images that the lengths of the windows are measured on.
     leak : Quantity
         L as a time constant, in units of time: the finer the code, the longer the windows.
     dt : Quantity
@@ -141,6 +145,10 @@ def convert_tdsnn(
         smaller (ours, not in the paper; ``mode="compensate"`` only). With 1 a pixel has only
         ceil(L ln 2) + 1 values; a larger gain tells more of them apart, the more so the darker
         they are, for a longer first window: ceil(L ln(gain + 1)) steps.
+    input_range : pair of float, optional
+        Least and largest pixel: pixels are coded by their share of it, and biases take back the
+        shift (ours; ``mode="compensate"`` only). By default 0 to 1, or that of the calibration
+        images where they reach beyond.
     bias_correction : bool, optional
         Add to every bias what rounding takes from its layer's sums on the average, as measured on
         the first 200 calibration images (Nagel et al. 2019; not in the paper,
@@ -187,7 +195,11 @@ def convert_tdsnn(
     )
     if not (math.isfinite(input_gain) and input_gain > 0):
         raise InputError(f"input_gain must be a number > 0, but is {input_gain}")
-    for name, asked in (("input_gain", input_gain != 1), ("bias_correction", bias_correction)):
+    for name, asked in (
+        ("input_gain", input_gain != 1),
+        ("bias_correction", bias_correction),
+        ("input_range", input_range is not None),
+    ):
         if asked and mode == "finetune":
             raise InputError(
                 f"{name} needs the bias neurons of mode='compensate'; leave it out, or convert"
@@ -204,21 +216,25 @@ def convert_tdsnn(
             " beforehand when the next image may enter"
         )
     traced = trace(net, input_shape)
-    records = temporal_records(traced.records, input_gain, traced.input_shape)
     if calibration is None:
+        temporal_records(traced.records, input_gain, traced.input_shape)  # may refuse it
         raise InputError(
             "method 'tdsnn' measures the lengths of its windows on images: pass"
             " calibration=images (a few hundred training images)"
         )
     images = as_images(calibration, traced.input_shape)
     steps = float(leak / dt)
-    _check_pixels(images)
-    images = images * input_gain
+    if mode == "finetune":
+        input_range = (0.0, 1.0)
+    low, high, notes = coded_range(images, input_range)
+    _check_pixels(images, low, high)
+    records = temporal_records(traced.records, input_gain, traced.input_shape, low, high)
+    images = (images - low) * (input_gain / (high - low))
     warn_of_loss(
         records,
         images,
-        partial(_outputs, traced.graph),
-        input_gain,
+        partial(_outputs, traced.graph, low),
+        input_gain / (high - low),
         {
             "leak": steps,
             "mode": mode,
@@ -238,21 +254,26 @@ def convert_tdsnn(
             _ticking(record, largest, margin, steps, mode, input_gain) for record in records
         )
     builder = Builder(
-        records, traced.input_shape, leak, steps, mode, window, dtype, rounding, input_gain
-    )
+        records, traced.input_shape, leak, steps, mode, window, dtype, rounding, input_gain,
+        (low, high), (*traced.notes, *notes),
+    )  # fmt: skip
     for record in records:
         builder.add(record, largest, margin)
     return builder.network(dt, readout, largest, margin, pipelined, shifts)
 
 
-def _outputs(graph: torch.fx.GraphModule, images: torch.Tensor) -> torch.Tensor:
-    """What the source network answers, in its own precision."""
-    outputs: torch.Tensor = graph(images.to(precision(graph)))
+def _outputs(graph: torch.fx.GraphModule, low: float, images: torch.Tensor) -> torch.Tensor:
+    """What the source network answers to images without their least pixel's value."""
+    outputs: torch.Tensor = graph((images + low).to(precision(graph)))
     return outputs
 
 
 def temporal_records(
-    records: Records, input_gain: float = 1.0, input_shape: tuple[int, ...] = ()
+    records: Records,
+    input_gain: float = 1.0,
+    input_shape: tuple[int, ...] = (),
+    low: float = 0.0,
+    high: float = 1.0,
 ) -> Records:
     """One record for each population to be; a ReLU after a max pooling moves before it.
 
@@ -264,6 +285,8 @@ def temporal_records(
         How many times as large the pixels are; the first weights are as many times smaller.
     input_shape : tuple of int
         Shape of one image, where maps of units may take it apart.
+    low, high : float
+        Range of the pixels, whose share of it is coded.
     """
     refuse_kind(records, LeakyReLU, "LeakyReLU", f"train with ReLU, or {OTHERS}")
     refuse_bounds(records)
@@ -273,10 +296,17 @@ def temporal_records(
     records = merge_linear(fold_maps(records, input_shape))
     records = merge_sums(records, input_shape or None)
     refuse_kind(records, Sum, "sum", NO_BRANCHES)
+    if low:
+        if isinstance(records[0], MaxPool):
+            raise InputError(
+                f"{records[0].place} takes the maximum of images with negative pixels; pool the"
+                " images before they are presented"
+            )
+        records = shifted_input(fold_input_pooling(records, input_shape), input_shape, low)
     check_rectified(records)
     if not isinstance(records[-1], Weighted):
         raise InputError(f"the network ends with {records[-1].place}; end it with a Linear")
-    return _attenuated(records, input_gain)
+    return _attenuated(records, input_gain / (high - low))
 
 
 def _attenuated(records: Records, gain: float) -> Records:
@@ -331,12 +361,12 @@ def _largest_values(
     return largest
 
 
-def _check_pixels(images: torch.Tensor) -> None:
-    if bool((images < 0).any()) or bool((images > 1).any()):
+def _check_pixels(images: torch.Tensor, low: float, high: float) -> None:
+    if bool((images < low).any()) or bool((images > high).any()):
         raise InputError(
-            "the calibration images hold pixels below 0 or above 1, for which the reverse coding"
-            " has no spike; scale them to lie between 0 and 1, and let the network subtract the"
-            " mean (a BatchNorm2d before its first layer)"
+            f"the calibration images hold pixels below {low:g} or above {high:g}, for which the"
+            " reverse coding has no spike; leave input_range out for their own range, with"
+            " mode='compensate', or scale them to lie between 0 and 1"
         )
 
 

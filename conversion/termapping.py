@@ -126,8 +126,8 @@ def convert_termapping(
         metadata={
             "options": {"negative_spikes": bool(negative_spikes)},
             "calibration_images": len(images),
-            "notes": list(traced.notes),
         },
+        notes=traced.notes,
     )
     for record, model in zip(scaled, models, strict=True):
         factor = scales[record.name] / scales[record.inputs[0]]

@@ -49,6 +49,7 @@ from bionet.conversion.searching.feedback import (
 from bionet.conversion.searching.greedy import answers_of
 from bionet.conversion.steps.assemble import READOUT, assemble
 from bionet.conversion.steps.layers import population_records
+from bionet.conversion.steps.pixels import spiking_pixels
 from bionet.conversion.tracing.activations import activations, as_images
 from bionet.conversion.tracing.records import Records, Weighted
 from bionet.conversion.tracing.trace import trace
@@ -102,7 +103,8 @@ def convert_threshold_search(
     step, least_step, budget
         See :func:`bionet.conversion.searching.feedback.feedback_search`.
     c : float
-        Spikes a step of a pixel of value 1, in (0, 1].
+        Spikes a step of a pixel of value 1, in (0, 1]; of the largest of the calibration where that
+        is more.
     leak, floor : float
         Constant leak and least potential.
     duration, dt : Quantity
@@ -136,17 +138,30 @@ def convert_threshold_search(
         if not value > 0 * second:
             raise InputError(f"{name} must be positive, but is {value}")
     traced = trace(net, input_shape)
-    records = population_records(traced.records, input_shape=traced.input_shape)
+    images = None if calibration is None else as_images(calibration, traced.input_shape)
+    largest, signed, notes = spiking_pixels(images, "c")
+    c = c / largest
+    records = population_records(
+        traced.records, nonnegative_input=not signed, input_shape=traced.input_shape
+    )
     _check_biases(records)
     metadata = {
-        "options": {"c": float(c), "leak": float(leak), "floor": float(floor)},
+        "options": {"c": float(c * largest), "leak": float(leak), "floor": float(floor)},
     }
-    own = Simulation(float(duration), float(dt), max_rate=float(c / dt), gain=1.0)
+    own = Simulation(
+        float(duration),
+        float(dt),
+        max_rate=float(c / dt),
+        gain=1.0,
+        signed_input=signed,
+        largest_input=largest if largest > 1 else None,
+    )
     model = constant_leak(leak, floor=floor)
     shape = traced.input_shape
     bare = assemble(
-        records, model, shape, readout, "threshold_search", metadata, "poisson", simulation=own
-    )
+        records, model, shape, readout, "threshold_search", metadata, "poisson", simulation=own,
+        notes=(*traced.notes, *notes),
+    )  # fmt: skip
     names = [record.name for record in records]
 
     def network(chosen: Mapping[str, float]) -> SpikingNetwork:
@@ -159,7 +174,7 @@ def convert_threshold_search(
             "the threshold search needs images: pass calibration=images, one or more training"
             " images of each class, or give thresholds, such as thresholds=0.5"
         )
-    images = as_images(calibration, shape)
+    assert images is not None
     target = answers_of(net, images) if labels is None else labels
     output = bare.readout.spikes
     target = checked_labels(target, len(images), bare.population(output).size)

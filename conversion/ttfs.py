@@ -54,6 +54,7 @@ from bionet.conversion.methods import METHODS
 from bionet.conversion.steps.assemble import READOUT, drive, operations_of
 from bionet.conversion.steps.fold_pooling import fold_pooling as without_average_pooling
 from bionet.conversion.steps.layers import gates_need_trees, population_records
+from bionet.conversion.steps.pixels import coded_range
 from bionet.conversion.steps.scales import activation_scales, normalise_weights
 from bionet.conversion.tracing.activations import as_images
 from bionet.conversion.tracing.records import MaxPool, Record, Records
@@ -98,7 +99,7 @@ def convert_ttfs(
     synapse: Literal["slope", "falling"] = "slope",
     margin: float = 1.5,
     input: Literal["latency", "analog", "pairs"] = "latency",
-    input_range: tuple[float, float] = (0.0, 1.0),
+    input_range: tuple[float, float] | None = None,
     fold_pooling: bool = True,
     readout: Literal["MP", "FS"] = "MP",
     dtype: Literal["float32", "float64"] = "float64",
@@ -130,9 +131,10 @@ def convert_ttfs(
     input : {"latency", "analog", "pairs"}
         Pixels spike once, the earlier the brighter; or drive the first layer by constant
         currents, of either sign; or drive pairs of units, on and off, that spike.
-    input_range : pair of float
+    input_range : pair of float, optional
         Least and largest pixel of the latency coding; a least pixel other than 0 is a shift that
-        biases take back.
+        biases take back. By default 0 to 1, or ``margin`` times the range of the calibration
+        images where they reach beyond.
     fold_pooling : bool
         Take average poolings into the weights of the layer after them: fewer windows, for more
         additions. A pooling that stays is a layer of its own.
@@ -157,7 +159,7 @@ def convert_ttfs(
     ----------
     Stanojevic et al. 2023; the amplitudes, scales and delays are not in the paper.
     """
-    low, high = _checked(
+    _checked(
         tau, dt, margin, input_range, input=input, readout=readout, dtype=dtype, synapse=synapse
     )
     if synapse == "falling" and not interpolate:
@@ -171,7 +173,9 @@ def convert_ttfs(
             " calibration=images (a few hundred training images)"
         )
     images = as_images(calibration, traced.input_shape)
+    low, high, notes = 0.0, 1.0, _notes(input)
     if input == "latency":
+        low, high, notes = coded_range(images, input_range, margin)
         _check_pixels(images, low, high)
     if gates_need_trees(traced.records):
         traced = trace(net, input_shape, gates=False)
@@ -223,10 +227,10 @@ def convert_ttfs(
             **{"input": input, "input_range": [low, high], "fold_pooling": bool(fold_pooling)},
         },
         "calibration_images": len(images),
-        "notes": list(traced.notes),
     }
     snn = _network(records, plan, code, tau, traced.input_shape, input, readout, dtype, metadata)
-    return replace(snn, origin=replace(snn.origin, operations=costs[0], macs=costs[1]))
+    origin = replace(snn.origin, operations=costs[0], macs=costs[1])
+    return replace(snn, origin=replace(origin, notes=(*traced.notes, *notes)))
 
 
 def _network(
@@ -310,10 +314,15 @@ def _pooling(record: MaxPool, code: FirstSpikeCode) -> Kernel:
     return AveragePool2d(*geometry, divisor_override=1)
 
 
-def _checked(
-    tau: Any, dt: Any, margin: Any, input_range: Any, **chosen: str
-) -> tuple[float, float]:
-    """Refuse options out of range; the range of the pixels."""
+def _notes(input: str) -> tuple[str, ...]:
+    """What is to be said of pixels that are no spikes of a share."""
+    if input == "pairs":
+        return ("a pixel is a pair of units, on and off, one for either sign",)
+    return ("pixels of either sign are constant currents",)
+
+
+def _checked(tau: Any, dt: Any, margin: Any, input_range: Any, **chosen: str) -> None:
+    """Refuse options out of range."""
     for name, value in chosen.items():
         if value not in CHOICES[name]:
             raise InputError(f"{name} is one of {CHOICES[name]}, but got {value!r}")
@@ -324,17 +333,10 @@ def _checked(
         raise InputError(f"dt ({dt}) must not be longer than tau ({tau}), the time of a window")
     if not (math.isfinite(margin) and margin > 0):
         raise InputError(f"margin must be a number > 0, but is {margin!r}")
-    try:
-        low, high = (float(value) for value in input_range)
-    except (TypeError, ValueError):
-        low, high = math.nan, math.nan
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InputError(f"input_range is (least, largest pixel), but got {input_range!r}")
-    if (low, high) != (0.0, 1.0) and chosen["input"] != "latency":
+    if input_range is not None and chosen["input"] != "latency":
         raise InputError(
             f"input_range belongs to input='latency'; input={chosen['input']!r} takes any pixels"
         )
-    return low, high
 
 
 def _check_pixels(images: torch.Tensor, low: float, high: float) -> None:

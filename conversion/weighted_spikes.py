@@ -210,10 +210,11 @@ def _converted(
     origin = Origin(
         {record.name: record.node for record in records} | {READOUT: last.node},
         shown | {READOUT: shown[last.name]},
+        notes=traced.notes,
     )
     return _network(
         normalise_weights(records, scales), model, traced.input_shape, method, readout, period,
-        origin, {"calibration_images": len(images), "notes": list(traced.notes)},
+        origin, {"calibration_images": len(images)},
     )  # fmt: skip
 
 

@@ -265,8 +265,12 @@ def uniform(max_rate: Quantity, gain: float = 1.0, stop: float = FOREVER) -> Inp
 @typed
 @CODINGS.named("reverse")
 @expects(tau="second")
-def reverse(tau: Quantity, gain: float = 1.0, scale: float = 1.0) -> InputModel:
-    """Reverse coding: one spike, ceil(L ln((k x + 1)/gain)) steps after the onset, for x >= 0.
+def reverse(
+    tau: Quantity, gain: float = 1.0, scale: float = 1.0, low: float = 0.0, high: float = 1.0
+) -> InputModel:
+    """Reverse coding: one spike, ceil(L ln((k p + 1)/gain)) steps after the onset.
+
+    Here p is the pixel's share of the range, x itself where that is 0 to 1.
 
     Parameters
     ----------
@@ -276,29 +280,34 @@ def reverse(tau: Quantity, gain: float = 1.0, scale: float = 1.0) -> InputModel:
         1 rounds up to a step; exp(1/2L) rounds to the nearest step.
     scale : float
         k: the larger, the finer small values are told apart, and the longer it takes.
+    low, high : float
+        Range of the pixels.
 
     References
     ----------
     Zhang et al. 2019 (TDSNN), Eq. 3.
     """
     check_time_constant(tau)
+    lines = [
+        *("x : 1 (constant)", "spiked : 1", "tau : second (constant)"),
+        *("gain : 1 (constant)", "scale : 1 (constant)"),
+    ]
+    parameters = {"x": 0.0, "tau": tau, "gain": gain, "scale": scale / (high - low)}
+    share = "x"
+    if low:
+        lines.append("low : 1 (constant)")
+        parameters["low"], share = low, "(x - low)"
     return InputModel(
         name="reverse",
-        equations="""
-            x : 1 (constant)
-            spiked : 1
-            tau : second (constant)
-            gain : 1 (constant)
-            scale : 1 (constant)
-        """,
-        threshold="spiked < 0 and gain*exp(step*dt/tau) >= 1 + scale*x",
+        equations="\n".join(lines),
+        threshold=f"spiked < 0 and gain*exp(step*dt/tau) >= 1 + scale*{share}",
         reset="spiked = step",
-        parameters={"x": 0.0, "tau": tau, "gain": gain, "scale": scale},
+        parameters=parameters,
         initial={"spiked": -1.0},
         input="x",
         source="Zhang et al. 2019 (TDSNN), Eq. 3",
         spike="once",
-        pixels=(0.0, 1.0),
+        pixels=(low, high),
         summary="each pixel spikes once, the later the larger it is",
     )
 

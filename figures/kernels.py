@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from bionet.errors import InputError
+from bionet.errors import InputError, did_you_mean
 from bionet.figures.kinds import KINDS, Asked
 from bionet.figures.style import COLUMN, new_figure, styled
 from bionet.network import Projection, SpikingNetwork
@@ -84,7 +84,10 @@ def kernels(
         raise InputError(f"max_shown must be at least 1, but is {max_shown}")
     names = [population.name for population in snn.populations]
     if unknown := [name for name in populations or () if name not in names]:
-        raise InputError(f"there is no population {unknown[0]!r}; there are {', '.join(names)}")
+        raise InputError(
+            f"there is no population {unknown[0]!r}; there are {', '.join(names)}"
+            + did_you_mean(unknown[0], names)
+        )
     wanted = names if populations is None else populations
     shown = [p for p in snn.projections if p.target in wanted and _weighted(p)]
     if not shown:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from bionet.errors import InputError
+from bionet.errors import InputError, did_you_mean
 from bionet.figures.style import COLUMN, PAGE, figure_width, new_figure
 from bionet.results.recording import Recording
 
@@ -81,7 +81,10 @@ def choose(known: Any, wanted: Sequence[str] | None, what: str = "population") -
     """The wanted names, all known ones by default; an InputError for an unknown one or none."""
     names = list(known) if wanted is None else list(wanted)
     if unknown := [name for name in names if name not in known]:
-        raise InputError(f"there is no {what} {unknown[0]!r}; there are {', '.join(known)}")
+        raise InputError(
+            f"there is no {what} {unknown[0]!r}; there are {', '.join(known)}"
+            + did_you_mean(unknown[0], known)
+        )
     if not names:
         raise InputError(f"there is no {what} to draw")
     return names

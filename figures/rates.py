@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from bionet.audits.table import Audit
-from bionet.errors import InputError
+from bionet.errors import InputError, did_you_mean
 from bionet.figures.kinds import KINDS, Asked
 from bionet.figures.style import COLUMN, PAGE, figure_width, new_figure, styled, text_size
 
@@ -58,7 +58,10 @@ def rate_against_activation(
     known = data.samples if isinstance(data, Audit) else data
     populations = list(known) if populations is None else list(populations)
     if unknown := [name for name in populations if name not in known]:
-        raise InputError(f"there is no population {unknown[0]!r}; there are {', '.join(known)}")
+        raise InputError(
+            f"there is no population {unknown[0]!r}; there are {', '.join(known)}"
+            + did_you_mean(unknown[0], known)
+        )
     if not populations:
         raise InputError("there is no population to draw")
     panels = np.array(_panels(len(populations), columns) if axes is None else axes).ravel()

@@ -5,6 +5,7 @@ import os
 import pickle
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -184,11 +185,50 @@ def test_pickles_are_refused_unread(tmp_path: Path, name: str) -> None:
     assert not trace.exists()
 
 
-@pytest.mark.parametrize("name", ["weights.pt", "weights.safetensors"])
-def test_files_of_torch_save_are_refused(tmp_path: Path, name: str) -> None:
-    torch.save(zoo.lenet5().state_dict(), tmp_path / name)
+def test_a_file_of_torch_save_has_another_name(tmp_path: Path) -> None:
+    torch.save(zoo.lenet5().state_dict(), tmp_path / "weights.safetensors")
     with pytest.raises(InputError, match=r"never load.*safetensors\.torch\.save_file"):
-        zoo.lenet5(tmp_path / name)
+        zoo.lenet5(tmp_path / "weights.safetensors")
+
+
+@pytest.mark.parametrize("form", ["plain", "half", "checkpoint", "parallel", "old"])
+def test_a_state_dict_of_torch_save_is_loaded(tmp_path: Path, form: str) -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+    state: dict[str, Any] = dict(net.state_dict())
+    saved: Any = state
+    if form == "half":
+        saved = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    elif form == "checkpoint":
+        saved = {"epoch": 3, "state_dict": state, "args": "x"}
+    elif form == "parallel":
+        saved = {f"module.{name}": tensor for name, tensor in state.items()}
+    elif form == "old":
+        saved = {k: v for k, v in state.items() if "num_batches" not in k}
+    torch.save(saved, tmp_path / "weights.pth")
+    copied = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+    zoo.load_weights(copied, tmp_path / "weights.pth")
+    for name, tensor in copied.state_dict().items():
+        torch.testing.assert_close(tensor, state[name], atol=1e-3 if form == "half" else 0, rtol=0)
+
+
+def test_a_state_dict_must_fit_and_hold_tensors(tmp_path: Path) -> None:
+    net, path = torch.nn.Linear(3, 2), tmp_path / "weights.pth"
+    torch.save({f"layer{n}.weight": torch.zeros(1) for n in range(9)}, path)
+    with pytest.raises(InputError, match=r"weight, layer3\.weight and 5 more; use") as error:
+        zoo.load_weights(net, path)
+    assert "\n" not in str(error.value)
+    torch.save({"weight": torch.zeros(3, 2), "bias": torch.zeros(2)}, path)
+    with pytest.raises(InputError, match=r"'weight' must have shape \(2, 3\), got \(3, 2\)"):
+        zoo.load_weights(net, path)
+    torch.save({"weight": torch.zeros(2, 3), "bias": 1.0}, path)
+    with pytest.raises(InputError, match="'bias' is no tensor; write the weights alone"):
+        zoo.load_weights(net, path)
+    torch.save([torch.zeros(2)], path)
+    with pytest.raises(InputError, match="expected a state_dict, .* got a list"):
+        zoo.load_weights(net, path)
+    with pytest.raises(InputError, match="there is no such file"):
+        zoo.load_weights(net, tmp_path / "other.pth")
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, -1])

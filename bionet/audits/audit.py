@@ -41,6 +41,7 @@ Rueckauer, Lungu, Hu, Pfeiffer 2016, Eqs. 3-6.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ from bionet.audits.table import MIN_CORRELATION, Audit, LayerAudit, Values
 from bionet.errors import InputError
 from bionet.kinds import typed
 from bionet.network import FirstSpikeCode, SpikingNetwork, TemporalCode
+from bionet.network.joined_inputs import as_one
 from bionet.results.recording import Recording
 
 __all__ = ["audit"]
@@ -105,7 +107,22 @@ def audit(
         If images, recording and network do not fit together, or the network has no scales.
     """
     of_rates = not snn.scales and snn.code is None and _is_network_of_rates(net)
-    images = _check(snn, run, images, batch, of_rates)
+    images = _check(snn, run, as_one(snn, images), batch, of_rates)
+    found = _audited(net, snn, run, images, of_rates, activations, batch, max_samples)
+    return replace(found, notes=snn.origin.notes)
+
+
+def _audited(
+    net: Any,
+    snn: SpikingNetwork,
+    run: Recording,
+    images: np.ndarray,
+    of_rates: bool,
+    activations: Activations | None,
+    batch: int,
+    max_samples: int,
+) -> Audit:
+    """The audit of the network's kind of code."""
     if of_rates:
         from bionet.audits.firing_audit import firing_audit
 

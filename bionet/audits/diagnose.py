@@ -13,9 +13,11 @@ from torch import nn
 from bionet.audits.diagnosis import Diagnosis, diagnose_run
 from bionet.conversion import convert, with_initial_potential, with_signed_correction
 from bionet.conversion.tracing.activations import activations
+from bionet.conversion.tracing.several_inputs import OneInput
 from bionet.errors import InputError
 from bionet.kinds import typed
 from bionet.network import FirstSpikeCode, Fold, SpikingNetwork
+from bionet.network.joined_inputs import as_one
 from bionet.results.recording import Recording
 from bionet.running.simulate import simulate
 
@@ -70,6 +72,9 @@ def diagnose(
     bionet.audits.diagnosis : the causes, and how they are told apart.
     bionet.audits.first_spike_diagnosis : those of method ``ttfs``.
     """
+    images = as_one(snn, images)
+    if snn.origin.inputs and not isinstance(net, OneInput):
+        net = OneInput(net, snn.origin.inputs)
     if run is None:
         kept = {"final_potentials": True} if isinstance(snn.code, FirstSpikeCode) else {}
         run = simulate(snn, images, **{**kept, **simulation})
@@ -83,7 +88,7 @@ def diagnose(
         parts = torch.as_tensor(np.asarray(images), dtype=torch.float32).split(BATCH)
         net = net.eval()
         kind = next(net.parameters()).dtype
-        scores = torch.cat([net(part.to(kind)).flatten(1) for part in parts])
+        scores = torch.cat([net(part.to(kind)).reshape(len(part), -1) for part in parts])
     answers = (scores.argmax(1) if scores.shape[1] > 1 else (scores[:, 0] > 0).long()).numpy()
     truth = answers if labels is None else np.asarray(labels)
     return diagnose_run(activations(net, images, snn), snn, run, images, truth, answers)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bionet.errors import InputError
+from bionet.errors import InputError, did_you_mean
 from bionet.kinds import typed
 from bionet.notebook import html_table
 from bionet.results.equality import same_values
@@ -113,12 +113,15 @@ class Audit:
     samples : mapping of str to float32 array (2, n_pairs)
         Activation/lambda and decoded value of random pairs of image and unit, those at rest
         on both sides left out; for :func:`bionet.figures.rate_against_activation`.
+    notes : tuple of str
+        What the conversion has noted, such as how negative pixels are coded.
     """
 
     rows: tuple[LayerAudit, ...]
     n_images: int
     n_steps: int
     samples: Values = field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Audit) or type(self) is not type(other):
@@ -142,7 +145,8 @@ class Audit:
             if row.population == population:
                 return row
         known = ", ".join(row.population for row in self.rows)
-        raise InputError(f"the audit has no population {population!r}; it has {known}")
+        near = did_you_mean(population, [row.population for row in self.rows])
+        raise InputError(f"the audit has no population {population!r}; it has {known}{near}")
 
     def cells(self) -> list[tuple[str, ...]]:
         """The table as text, the header first."""
@@ -169,7 +173,8 @@ class Audit:
             lines.append("  " + "  ".join(cells).rstrip())
             if number == 0:
                 lines.append("  " + "  ".join("-" * width for width in widths))
-        return "\n".join([*lines, self.verdict()])
+        notes = (f"note: {note}" for note in self.notes)
+        return "\n".join([*lines, *notes, self.verdict()])
 
     def _repr_html_(self) -> str:
         title = f"Audit of {self.n_images:,} images, {self.n_steps:,} steps"
@@ -187,6 +192,7 @@ class Audit:
             "n_steps": self.n_steps,
             "first_bad": self.first_bad,
             "verdict": self.verdict(),
+            "notes": list(self.notes),
             "rows": rows,
         }
 

@@ -201,11 +201,16 @@ def _records(net: Any, snn: SpikingNetwork) -> Records:
     from bionet.conversion.tdsnn import _ticking, temporal_records
     from bionet.conversion.temporal.closed_form import shifted
     from bionet.conversion.tracing.records import MaxPool
+    from bionet.conversion.tracing.several_inputs import OneInput
     from bionet.conversion.tracing.trace import trace
 
     code = _code(snn)
+    if snn.origin.inputs and not isinstance(net, OneInput):
+        net = OneInput(net, snn.origin.inputs)
     traced = trace(net, snn.input_shape)
-    records = temporal_records(traced.records, code.input_gain, snn.input_shape)
+    records = temporal_records(
+        traced.records, code.input_gain, snn.input_shape, code.low, code.high
+    )
     records = shifted(records, code.shifts)
     weighted = {layer.name for layer in code.layers}
     names = {*code.clocks, *(p.name for p in snn.populations)}
@@ -248,20 +253,22 @@ def _layers(
     leak, mode, rounding, gain = code.leak, code.mode, code.rounding, code.input_gain
     eta, dtype = code.tolerance, run.parameters["dtype"]
     epsilon = float(np.finfo(dtype).eps)
-    shown = torch.as_tensor(images).double() * gain
+    share = gain / (code.high - code.low)
+    shown = (torch.as_tensor(images).double() - code.low) * share
     values, whole = closed_form(records, shown, leak, mode, eta, rounding)
     ann = activations(net, images, snn)
     ideal = {name: np.maximum(a, 0).astype(np.float64) for name, a in ann.items()}
     if mode == "finetune":  # the network was trained with the code in place
         ideal |= {name: a.clamp(min=0).numpy() for name, a in values.items()}
     measured = {name: run.spike_steps[name][part] for name in run.spike_steps}
-    pixels = torch.as_tensor(np.asarray(images, dtype=dtype)).double() * gain
+    pixels = (torch.as_tensor(np.asarray(images, dtype=dtype)).double() - code.low) * share
     own = eta if rounding == "nearest" else 0.0
     steps = spike_times(pixels, leak, own).numpy()
     exact = leak * (np.log1p(pixels.numpy()) - np.log1p(own))
     yield Checked(
         "input", measured["input"], steps, whole["input"].numpy(),
-        _distance(exact) <= 8 * epsilon * (leak + steps), np.expm1(measured["input"] / leak) / gain,
+        _distance(exact) <= 8 * epsilon * (leak + steps),
+        np.expm1(measured["input"] / leak) / share + code.low,
         np.asarray(images, dtype=np.float64),
     )  # fmt: skip
     lengths = {layer.name: layer.window for layer in code.layers}

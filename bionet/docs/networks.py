@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 from torch import nn
 
@@ -53,10 +54,12 @@ def _image(name: str) -> str:
 
 
 def _layers(name: str) -> str:
-    """The layers, from their description, or the first word of the docstring."""
+    """The layers, from their description; or what the docstring begins with."""
     if name in TOPOLOGIES:
         return TOPOLOGIES[name].topology
-    return (inspect.getdoc(zoo.entry(name).make) or "").partition(" ")[0]
+    said = (inspect.getdoc(zoo.entry(name).make) or "").partition("\n")[0]
+    first = said.partition(" ")[0]
+    return first if "-" in first else re.sub(r" \[\d+\]_|\.$", "", said)
 
 
 def _parts(name: str) -> str:

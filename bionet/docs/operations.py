@@ -193,5 +193,5 @@ becomes a pair of populations, on and off.
 
 What a network does with shapes (`assert`, loops, `x.size(1)`) is settled before: `torch.fx` traces
 it, or `torch.export` where that sees more. A forward may return several tensors, see `output` of
-`bionet.convert`.
+`bionet.convert`, and take several, see its `input_shape`; further arguments keep their defaults.
 """

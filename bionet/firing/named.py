@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bionet.errors import InputError
+from bionet.errors import InputError, did_you_mean
 from bionet.quantities import physical
 
 if TYPE_CHECKING:
@@ -63,7 +63,10 @@ def synapse_of(text: str, option: str = "--synapse") -> Synapse:
 
     name, _, rest = text.partition(":")
     if name not in SYNAPSES:
-        raise InputError(f"{option}: expected one of {', '.join(SYNAPSES)}, but got {name!r}")
+        raise InputError(
+            f"{option}: expected one of {', '.join(SYNAPSES)}, but got {name!r}"
+            + did_you_mean(name, SYNAPSES)
+        )
     return _made(getattr(synapses, name), name, rest, option)
 
 

@@ -14,6 +14,8 @@ function                            x of an input unit
 :func:`replay`                      what a population has emitted in an earlier simulation
 :func:`saccades`                    events of a camera that moves over still images
 ==================================  ==============================================================
+
+Of a network that takes several tensors, :func:`joined` makes the images of its one input.
 """
 
 from bionet.inputs.camera import Events, events
@@ -22,6 +24,7 @@ from bionet.inputs.pixels import StaticImages, static
 from bionet.inputs.saccades import saccades
 from bionet.inputs.stimulus import Stimulus
 from bionet.inputs.trains import SpikeTrains, replay, spike_trains
+from bionet.network.joined_inputs import joined
 
 __all__ = [
     "Events",
@@ -31,6 +34,7 @@ __all__ = [
     "Stimulus",
     "events",
     "frames",
+    "joined",
     "replay",
     "saccades",
     "spike_trains",

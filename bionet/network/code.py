@@ -202,6 +202,8 @@ class TemporalCode(Code):
         Steps that a presentation must have.
     input_gain : float
         Pixels are coded this many times as large.
+    low, high : float
+        Range of the pixels; a pixel is coded by its share of it.
     mode : {"compensate", "finetune"}
     window : {"static", "dynamic"}
     rounding : {"up", "nearest"}
@@ -224,6 +226,8 @@ class TemporalCode(Code):
     tolerance: float = 0.0
     least_steps: int = 1
     input_gain: float = 1.0
+    low: float = 0.0
+    high: float = 1.0
     mode: Literal["compensate", "finetune"] = "compensate"
     window: str = "static"
     rounding: Literal["up", "nearest"] = "up"
@@ -243,6 +247,10 @@ class TemporalCode(Code):
                 raise InputError(
                     f"TemporalCode.{name} must be more than {least}, but is {getattr(self, name)}"
                 )
+        if not self.high > self.low:
+            raise InputError(
+                f"TemporalCode.high must be above low, but they are {self.high} and {self.low}"
+            )
         choices = {
             "mode": ("compensate", "finetune"),
             "window": ("static", "dynamic"),
@@ -287,7 +295,8 @@ class TemporalCode(Code):
         """The leak, and the factor on the pixels; see :meth:`Code.input_arguments`."""
         from brian2 import second
 
-        return {"tau": self.tau * second, "scale": self.input_gain}
+        arguments = {"tau": self.tau * second, "scale": self.input_gain}
+        return arguments | {"low": self.low, "high": self.high}
 
     def circuit(self, snn: SpikingNetwork) -> frozenset[str]:
         """Clocks and bias neurons; see :meth:`Code.circuit`."""
@@ -303,8 +312,10 @@ class TemporalCode(Code):
         self, steps: np.ndarray, population: str, overshoot: np.ndarray | float = 0.0
     ) -> np.ndarray:
         """exp(T/L) - 1; see :meth:`Code.decoded`."""
-        gain = self.input_gain if population == "input" else 1.0
-        return np.asarray(np.expm1(steps / self.leak)) / gain
+        values = np.asarray(np.expm1(steps / self.leak))
+        if population != "input":
+            return values
+        return self.low + values / self.input_gain * (self.high - self.low)
 
 
 @dataclass(frozen=True)

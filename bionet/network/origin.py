@@ -29,6 +29,11 @@ class Origin:
     operations, macs : float, optional
         Operations of its layers for an image, and multiply-accumulates among them, where they are
         not those of the projections: a pooling may have gone into the weights after it.
+    inputs : tuple of tuple of int
+        Shapes of the tensors that its forward takes, where it takes several: an image holds them
+        all, joined as :func:`bionet.inputs.joined` does it.
+    notes : tuple of str
+        What the user should know of the conversion, such as a last sigmoid that was left out.
     network, weights, sha256 : str, optional
         What a command line calls the network, its weights, and the digest of these.
 
@@ -44,12 +49,17 @@ class Origin:
     negative_spikes: bool = True
     operations: float | None = None
     macs: float | None = None
+    inputs: tuple[tuple[int, ...], ...] = ()
+    notes: tuple[str, ...] = ()
     network: str | None = None
     weights: str | None = None
     sha256: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", dict(self.layers))
+        object.__setattr__(self, "notes", tuple(str(note) for note in self.notes))
+        shapes = tuple(tuple(int(n) for n in shape) for shape in self.inputs)
+        object.__setattr__(self, "inputs", shapes)
         scales = {}
         for name, scale in self.scales.items():
             try:

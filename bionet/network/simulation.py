@@ -50,6 +50,8 @@ class Simulation:
         Whether the next image enters a layer as soon as this one has left it.
     signed_input : bool
         Whether pixels from -1 on may be coded as spikes, of negative amplitude below 0.
+    largest_input : float, optional
+        Largest size of a pixel that may be coded as spikes; 1 where it is not given.
 
     Raises
     ------
@@ -65,6 +67,7 @@ class Simulation:
     stop: float | None = None
     pipelined: bool = False
     signed_input: bool = False
+    largest_input: float | None = None
 
     def __post_init__(self) -> None:
         for name in POSITIVE:

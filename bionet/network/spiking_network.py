@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bionet.errors import InputError
+from bionet.errors import InputError, did_you_mean
 from bionet.files import read_tensors, write_tensors
 from bionet.kinds import typed
 from bionet.network.code import Code
@@ -194,7 +194,9 @@ class SpikingNetwork:
             if population.name == name:
                 return population
         known = ", ".join(p.name for p in self.populations)
-        raise InputError(f"no population is called {name!r}; there are {known}")
+        raise InputError(
+            f"no population is called {name!r}; there are {known}" + did_you_mean(name, self.names)
+        )
 
     @typed
     def shape(self, name: str) -> tuple[int, ...]:
@@ -312,7 +314,8 @@ class SpikingNetwork:
             lines.append("  " + "  ".join(cells).rstrip())
             if number == 0:
                 lines.append("  " + "  ".join("-" * width for width in widths))
-        return "\n".join([*lines, f"  {note}"])
+        notes = [f"  note: {text}" for text in self.origin.notes]
+        return "\n".join([*lines, f"  {note}", *notes])
 
     __repr__ = __str__
 

@@ -7,7 +7,7 @@ the paper's numbers.
 
 from __future__ import annotations
 
-from bionet.errors import InputError
+from bionet.errors import InputError, did_you_mean
 from bionet.reproduce import augmented, codes, dsnn, rate, realism, tdsnn, threshold
 from bionet.reproduce.item import Item, Result, Row, Settings, markdown
 
@@ -34,9 +34,15 @@ def chosen(paper: str, name: str | None = None) -> tuple[Item, ...]:
     """
     papers = tuple(dict.fromkeys(item.paper for item in ITEMS))
     if paper not in papers:
-        raise InputError(f"paper: expected one of {', '.join(papers)}, got {paper!r}")
+        raise InputError(
+            f"paper: expected one of {', '.join(papers)}, got {paper!r}"
+            + did_you_mean(paper, papers)
+        )
     found = tuple(item for item in ITEMS if item.paper == paper and name in (None, item.name))
     if not found:
-        known = ", ".join(item.name for item in ITEMS if item.paper == paper)
-        raise InputError(f"item of {paper}: expected one of {known}, got {name!r}")
+        known = [item.name for item in ITEMS if item.paper == paper]
+        raise InputError(
+            f"item of {paper}: expected one of {', '.join(known)}, got {name!r}"
+            + did_you_mean(name, known)
+        )
     return found

@@ -43,6 +43,8 @@ def check_pixels(snn: SpikingNetwork, signal: Signal, model: InputModel) -> None
         Naming the first image, or the range, and what to do.
     """
     least, most = model.pixels
+    if model.signed and snn.simulation.largest_input is not None:
+        most = snn.simulation.largest_input
     low, high = signal.bounds()
     if low < least and not model.signed:
         raise InputError(

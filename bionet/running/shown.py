@@ -17,6 +17,7 @@ from bionet.inputs.stimulus import whole_steps
 from bionet.inputs.timed import whole_numbers
 from bionet.network import SpikingNetwork
 from bionet.network.input_population import input_of
+from bionet.network.joined_inputs import as_one
 from bionet.network.signal import EventSignal, Signal
 from bionet.running.arguments import check_pixels, make_plan
 
@@ -122,7 +123,7 @@ def shown(
     InputError
         If an argument does not fit.
     """
-    stimulus = as_stimulus(images)
+    stimulus = as_stimulus(as_one(snn, images))
     if isinstance(reset, bool | np.bool_):
         reset = RESETS[0] if reset else RESETS[1]
     if reset not in RESETS:

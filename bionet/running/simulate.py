@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from bionet.brian.finite import NotFiniteError, not_finite_error
 from bionet.brian.plan import Plan
 from bionet.equations.model import NeuronModel
 from bionet.equations.randomness import seed_words
-from bionet.errors import InputError
+from bionet.errors import InputError, did_you_mean
 from bionet.inputs import Stimulus
 from bionet.interruption import interruptible
 from bionet.kinds import typed
@@ -141,7 +142,10 @@ def simulate(
     """
     _refuse(removed)
     if device not in DEVICES:
-        raise InputError(f"unknown device {device!r}; known are {', '.join(DEVICES)}")
+        raise InputError(
+            f"unknown device {device!r}; known are {', '.join(DEVICES)}"
+            + did_you_mean(device, DEVICES)
+        )
     seed_words(seed)
     if readout is not None and readout not in READOUTS:
         raise InputError(f"unknown readout {readout!r}; known are {', '.join(READOUTS)}")
@@ -260,7 +264,16 @@ def _refuse(arguments: Mapping[str, Any]) -> None:
             " processes=N for the number of cores to use"
         )
     if arguments:
-        raise TypeError(f"simulate() got an unexpected keyword argument {next(iter(arguments))!r}")
+        unknown = next(iter(arguments))
+        raise TypeError(
+            f"simulate() got an unexpected keyword argument {unknown!r}"
+            + did_you_mean(unknown, inspect.signature(_function()).parameters)
+        )
+
+
+def _function() -> Any:
+    """``simulate`` itself, inside of what checks its units."""
+    return getattr(simulate, "_orig_func", simulate)
 
 
 def _run(

@@ -2,7 +2,7 @@
 
 A network is one function here and one `ZooEntry` in ``ENTRIES``. Weights are safetensors files:
 plain numbers with a header that says where they come from. Reading a pickle can run any code, so
-pickles are refused.
+that of a PyTorch file nothing but tensors is read.
 
 References
 ----------
@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bionet.errors import InputError
+from bionet.errors import InputError, did_you_mean
 from bionet.files import read_tensors
 from bionet.kinds import typed
 from bionet.zoo import architectures, branched, imagenet
@@ -61,6 +61,8 @@ SHIPPED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 PACKAGED = Path(__file__).parent / "weights"
 CHECKOUT = Path(__file__).resolve().parents[2] / "weights"
 PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+# Under which a checkpoint holds the state_dict beside other things.
+INSIDE = ("state_dict", "model_state_dict", "model", "net")
 
 
 @typed
@@ -101,7 +103,10 @@ def entry(name: str) -> ZooEntry:
         If there is no network of this name.
     """
     if name not in ENTRIES:
-        raise InputError(f"network: expected one of {', '.join(ENTRIES)}, got '{name}'")
+        raise InputError(
+            f"network: expected one of {', '.join(ENTRIES)}, got '{name}'"
+            + did_you_mean(name, ENTRIES)
+        )
     return ENTRIES[name]
 
 
@@ -153,7 +158,8 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
     net : torch.nn.Module
         Any network; it is changed only if the whole file fits.
     path : path
-        The file. Every tensor of the network must be there, under its name and with its shape.
+        A safetensors file, or a state_dict that torch.save has written. Every tensor of the
+        network must be there, under its name and with its shape.
         Biases that ``bionet train --activation tdsnn`` gave to layers without any are added, and
         QCFS activations take the place of ReLUs where ``--activation qcfs`` trained them.
 
@@ -178,12 +184,13 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
         from bionet.conversion.preparing.quantised_activation import relu_names, replace_relus
 
         expected |= {f"{name}.scale": torch.zeros(()) for name in relu_names(net)}
-    missing = [name for name in expected if name not in tensors]
+    # Files older than this counter have none, and a network in evaluation does not read it.
+    missing = [n for n in expected if n not in tensors and not n.endswith("num_batches_tracked")]
     extra = [name for name in tensors if name not in expected]
     if missing or extra:
         raise InputError(
-            f"{path}: weights of another network, without {', '.join(missing) or 'nothing'}, "
-            f"with unknown {', '.join(extra) or 'nothing'}; use the network they were trained with"
+            f"{path}: weights of another network, without {_first(missing)}, "
+            f"with unknown {_first(extra)}; use the network they were trained with"
         )
     for name, tensor in tensors.items():
         if tensor.shape != expected[name].shape:
@@ -197,7 +204,13 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
         layer.bias = nn.Parameter(tensors[name].clone())
     if levels is not None:
         replace_relus(net, levels)
-    net.load_state_dict(tensors)
+    net.load_state_dict(tensors, strict=False)
+
+
+def _first(names: list[str], most: int = 4) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more or "nothing"
 
 
 def _quantised_levels(header: Mapping[str, Any]) -> int | None:
@@ -269,10 +282,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
     path = Path(path)
     # A checkpoint may be called x.ckpt, and still be tensors: what is in a file counts.
     if path.suffix.lower() in PICKLE_SUFFIXES and not _begins_with_a_header(path):
-        raise InputError(
-            f"{path}: pickles are never loaded, because reading one can run any code; where you "
-            "trust it, convert it: safetensors.torch.save_file(net.state_dict(), 'x.safetensors')"
-        )
+        return _state_dict(path), {}
     try:
         arrays, header = read_tensors(path)
     except TypeError as error:  # NumPy has no bfloat16 and no 8-bit floats
@@ -289,6 +299,38 @@ def _begins_with_a_header(path: Path) -> bool:
             return file.read(9)[8:] == b"{"
     except OSError:
         return False
+
+
+def _state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors in a file that torch.save has written, and nothing else of it."""
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; give that of a network's weights")
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # of many kinds, for a damaged file too
+        raise InputError(
+            f"{path}: holds more than tensors, or is damaged; pickled objects are never loaded,"
+            " because reading one can run any code: where you trust it, save its tensors alone,"
+            " safetensors.torch.save_file(net.state_dict(), 'x.safetensors')"
+        ) from error
+    for name in INSIDE:
+        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
+            found = found[name]
+    if not isinstance(found, Mapping) or not found:
+        raise InputError(
+            f"{path}: expected a state_dict, names with their tensors, got a"
+            f" {type(found).__name__}; write it by torch.save(net.state_dict(), FILE)"
+        )
+    tensors = {str(k): v for k, v in found.items() if isinstance(v, torch.Tensor)}
+    if len(tensors) < len(found):
+        other = next(k for k, v in found.items() if not isinstance(v, torch.Tensor))
+        raise InputError(
+            f"{path}: {other!r} is no tensor; write the weights alone by"
+            " torch.save(net.state_dict(), FILE)"
+        )
+    if all(name.startswith("module.") for name in tensors):  # of DataParallel
+        tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    return tensors
 
 
 @typed
@@ -460,7 +502,7 @@ ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
             ),
             ZooEntry("shang", architectures.shang, (3, 32, 32), ("cifar10",)),
             *(ZooEntry(name, make, (3, 32, 32), ()) for name, make in branched.BRANCHED.items()),
-            ZooEntry("rows", branched.rows, (1, 28, 28), ()),
+            ZooEntry("rows", branched.rows, (1, 28, 28), ("mnist",)),
             ZooEntry("alexnet", imagenet.alexnet, (3, 224, 224), ()),
             ZooEntry("vgg16", imagenet.vgg16, (3, 224, 224), ()),
         )

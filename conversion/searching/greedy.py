@@ -129,4 +129,4 @@ def answers_of(net: nn.Module, images: torch.Tensor) -> np.ndarray:
     """The class that a network gives each image, int array (n,)."""
     with mode(net, training=False), torch.no_grad():
         scores = [net(part.to(precision(net))) for part in images.split(BATCH_SIZE)]
-    return torch.cat(scores).flatten(1).argmax(1).numpy()
+    return torch.cat(scores).reshape(len(images), -1).argmax(1).numpy()

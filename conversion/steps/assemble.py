@@ -37,6 +37,7 @@ def assemble(
     scales: Mapping[str, Any] | None = None,
     simulation: Simulation | None = None,
     max_pooling: Literal["gate", "count"] = "gate",
+    notes: Sequence[str] = (),
 ) -> SpikingNetwork:
     """One population of the model for each record, and one that integrates the last one's input.
 
@@ -64,6 +65,8 @@ def assemble(
         an entry for ``readout``, which stands for what the last layer stands for (before a final
         ReLU).
     simulation : Simulation, optional
+    notes : sequence of str
+        What the user should know of the conversion.
     """
     last = records[-1]
     names = [*(record.name for record in records), READOUT]
@@ -107,7 +110,7 @@ def assemble(
         coding,
         metadata,
         simulation or Simulation(),
-        origin=Origin(layers, scales or {}),
+        origin=Origin(layers, scales or {}, notes=tuple(notes)),
     )
 
 

@@ -24,6 +24,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from bionet.conversion.tracing.operations import OTHERS
 from bionet.conversion.tracing.records import (
     AveragePool,
     Conv,
@@ -34,8 +35,9 @@ from bionet.conversion.tracing.records import (
     find,
     removed,
 )
+from bionet.errors import InputError
 
-__all__ = ["fold_pooling"]
+__all__ = ["fold_input_pooling", "fold_pooling"]
 
 
 def fold_pooling(records: Records) -> Records:
@@ -56,16 +58,40 @@ def fold_pooling(records: Records) -> Records:
         after = consumers(records, pool.name)
         if not isinstance(pool, AveragePool) or pool.rectified or len(after) != 1:
             continue
-        folded = None if pool.source == "input" else _folded(pool, after[0], records)
+        if pool.source == "input":
+            continue
+        folded = _folded(pool, after[0], find(records, pool.source).shape)
         if folded is not None:
             kept = tuple(folded if r.name == folded.name else r for r in records)
             return fold_pooling(removed(kept, pool.name))
     return records
 
 
-def _folded(pool: AveragePool, layer: Record, records: Records) -> Record | None:
+def fold_input_pooling(records: Records, input_shape: tuple[int, ...]) -> Records:
+    """The records with poolings of the images in the weights of the layer after them.
+
+    Raises
+    ------
+    InputError
+        Where that is not exact: units of a pooling would rectify what is negative.
+    """
+    for pool in records:
+        if not isinstance(pool, AveragePool) or pool.source != "input":
+            continue
+        after = consumers(records, pool.name)
+        folded = _folded(pool, after[0], input_shape) if len(after) == 1 else None
+        if folded is None:
+            raise InputError(
+                f"{pool.place} pools images with negative pixels, which units of this method would"
+                f" rectify: pool the images before they are presented, or {OTHERS}"
+            )
+        kept = tuple(folded if r.name == folded.name else r for r in records)
+        return fold_input_pooling(removed(kept, pool.name), input_shape)
+    return records
+
+
+def _folded(pool: AveragePool, layer: Record, shape: tuple[int, ...]) -> Record | None:
     """The layer with the pooling in its weights, or None where that is no layer of its kind."""
-    shape = find(records, pool.source).shape
     if isinstance(layer, Linear):
         return replace(layer, weights=_pulled_back(pool, shape, layer.weights))
     if isinstance(layer, Conv) and len(shape) == 3 and _exact(pool, shape, layer):

@@ -24,9 +24,10 @@ import numpy as np
 from scipy import sparse
 
 from bionet.conversion.steps.branches import is_nonnegative, kind_of, merge_sums, own_population
+from bionet.conversion.steps.fold_pooling import fold_input_pooling
 from bionet.conversion.steps.signs import split_signs
 from bionet.conversion.steps.unit_maps import as_affine, convolved, fold_maps
-from bionet.conversion.tracing.operations import AVERAGE_POOLING, NO_BRANCHES
+from bionet.conversion.tracing.operations import AVERAGE_POOLING, NO_BRANCHES, OTHERS
 from bionet.conversion.tracing.records import (
     Add,
     Affine,
@@ -66,9 +67,6 @@ __all__ = [
     "refuse_pooled_images",
     "remove_flatten",
 ]
-
-
-OTHERS = "convert by rate, augmapping or termapping"
 
 
 @typed
@@ -136,6 +134,8 @@ def population_records(
         refuse_kind(records, Sum, "sum", NO_BRANCHES)
     if pairs:
         records = split_signs(records, nonnegative_input, input_shape)
+    elif not signed and not nonnegative_input:
+        records = fold_input_pooling(records, input_shape)
     check_rectified(records, signed or pairs)
     return records
 

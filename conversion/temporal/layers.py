@@ -6,7 +6,7 @@ See :mod:`bionet.conversion.tdsnn` for what a layer is made of.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -62,10 +62,13 @@ class Builder:
         dtype: str,
         rounding: Rounding,
         input_gain: float = 1.0,
+        input_range: tuple[float, float] = (0.0, 1.0),
+        notes: Sequence[str] = (),
     ) -> None:
         self.records, self.input_shape, self.mode = records, input_shape, mode
         self.leak, self.steps, self.dynamic = leak, steps, window == "dynamic"
         self.dtype, self.rounding, self.input_gain = dtype, rounding, input_gain
+        self.input_range, self.notes = input_range, tuple(notes)
         self.tolerance = effective_tolerance(steps, rounding, TOLERANCE[dtype])
         self.populations = [Population(ONSET, (1,), bias_neuron(onset=True))]
         self.projections: list[Projection] = []
@@ -82,7 +85,7 @@ class Builder:
         value = bias_value(self.mode)
         longest = max(margin * largest[record.source], value)
         if self.clocks[record.source] == ONSET:
-            longest = max(self.input_gain, value)  # pixels lie between 0 and 1
+            longest = max(self.input_gain, value)  # a pixel is its share of the range
         length = math.ceil(self.steps * math.log1p(longest))
         self._add_layer(record, length)
 
@@ -201,6 +204,8 @@ class Builder:
             tolerance=self.tolerance,
             least_steps=1 if self.dynamic else least,
             input_gain=self.input_gain,
+            low=self.input_range[0],
+            high=self.input_range[1],
             mode=self.mode,
             window="dynamic" if self.dynamic else "static",
             rounding=self.rounding,
@@ -218,7 +223,10 @@ class Builder:
             metadata,
             simulation,
             code,
-            Origin({record.name: record.node for record in self.records} | {READOUT: last.node}),
+            Origin(
+                {record.name: record.node for record in self.records} | {READOUT: last.node},
+                notes=self.notes,
+            ),
         )
 
 

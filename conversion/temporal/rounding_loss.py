@@ -32,7 +32,7 @@ LOSS = 0.01  # one point
 
 def answers_of(outputs: torch.Tensor) -> torch.Tensor:
     """The class of every image; of a single output whether it is positive."""
-    flat = outputs.flatten(1)
+    flat = outputs.reshape(len(outputs), -1)
     return (flat[:, 0] > 0).long() if flat.shape[1] == 1 else flat.argmax(1)
 
 

@@ -15,10 +15,12 @@ import torch
 from torch import fx, nn
 
 from bionet.conversion.tracing.records import Record
+from bionet.conversion.tracing.several_inputs import OneInput
 from bionet.conversion.tracing.trace import rewritten, run_nodes, symbolic
 from bionet.errors import InputError
 from bionet.kinds import typed
 from bionet.network import SpikingNetwork
+from bionet.network.joined_inputs import as_one
 
 __all__ = ["BATCH_SIZE", "activations", "as_images", "see_values"]
 
@@ -101,6 +103,8 @@ def _graph_with(net: nn.Module, network: SpikingNetwork | Mapping[str, str]) -> 
     """The traced graph in which a conversion's nodes are: its maxima may be gates or trees."""
     if not isinstance(network, SpikingNetwork):
         return symbolic(net)
+    if network.origin.inputs and not isinstance(net, OneInput):
+        net = OneInput(net, network.origin.inputs)
     nodes = {n.removeprefix("-") for n in network.origin.layers.values()}
     graph = rewritten(net, network.input_shape)
     if nodes <= {node.name for node in graph.graph.nodes}:
@@ -158,7 +162,7 @@ def activations(
     graph = _graph_with(net, network)
     if isinstance(network, SpikingNetwork):
         nodes = dict(network.origin.layers)
-        checked = as_images(images, network.input_shape, "images")
+        checked = as_images(as_one(network, images), network.input_shape, "images")
         shapes = {name: network.shape(name) for name in nodes}
     else:
         nodes = dict(network)

@@ -9,6 +9,7 @@ under which a forward calls them, so that the rest of the conversion sees one ki
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ TORCH: dict[str, Any] = {
 PAIRS = ("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
 
 
-def exported(net: nn.Module, input_shape: tuple[int, ...]) -> fx.GraphModule:
+def exported(net: nn.Module, shapes: Sequence[tuple[int, ...]]) -> fx.GraphModule:
     """The graph of a network in evaluation mode, for any batch size where that is possible.
 
     Raises
@@ -56,8 +57,8 @@ def exported(net: nn.Module, input_shape: tuple[int, ...]) -> fx.GraphModule:
         Whatever torch.export says of the forward.
     """
     dtype = next((p.dtype for p in net.parameters() if p.is_floating_point()), torch.float32)
-    images = (torch.zeros(BATCH, *input_shape, dtype=dtype),)
-    dynamic = ({0: torch.export.Dim.AUTO},)
+    images = tuple(torch.zeros(BATCH, *shape, dtype=dtype) for shape in shapes)
+    dynamic = tuple({0: torch.export.Dim.AUTO} for _ in shapes)
     program = torch.export.export(net, images, dynamic_shapes=dynamic, strict=False)
     graph = program.module(check_guards=False)
     assert isinstance(graph, fx.GraphModule)
@@ -69,8 +70,8 @@ def exported(net: nn.Module, input_shape: tuple[int, ...]) -> fx.GraphModule:
             node.args = (node.args[0][0],)
     graph.graph.eliminate_dead_code()
     graph.graph.set_codegen(fx.graph.CodeGen())
-    graph.recompile()
-    return graph
+    # A new module: the program's own checks what it is called with, by hooks.
+    return fx.GraphModule(graph, graph.graph)
 
 
 def _renamed(node: fx.Node) -> None:

@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 from bionet.conversion.preparing.quantised_activation import QCFS
+from bionet.conversion.preparing.straight_activations import SMOOTH
 from bionet.conversion.tracing.records import (
     Add,
     AveragePool,
@@ -36,7 +37,18 @@ from bionet.conversion.tracing.records import (
 from bionet.errors import InputError
 from bionet.network.kernel_base import pair
 
-__all__ = ["FUNCTIONS", "METHODS", "MODULES", "Entry", "Handler", "Operation", "refuse"]
+__all__ = [
+    "FUNCTIONS",
+    "METHODS",
+    "MODULES",
+    "PRODUCT",
+    "SMOOTH_NAMES",
+    "Entry",
+    "Handler",
+    "Operation",
+    "plain_name",
+    "refuse",
+]
 
 
 @dataclass(frozen=True)
@@ -106,12 +118,19 @@ AVERAGE_POOLING = (
     "train with AvgPool2d instead (bionet.conversion.to_average_pooling replaces it;"
     " then fine-tune), or use rate, augmapping or termapping"
 )
+OTHERS = "convert by rate, augmapping or termapping"
 NO_BRANCHES = "train without branches that meet, or use rate, augmapping or termapping"
-RECTIFY = (
-    "it is neither linear nor rectified piece by piece: replace it by ReLU and fine-tune, as"
-    " bionet train NAME --weights FILE --data DATA does"
+RECTIFY = "it is neither linear nor made of straight pieces: "
+OF_MODULES = (
+    "bionet.conversion.to_relu(net) puts ReLU and the like in place of such layers; train that on"
+    " with bionet.train.train, then convert it"
+)
+OF_FUNCTIONS = (
+    "write torch.relu in its place (for a tanh or sigmoid F.hardtanh or F.hardsigmoid), train on"
+    " with bionet.train.train, then convert"
 )
 NORMALISE = "its statistics differ for every image: train with BatchNorm2d, which can be folded"
+COMPARISON = "a comparison jumps from one value to another: write torch.relu, clamp or maximum, which convert"
 RECURRENT = (
     "it feeds its output back, step by step, which no feed-forward population does; a Conv1d over"
     " the sequence converts"
@@ -125,10 +144,21 @@ REMEDIES: dict[str, str] = {
     "RReLU ELU CELU SELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Softplus erf exp": RECTIFY,
     "Softsign Hardswish Threshold Softshrink Hardshrink Tanhshrink sin cos pow": RECTIFY,
     "GroupNorm LayerNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d": NORMALISE,
-    "LocalResponseNorm std var": NORMALISE,
+    "LocalResponseNorm std var normalize": NORMALISE,
+    "gt lt ge le eq ne where sign heaviside": COMPARISON,
     "GRU LSTM RNN GRUCell LSTMCell RNNCell": RECURRENT,
     "mul imul matmul bmm einsum MultiheadAttention scaleddotproductattention": PRODUCT,
+    "GLU TransformerEncoderLayer TransformerEncoder Bilinear": PRODUCT,
 }
+
+
+SMOOTH_NAMES = frozenset(
+    name.replace("_", "").lower()
+    for names, text in REMEDIES.items()
+    if text == RECTIFY
+    for name in names.split()
+)
+MODULES_OF_REMEDIES = tuple(kind.__name__ for kind in SMOOTH)
 
 
 def refuse(label: str, place: str, why: str = "") -> NoReturn:
@@ -141,7 +171,10 @@ def refuse(label: str, place: str, why: str = "") -> NoReturn:
     """
     key = plain_name(label)
     known = (text for names, text in REMEDIES.items() if key in map(plain_name, names.split()))
-    raise InputError(f"{label} at {place} cannot be converted: {why or next(known, SUPPORTED)}")
+    remedy = why or next(known, SUPPORTED)
+    if remedy == RECTIFY:
+        remedy += OF_MODULES if label in MODULES_OF_REMEDIES else OF_FUNCTIONS
+    raise InputError(f"{label} at {place} cannot be converted: {remedy}")
 
 
 def plain_name(label: str) -> str:

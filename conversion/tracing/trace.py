@@ -27,10 +27,13 @@ from bionet.conversion.tracing.operations import (
     FUNCTIONS,
     METHODS,
     MODULES,
+    PRODUCT,
+    SMOOTH_NAMES,
     Entry,
     Handler,
     Operation,
     addition,
+    plain_name,
     refuse,
 )
 from bionet.conversion.tracing.outputs import OneOutput, described, with_one_output
@@ -41,11 +44,12 @@ from bionet.conversion.tracing.rewrites import (
     pool_means,
     rectify_before_maximum,
 )
+from bionet.conversion.tracing.several_inputs import OneInput, with_defaults, with_one_input
 from bionet.conversion.tracing.unit_maps import Apply, BatchMixedError
 from bionet.errors import InputError
 from bionet.kinds import typed
 
-__all__ = ["Trace", "rewritten", "run_nodes", "symbolic", "trace"]
+__all__ = ["Trace", "checked_shape", "rewritten", "run_nodes", "symbolic", "trace"]
 
 Consumer = Callable[[torch.Tensor], None]
 
@@ -59,6 +63,14 @@ WRAPPERS = {
     "AveragedModel": "module",
     "OptimizedModule": "_orig_mod",
 }
+PRODUCTS = ("mul", "imul", "multiply", "matmul", "bmm")
+# Hooks of torch.nn.utils and what takes them away, with the weights that they gave.
+REMOVED = {
+    "WeightNorm": "torch.nn.utils.remove_weight_norm(layer)",
+    "SpectralNorm": "torch.nn.utils.remove_spectral_norm(layer)",
+}
+# What leaves the values as they are, in order.
+SHAPE_ONLY = ("squeeze", "unsqueeze", "view", "reshape", "flatten", "contiguous", "float", "double")
 # What asks a tensor for its shape, not its values.
 SHAPE_QUERIES = (
     *("size", "dim", "numel", "ndimension", "shape", "ndim", "stride"),
@@ -140,17 +152,42 @@ def symbolic(net: nn.Module, input_shape: tuple[int, ...] | None = None) -> fx.G
     net = unwrapped(net)
     if isinstance(net, OneOutput):
         return with_one_output(symbolic(net.net, input_shape), net.output)
+    if isinstance(net, OneInput):
+        if net.takes_list:  # its parts cannot be counted before it runs
+            return _graph(net, None if input_shape is None else (input_shape,))
+        return with_one_input(_graph(net.net, net.shapes), net.shapes)
+    graph = _graph(net, None if input_shape is None else (input_shape,))
+    inputs = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    if len(inputs) != 1 and (not inputs or any(n.users or not n.args for n in inputs[1:])):
+        names = ", ".join(node.name for node in inputs)
+        raise InputError(
+            f"the forward of {type(net).__name__} takes {len(inputs)} inputs ({names}); give the"
+            " shape of each: input_shape=[(1, 28, 28), (10,)], and as calibration a tuple of as"
+            " many batches"
+        )
+    return graph
+
+
+def _graph(net: Any, shapes: Sequence[tuple[int, ...]] | None) -> fx.GraphModule:
+    """The graph of a copy of the network, with as many inputs as it has."""
     if not isinstance(net, nn.Module):
         raise InputError(f"the network must be a torch.nn.Module, but is a {type(net).__name__}")
     kind = type(net).__name__
+    if isinstance(net, torch.jit.ScriptModule):
+        raise InputError(
+            f"the network is a {kind} of torch.jit, which cannot be traced again; convert the"
+            " torch.nn.Module that it was scripted from"
+        )
     if any(is_lazy(p) for p in net.parameters()):
         raise InputError(f"{kind} has lazy layers without weights; run it once on a batch first")
     for path, module in net.named_modules():
         # A hook may change what a layer computes, and would see the blank images of the trace.
         if module._forward_hooks or module._forward_pre_hooks:
+            hooks = (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
+            remedy = next((REMOVED[n] for h in hooks if (n := type(h).__name__) in REMOVED), "")
             raise InputError(
                 f"layer {path!r} ({type(module).__name__}) has a forward hook, whose effect cannot"
-                " be traced; remove the hook first (handle.remove())"
+                f" be traced; remove the hook first ({remedy or 'handle.remove()'})"
             )
     try:
         copied = copy.deepcopy(net).cpu().eval()
@@ -161,26 +198,20 @@ def symbolic(net: nn.Module, input_shape: tuple[int, ...] | None = None) -> fx.G
         ) from error
     if precision(copied) not in (torch.float32, torch.float64):
         copied = copied.float()
+    copied = with_defaults(copied, None if shapes is None else len(shapes))
     try:
         graph = fx.GraphModule(copied, _Tracer().trace(copied))
     except Exception as error:
         try:
-            if input_shape is None:
+            if shapes is None:
                 raise
-            graph = exported(copied, input_shape)
+            graph = exported(copied, shapes)
         except Exception as last:
             also = "" if last is error else " (torch.export neither)"
             raise InputError(
                 f"torch.fx cannot trace {kind}{also}: {one_line(error)}; write its forward without"
                 " conditions and loops that depend on the data"
             ) from error
-    inputs = [node for node in graph.graph.nodes if node.op == "placeholder"]
-    if len(inputs) != 1 and (not inputs or any(n.users or not n.args for n in inputs[1:])):
-        raise InputError(
-            f"the forward of {kind} takes {len(inputs)} inputs"
-            f" ({', '.join(n.name for n in inputs)}); convert a network that takes one batch"
-            " of images"
-        )
     return graph
 
 
@@ -336,6 +367,9 @@ class _Walk(fx.Interpreter):
     def _convert(self, node: fx.Node, value: torch.Tensor, data: tuple[fx.Node, ...]) -> None:
         place, label = self._place(node), self._label(node)
         handler, arguments = self._handler(node)
+        if value.shape == (BATCH,) and name_of(node) in SHAPE_ONLY and self._is_last(node):
+            self.names[node] = self.names[data[0]]  # one score for each image, without its axis
+            return
         if value.ndim < 2 or value.shape[0] != BATCH:
             self.derived[node] = data  # it may come back to the front, as in a stack and a sum
             return
@@ -353,7 +387,7 @@ class _Walk(fx.Interpreter):
             shape=tuple(value.shape[1:]),
             node=node.name,
             arguments=arguments,
-            last=all(user.op == "output" for user in node.users),
+            last=self._is_last(node),
             apply=self._applied(node, data),
             note=self.notes.append,
         )
@@ -366,11 +400,36 @@ class _Walk(fx.Interpreter):
             except BatchMixedError:
                 self.derived[node] = data
                 return
+            except InputError:
+                if plain_name(label) in SMOOTH_NAMES and self._is_gate(node):
+                    refuse(label, place, PRODUCT)
+                raise
         if record is None:
             self.names[node] = self.names[data[0]]
         else:
             self.names[node] = self._name(node, record)
             self.records.append(replace(record, name=self.names[node]))
+
+    def _is_last(self, node: fx.Node) -> bool:
+        """Whether a node's value is the network's output, perhaps in another shape."""
+        return bool(node.users) and all(
+            user.op == "output" or (name_of(user) in SHAPE_ONLY and self._is_last(user))
+            for user in node.users
+        )
+
+    def _is_gate(self, node: fx.Node) -> bool:
+        """Whether another layer's output is multiplied with a node's, perhaps in another shape."""
+        front, seen = [node], {node}
+        while front:
+            user_of = front.pop()
+            for user in set(user_of.users) - seen:
+                seen.add(user)
+                if name_of(user) in PRODUCTS:
+                    others = (m for m in user.all_input_nodes if m not in seen)
+                    return any(m.op != "get_attr" for m in others)
+                if user.op == "call_method":
+                    front.append(user)
+        return False
 
     def _fits(self, node: fx.Node, data: tuple[fx.Node, ...], handler: Handler | None) -> bool:
         """Whether a node has the arguments that its handler is written for."""
@@ -473,6 +532,11 @@ def identifier(path: str) -> str:
     plain = unicodedata.normalize("NFKD", path.replace("ß", "ss"))
     plain = plain.encode("ascii", "ignore").decode()
     return re.sub(r"\W+", "_", plain).strip("_")
+
+
+def name_of(node: fx.Node) -> str:
+    """What a node calls, the function's or the method's name."""
+    return str(getattr(node.target, "__name__", node.target)).strip("_")
 
 
 def in_place(node: fx.Node, arguments: Mapping[str, Any]) -> bool:

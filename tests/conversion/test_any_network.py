@@ -348,10 +348,11 @@ def test_one_of_several_outputs_is_chosen():
 def test_a_last_sigmoid_is_dropped_with_a_word():
     net = nn.Sequential(nn.Flatten(), nn.Linear(72, 3), nn.Sigmoid())
     snn = convert(net, "augmapping", input_shape=SHAPE)
-    assert snn.metadata["notes"] == [
+    assert list(snn.origin.notes) == [
         "Sigmoid at layer '2' (node '_2') is left out: it rises with its input;"
         " read values through it"
     ]
+    assert "note: Sigmoid at layer '2'" in str(snn)
 
 
 @pytest.mark.parametrize(

@@ -394,7 +394,11 @@ def test_options_are_checked(net, images, options, message):
 
 def test_the_calibration_must_hold_pixels_that_can_be_coded(net, images):
     with pytest.raises(bionet.InputError, match="below 0 or above 1"):
-        bionet.convert(net, "tdsnn", images - 0.5)
+        bionet.convert(net, "tdsnn", images - 0.5, input_range=(0, 1))
+    with pytest.raises(bionet.InputError, match="input_range is"):
+        bionet.convert(net, "tdsnn", images, input_range=(1, 0))
+    with pytest.raises(bionet.InputError, match="input_range needs the bias neurons"):
+        bionet.convert(net, "tdsnn", images, input_range=(0, 2), mode="finetune")
     with pytest.raises(bionet.InputError, match="calibration=images"):
         bionet.convert(net, "tdsnn", input_shape=SHAPE)
 

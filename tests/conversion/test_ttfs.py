@@ -264,7 +264,7 @@ def test_pixels_outside_the_range_are_refused_by_image(net, images):
     wrong = images.copy()
     wrong[3, 0, 0, 0] = 1.5
     with pytest.raises(InputError, match="image 3 holds pixels from .* to 1.5"):
-        bionet.convert(net, "ttfs", calibration=wrong)
+        bionet.convert(net, "ttfs", calibration=wrong, input_range=(0, 1))
     snn = bionet.convert(net, "ttfs", calibration=images)
     with pytest.raises(InputError, match="image 3"):
         bionet.simulate(snn, wrong, device="numpy")
