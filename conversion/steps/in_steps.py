@@ -264,4 +264,4 @@ def _shifted(record: Record, shift: np.ndarray) -> Record:
         return replace(record, branches=tuple(branches))
     if not isinstance(record, Weighted):
         return record
-    return replace(record, bias=record.bias + per_channel(shift, 3 if record.bias.ndim > 1 else 1))
+    return replace(record, bias=record.bias + per_channel(shift, record.bias.ndim))

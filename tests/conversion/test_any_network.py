@@ -355,6 +355,26 @@ def test_a_last_sigmoid_is_dropped_with_a_word():
     assert "note: Sigmoid at layer '2'" in str(snn)
 
 
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_few_steps_serve_layers_along_any_number_of_axes(axes):
+    """Biases of padded units behind a normalisation are corrected channel by channel."""
+    torch.manual_seed(0)
+    conv = getattr(nn, f"Conv{axes}d")
+    norm, pool = getattr(nn, f"BatchNorm{axes}d"), getattr(nn, f"AvgPool{axes}d")
+    net = nn.Sequential(
+        norm(2), conv(2, 4, 3, padding=1), nn.ReLU(), pool(2), conv(4, 3, 3, padding=1), nn.ReLU(),
+        nn.Flatten(), nn.Linear(3 * 2**axes, 3),
+    ).eval()  # fmt: skip
+    with torch.no_grad():
+        net[0].running_mean.fill_(0.4)
+    images = np.random.default_rng(0).random((30, 2, *[4] * axes)).astype(np.float32)
+    snn = convert(net, "rate", images, preset="fast", steps=32)
+    run = simulate(snn, images[:5], device="numpy")
+    with torch.no_grad():
+        outputs = net(torch.from_numpy(images[:5])).numpy()
+    np.testing.assert_allclose(run.values(), outputs, atol=0.05)
+
+
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
