@@ -130,7 +130,7 @@ OF_FUNCTIONS = (
     " with bionet.train.train, then convert"
 )
 NORMALISE = "its statistics differ for every image: train with BatchNorm2d, which can be folded"
-COMPARISON = "a comparison jumps from one value to another: write torch.relu, clamp or maximum, which convert"
+COMPARISON = "a comparison jumps: write torch.relu, clamp or maximum, which convert"
 RECURRENT = (
     "it feeds its output back, step by step, which no feed-forward population does; a Conv1d over"
     " the sequence converts"

@@ -355,6 +355,34 @@ def test_a_last_sigmoid_is_dropped_with_a_word():
     assert "note: Sigmoid at layer '2'" in str(snn)
 
 
+OUTPUTS = {
+    "squeeze(1)": lambda y: y.squeeze(1),
+    "squeeze()": lambda y: y.squeeze(),
+    "view(-1)": lambda y: y.view(-1),
+    "sigmoid, squeeze": lambda y: torch.sigmoid(y).squeeze(-1),
+}
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_one_score_may_lose_its_axis_at_the_end(name):
+    torch.manual_seed(1)
+    net = Net(lambda s, x: OUTPUTS[name](s.c(F.relu(x - 0.5).flatten(1))), c=nn.Linear(72, 1))
+    images = np.random.default_rng(0).random((3, *SHAPE))
+    snn = convert(net.double(), "augmapping", input_shape=SHAPE)
+    assert snn.shape("readout") == (1,)
+    value = torch.from_numpy(evaluate(snn, images)["readout"])
+    with torch.no_grad():
+        expected = net(torch.from_numpy(images)).numpy()
+    shown = torch.sigmoid(value) if "sigmoid" in name else value
+    np.testing.assert_allclose(shown[:, 0], expected, rtol=1e-9)
+    assert len(snn.origin.notes) == name.startswith("sigmoid")
+
+
+def test_a_last_softmax_may_get_another_shape():
+    net = Net(lambda s, x: s.c(x.flatten(1)).softmax(1).view(-1, 3), c=nn.Linear(72, 3))
+    assert convert(net, "augmapping", input_shape=SHAPE).shape("readout") == (3,)
+
+
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_few_steps_serve_layers_along_any_number_of_axes(axes):
     """Biases of padded units behind a normalisation are corrected channel by channel."""

@@ -56,6 +56,10 @@ class Steps(nn.Module):
         return torch.relu(self.conv(x.transpose(1, 2)))
 
 
+def weight_normed():
+    return torch.nn.utils.weight_norm(nn.Conv2d(4, 4, 1))
+
+
 def squared(x):
     gate = torch.sigmoid(x.mean((2, 3), keepdim=True))
     return torch.relu(x) * gate
@@ -139,6 +143,24 @@ REMEDIES = {
         lambda: Called(lambda x: F.dropout(torch.relu(x), 0.5)),
         "drops units in evaluation too; pass training=self.training",
         lambda: Called(lambda x: F.dropout(torch.relu(x), 0.5, training=False)),
+    ),
+    "comparison": (
+        "rate",
+        lambda: Called(lambda x: torch.where(x > 0, x, 0 * x)),
+        "gt at node 'gt' .* a comparison jumps: write torch.relu",
+        lambda: Called(torch.relu),
+    ),
+    "weight norm": (
+        "rate",
+        lambda: chain(weight_normed(), nn.ReLU()),
+        r"has a forward hook, .* \(torch\.nn\.utils\.remove_weight_norm\(layer\)\)",
+        lambda: chain(torch.nn.utils.remove_weight_norm(weight_normed()), nn.ReLU()),
+    ),
+    "script": (
+        "rate",
+        lambda: torch.jit.script(chain(nn.ReLU())),
+        "is a RecursiveScriptModule of torch.jit, .* convert the torch.nn.Module",
+        lambda: chain(nn.ReLU()),
     ),
     "softmax inside": (
         "rate",
