@@ -38,6 +38,8 @@ import numpy as np
 
 from bionet.errors import InputError
 from bionet.network import FirstSpikeCode, SpikingNetwork, TemporalCode
+from bionet.network.delays import delay_steps
+from bionet.network.relays import passing_relays
 from bionet.results.early_exit import early_exit
 from bionet.results.metrics import synaptic_events
 from bionet.results.recording import Recording
@@ -157,11 +159,15 @@ def _until_spikes(
 ) -> float:
     """Steps in which potentials move: while slopes or currents drive them, and on their ramps."""
     windows = {window.name: window for window in code.windows}
-    delays = {(q.source, q.target): q.delay for q in snn.projections}
+    origins = passing_relays(snn)  # of a perturbation: they have no window, and no potential
+    delays = {
+        (origins.get(q.source, q.source), q.target): delay_steps(q, code.dt)
+        for q in snn.projections
+    }
     total = 0.0
     for population in snn.populations:
         name = population.name
-        if name in idle:
+        if name in idle or name in origins:
             continue
         start = code.end if name == snn.readout.potential else windows[name].start
         opened = [

@@ -234,12 +234,16 @@ def test_spikes_that_fail_or_travel_must_be_alike(net, images):
     exact = bionet.convert(net, "ttfs", calibration=images)
     falling = bionet.convert(net, "ttfs", calibration=images, synapse="falling")
     rounded = bionet.convert(net, "ttfs", calibration=images, interpolate=False)
+    moves = operations(rounded, bionet.simulate(rounded, images, device="numpy")).moves
     for perturbation in (SynapticFailure(0.1), SpikeTimeJitter(1 * ms)):
         for carrying in (exact, falling):
             with pytest.raises(InputError, match="convert it with interpolate=False"):
                 perturb(carrying, [perturbation])
-        run = bionet.simulate(perturb(rounded, [perturbation]), images, device="numpy")
+        changed = perturb(rounded, [perturbation])
+        run = bionet.simulate(changed, images, device="numpy")
         assert max(c.max() for c in run.counts.values()) == 1
+        # Relays of a perturbation move no potential; units that do not spike ramp to the end.
+        assert operations(changed, run).moves == pytest.approx(moves, rel=0.2)
 
 
 @pytest.mark.parametrize(
