@@ -61,7 +61,7 @@ T. Bu et al., ICLR (2022).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -83,7 +83,7 @@ from bionet.conversion.steps.scales import (
 )
 from bionet.conversion.tracing.activations import as_images
 from bionet.conversion.tracing.records import AveragePool, Records
-from bionet.conversion.tracing.trace import trace
+from bionet.conversion.tracing.trace import Trace, trace
 from bionet.conversion.variants.corrections import (
     check_share,
     with_initial_potential,
@@ -97,8 +97,6 @@ from bionet.network import Simulation, SpikingNetwork
 
 __all__ = ["FAST", "convert_rate"]
 
-NORMALISATIONS = ("percentile", "max", "least_squares", None)
-READOUTS = ("MP", "MS", "FS")
 # What preset="fast" sets.
 FAST: dict[str, Any] = {
     "normalisation": "least_squares",
@@ -202,38 +200,138 @@ def convert_rate(
     ----------
     Rueckauer et al. 2016, Section 3; the others as in :mod:`bionet.conversion.rate`.
     """
-    if preset not in (None, "fast"):
-        raise InputError(f"preset is 'fast' or None, but got {preset!r}")
+    asked = _Options(
+        steps=steps,
+        normalisation=normalisation,
+        percentile=percentile,
+        channelwise=channelwise,
+        reset=reset,
+        initial_potential=initial_potential,
+        bias_correction=bias_correction,
+        signed=signed,
+        lower_bound=lower_bound,
+        late_readout=late_readout,
+        max_pooling=max_pooling,
+        fold_pooling=fold_pooling,
+        pool_tau=pool_tau,
+        softmax=softmax,
+        dale=dale,
+    )
     if preset is not None:
-        if steps is None:
+        asked = asked.fast()
+    asked.check(calibration is not None)
+    traced, images, records = _traced(net, input_shape, calibration, asked.fold_pooling)
+    ceilings = any(record.ceiling is not None for record in records)
+    start = asked.initial_potential
+    share = (0.5 if ceilings else 0.0) if start is None else float(start)
+    scales = _scales(traced, records, images, asked, share)
+    if ceilings:
+        scales = with_ceilings(records, scales)
+    if asked.bias_correction and images is not None and asked.steps is not None:
+        records = corrected_biases(traced, records, images, scales, asked.steps, share)
+    snn = assemble(
+        normalise_weights(records, scales),
+        integrate_and_fire(reset),
+        traced.input_shape,
+        readout,
+        "rate",
+        {
+            "options": {"preset": preset} | asked.plain(share),
+            "calibration_images": 0 if images is None else len(images),
+        },
+        pool_tau=pool_tau,
+        scales=plain(scales, records),
+        simulation=None if steps is None else Simulation(steps * 1e-3, 1e-3),
+        max_pooling=asked.max_pooling,
+        notes=traced.notes,
+    )
+    return _varied(snn, asked, share)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The options of the method, in the order in which the network notes them."""
+
+    steps: int | None
+    normalisation: Literal["percentile", "max", "least_squares"] | None
+    percentile: float
+    channelwise: bool
+    reset: Literal["subtract", "zero"]
+    initial_potential: float | None
+    bias_correction: bool
+    signed: bool
+    lower_bound: float
+    late_readout: int
+    max_pooling: Literal["gate", "count"]
+    fold_pooling: bool
+    pool_tau: Quantity | None
+    softmax: Quantity | None
+    dale: Literal["relay"] | bool | None
+
+    def fast(self) -> _Options:
+        """With what ``preset="fast"`` sets, where an option has its plain value."""
+        if self.steps is None:
             raise InputError("preset='fast' is for a number of steps: add steps=32, for example")
-        if normalisation == "percentile":
-            normalisation = FAST["normalisation"]
-        channelwise = bias_correction = signed = fold_pooling = True
-        max_pooling = "count"
-        if initial_potential is None:
-            initial_potential = FAST["initial_potential"]
-    _check(normalisation, readout, percentile, calibration)
-    _check_steps(steps, late_readout, normalisation == "least_squares" or bias_correction)
-    if initial_potential is not None:
-        check_share(initial_potential)
-    if bias_correction and calibration is None:
-        raise InputError("bias_correction needs images: pass calibration=images")
-    if (signed or bias_correction or normalisation == "least_squares") and reset != "subtract":
-        raise InputError(
-            "least_squares, bias_correction and signed are closed forms of reset='subtract', but"
-            f" reset is {reset!r}"
-        )
-    if max_pooling not in ("gate", "count"):
-        raise InputError(f"max_pooling is 'gate' or 'count', but got {max_pooling!r}")
-    if pool_tau is not None and max_pooling == "count":
-        raise InputError("pool_tau belongs to max_pooling='gate': a count forgets nothing")
-    if lower_bound and not signed:
-        raise InputError(f"lower_bound={lower_bound:g} belongs to signed=True; add it")
+        given: dict[str, Any] = {}
+        if self.normalisation != "percentile":
+            given["normalisation"] = self.normalisation
+        if self.initial_potential is not None:
+            given["initial_potential"] = self.initial_potential
+        return replace(self, **(FAST | given))
+
+    def check(self, has_images: bool) -> None:
+        """Refuse numbers out of range, and options that do not go together."""
+        check_percentile(self.percentile)
+        if not has_images and self.normalisation is not None:
+            raise InputError(
+                f"normalisation={self.normalisation!r} needs images to measure activations on: pass"
+                " calibration=images (a few hundred training images), or normalisation=None"
+            )
+        least_squares = self.normalisation == "least_squares"
+        _check_steps(self.steps, self.late_readout, least_squares or self.bias_correction)
+        if self.initial_potential is not None:
+            check_share(self.initial_potential)
+        if self.bias_correction and not has_images:
+            raise InputError("bias_correction needs images: pass calibration=images")
+        if (self.signed or self.bias_correction or least_squares) and self.reset != "subtract":
+            raise InputError(
+                "least_squares, bias_correction and signed are closed forms of reset='subtract',"
+                f" but reset is {self.reset!r}"
+            )
+        if self.pool_tau is not None and self.max_pooling == "count":
+            raise InputError("pool_tau belongs to max_pooling='gate': a count forgets nothing")
+        if self.lower_bound and not self.signed:
+            raise InputError(f"lower_bound={self.lower_bound:g} belongs to signed=True; add it")
+
+    def plain(self, share: float) -> dict[str, Any]:
+        """As the network notes them."""
+        percentile = float(self.percentile) if self.normalisation == "percentile" else None
+        return {
+            "steps": self.steps,
+            "normalisation": self.normalisation,
+            "percentile": percentile,
+            "channelwise": bool(self.channelwise),
+            "reset": self.reset,
+            "initial_potential": share,
+            "bias_correction": bool(self.bias_correction),
+            "signed": bool(self.signed),
+            "lower_bound": float(self.lower_bound),
+            "late_readout": int(self.late_readout),
+            "max_pooling": self.max_pooling,
+            "fold_pooling": bool(self.fold_pooling),
+            "pool_tau_ms": None if self.pool_tau is None else float(self.pool_tau / ms),
+            "softmax_hz": None if self.softmax is None else float(self.softmax / Hz),
+            "dale": "relay" if self.dale else None,
+        }
+
+
+def _traced(
+    net: nn.Module, input_shape: tuple[int, ...], calibration: Any, fold_pooling: bool
+) -> tuple[Trace, torch.Tensor | None, Records]:
+    """The traced network, the calibration images, and a record for each population to be."""
     traced = trace(net, input_shape)
     images = None if calibration is None else as_images(calibration, traced.input_shape)
     rectified_input = images is not None and bool((images >= 0).all())
-    nonnegative = images is None or rectified_input
     if gates_need_trees(traced.records):
         traced = trace(net, input_shape, gates=False)
     records = population_records(
@@ -244,91 +342,45 @@ def convert_rate(
         pairs=True,
         bounds=True,
         quantised=True,
-        nonnegative_input=nonnegative,
+        nonnegative_input=images is None or rectified_input,
         input_shape=traced.input_shape,
     )
-    if fold_pooling:
-        records = without_average_pooling(records)
-    ceilings = any(record.ceiling is not None for record in records)
-    share = (0.5 if ceilings else 0.0) if initial_potential is None else float(initial_potential)
-    if images is None or normalisation is None:
-        scales = unit_scales(records)
-    else:
-        check_pooled_input(records, images)
-        level = 100.0 if normalisation != "percentile" else float(percentile)
-        scales = activation_scales(traced, records, images, level, channelwise)
-        if normalisation == "least_squares" and steps is not None:
-            scales = least_squares_scales(
-                traced, records, images, scales, steps, share, channelwise
-            )
-    if ceilings:
-        scales = with_ceilings(records, scales)
-    if bias_correction and images is not None and steps is not None:
-        records = corrected_biases(traced, records, images, scales, steps, share)
-    snn = assemble(
-        normalise_weights(records, scales),
-        integrate_and_fire(reset),
-        traced.input_shape,
-        readout,
-        "rate",
-        {
-            "options": {
-                "preset": preset,
-                "steps": steps,
-                "normalisation": normalisation,
-                "percentile": float(percentile) if normalisation == "percentile" else None,
-                "channelwise": bool(channelwise),
-                "reset": reset,
-                "initial_potential": share,
-                "bias_correction": bool(bias_correction),
-                "signed": bool(signed),
-                "lower_bound": float(lower_bound),
-                "late_readout": int(late_readout),
-                "max_pooling": max_pooling,
-                "fold_pooling": bool(fold_pooling),
-                "pool_tau_ms": None if pool_tau is None else float(pool_tau / ms),
-                "softmax_hz": None if softmax is None else float(softmax / Hz),
-                "dale": "relay" if dale else None,
-            },
-            "calibration_images": 0 if images is None else len(images),
-        },
-        pool_tau=pool_tau,
-        scales=plain(scales, records),
-        simulation=None if steps is None else Simulation(steps * 1e-3, 1e-3),
-        max_pooling=max_pooling,
-        notes=traced.notes,
+    return traced, images, without_average_pooling(records) if fold_pooling else records
+
+
+def _scales(
+    traced: Trace, records: Records, images: torch.Tensor | None, asked: _Options, share: float
+) -> Scales:
+    """What of each population's activations becomes one spike a step."""
+    if images is None or asked.normalisation is None:
+        return unit_scales(records)
+    check_pooled_input(records, images)
+    level = 100.0 if asked.normalisation != "percentile" else float(asked.percentile)
+    scales = activation_scales(traced, records, images, level, asked.channelwise)
+    if asked.normalisation != "least_squares" or asked.steps is None:
+        return scales
+    return least_squares_scales(
+        traced, records, images, scales, asked.steps, share, asked.channelwise
     )
+
+
+def _varied(snn: SpikingNetwork, asked: _Options, share: float) -> SpikingNetwork:
+    """The network with the variants that change neurons, readout and output."""
     if share:
         snn = with_initial_potential(snn, share)
-    if signed:
-        snn = with_signed_correction(snn, lower_bound)
-    if late_readout:
-        snn = replace(snn, readout=replace(snn.readout, since=int(late_readout)))
-    if softmax is not None:
-        snn = with_softmax(snn, softmax)
-    return with_interneurons(snn) if dale else snn
-
-
-def _check(normalisation: Any, readout: Any, percentile: Any, calibration: Any) -> None:
-    """Refuse unknown names, and a normalisation without images."""
-    if normalisation not in NORMALISATIONS:
-        names = "'percentile', 'max', 'least_squares' or None"
-        raise InputError(f"normalisation is {names}, but got {normalisation!r}")
-    if readout not in READOUTS:
-        raise InputError(f"readout is one of {', '.join(READOUTS)}, but got {readout!r}")
-    check_percentile(percentile)
-    if calibration is None and normalisation is not None:
-        raise InputError(
-            f"normalisation={normalisation!r} needs images to measure activations on: pass"
-            " calibration=images (a few hundred training images), or normalisation=None"
-        )
+    if asked.signed:
+        snn = with_signed_correction(snn, asked.lower_bound)
+    if asked.late_readout:
+        snn = replace(snn, readout=replace(snn.readout, since=int(asked.late_readout)))
+    if asked.softmax is not None:
+        snn = with_softmax(snn, asked.softmax)
+    return with_interneurons(snn) if asked.dale else snn
 
 
 def _check_steps(steps: Any, late_readout: Any, needed: bool) -> None:
     """Refuse numbers of steps that are none, and options that need them without."""
     for name, value, least in (("steps", steps, 1), ("late_readout", late_readout, 0)):
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if value is not None and not (whole and value >= least):
+        if value is not None and value < least:
             raise InputError(f"{name} is a whole number of steps >= {least}, but got {value!r}")
     if needed and steps is None:
         raise InputError(

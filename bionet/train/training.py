@@ -30,7 +30,7 @@ from bionet.errors import InputError
 from bionet.evaluation import Arrays, as_tensors, check_network, device_of, evaluate, find_device
 from bionet.files import output_folder
 from bionet.kinds import typed
-from bionet.train.checkpoint import digest, save_weights, versions
+from bionet.train.checkpoint import save_weights, versions
 from bionet.train.epochs import Epoch, Job, run_epochs
 from bionet.train.recipes import (
     RECIPES,
@@ -255,7 +255,7 @@ def train_zoo(
     InputError
         If an argument is unknown or out of range, data are missing, or ``out`` can't be written.
     """
-    make = zoo.entry(network).make
+    zoo.entry(network)
     recipe = recipe_for(network, data)
     if levels is not None and leak is not None:
         raise InputError(
@@ -263,34 +263,20 @@ def train_zoo(
         )
     if dtype not in ("float32", "float16"):
         raise InputError(f"dtype: expected float32 or float16, got {dtype!r}")
-    if epochs is not None:
-        recipe = dataclasses.replace(recipe, epochs=epochs)
-    if learning_rate is not None:
-        recipe = dataclasses.replace(recipe, learning_rate=learning_rate)
+    given: dict[str, Any] = {"epochs": epochs, "learning_rate": learning_rate}
+    recipe = dataclasses.replace(recipe, **{k: v for k, v in given.items() if v is not None})
     check_seed(seed)
     data_train = datasets.load(data, "train", data_dir)
     data_test = datasets.load(data, "test", data_dir)
     path = weights_path(out, network, data)
     with torch_threads(threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        trained_on = leak is not None or (levels is not None and data in zoo.entry(network).data)
-        net = zoo.load(network, data).train() if trained_on and not start else make()
-        if start is not None:
-            zoo.start_from(net, start)
+        shipped = levels is not None and data in zoo.entry(network).data
+        net = _initial(network, data, start, leak is not None or shipped)
         if levels is not None:
             some = torch.as_tensor(data_train.images[:SCALE_IMAGES])
             net = quantised_network(net, levels, some)
-        extra: dict[str, Any] = {} if levels is None else {"levels": levels}
-        if start is not None or trained_on:
-            extra["start"] = digest(*net.state_dict().values())
-        if leak is not None:
-            extra |= {"leak": leak, "mode": mode, "input_gain": input_gain}
-        trained = net
-        if leak is not None and mode == "finetune":
-            trained = temporal_network(net, leak, input_gain=input_gain)
-            add_bias_neurons(net, leak)
-        elif leak is not None:
-            trained = temporal_network(net, leak, mode, "nearest", input_gain)
+        trained = net if leak is None else _in_the_code(net, leak, mode, input_gain)
         result = train(
             trained,
             data_train,
@@ -299,7 +285,7 @@ def train_zoo(
             device=device,
             progress=progress,
             checkpoint=checkpoint,
-            extra=extra,
+            extra={} if levels is None else {"levels": levels},
             **dataclasses.asdict(recipe),
         )
         if dtype == "float16":
@@ -309,6 +295,20 @@ def train_zoo(
                 accuracy_train=evaluate(trained, *data_train),
                 accuracy_test=evaluate(trained, *data_test),
             )
+    command = _command(
+        f"bionet train {network} --data {data} --seed {seed}",
+        {
+            "from": None if start is None else Path(start).name,
+            **{name.replace("_", "-"): value for name, value in given.items()},
+            "device": device if device != "cpu" else None,
+            "threads": threads if threads != 2 else None,
+            "dtype": dtype if dtype != "float32" else None,
+        },
+        leak,
+        mode,
+        input_gain,
+        levels,
+    )
     metadata = {
         "network": network,
         "data": data,
@@ -320,27 +320,34 @@ def train_zoo(
         "device": device,
         "threads": threads,
         "start": None if start is None else Path(start).name,
-        "command": _command(
-            network,
-            data,
-            epochs,
-            learning_rate,
-            start,
-            seed,
-            device,
-            threads,
-            dtype,
-            leak,
-            mode,
-            input_gain,
-            levels,
-        ),
+        "command": command,
         "versions": versions(),
     }
     if levels is not None:
         metadata["activation"] = {"kind": "qcfs", "levels": levels}
     save_weights(net.half() if dtype == "float16" else net, path, metadata)
     return dataclasses.replace(result, weights=path)
+
+
+def _initial(
+    network: str, data: str, start: str | os.PathLike[str] | None, shipped: bool
+) -> nn.Module:
+    """The network with the weights that its training begins from: given, shipped or random."""
+    if start is None and shipped:
+        return zoo.load(network, data).train()
+    net = zoo.entry(network).make()
+    if start is not None:
+        zoo.start_from(net, start)
+    return net
+
+
+def _in_the_code(net: nn.Module, leak: float, mode: Mode, input_gain: float) -> nn.Module:
+    """What is trained in place of a network, so that its weights fit the temporal code."""
+    if mode == "finetune":
+        trained = temporal_network(net, leak, input_gain=input_gain)
+        add_bias_neurons(net, leak)
+        return trained
+    return temporal_network(net, leak, mode, "nearest", input_gain)
 
 
 def _round_to_half(net: nn.Module) -> None:
@@ -385,32 +392,15 @@ def weights_name(out: str | os.PathLike[str] | None, network: str, data: str) ->
 
 
 def _command(
-    network: str,
-    data: str,
-    epochs: int | None,
-    learning_rate: float | None,
-    start: str | os.PathLike[str] | None,
-    seed: int,
-    device: str,
-    threads: int,
-    dtype: str,
+    command: str,
+    flags: Mapping[str, Any],
     leak: float | None,
     mode: Mode,
     input_gain: float,
     levels: int | None,
 ) -> str:
-    """The command line that trains these weights again."""
-    command = f"bionet train {network} --data {data} --seed {seed}"
-    for option, value, default in (
-        ("from", None if start is None else Path(start).name, None),
-        ("epochs", epochs, None),
-        ("learning-rate", learning_rate, None),
-        ("device", device, "cpu"),
-        ("threads", threads, 2),
-        ("dtype", dtype, "float32"),
-    ):
-        if value != default:
-            command += f" --{option} {value}"
+    """The command line that trains these weights again; flags that are None are left out."""
+    command += "".join(f" --{name} {value}" for name, value in flags.items() if value is not None)
     if levels is not None:
         command += f" --activation qcfs --levels {levels}"
     if leak is None:
