@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 from bionet.quantities import shape
 
-__all__ = ["Images", "Source", "converted_source", "load_images", "source_network", "with_source"]
+__all__ = [
+    "Images",
+    "Source",
+    "converted_source",
+    "load_images",
+    "source_network",
+    "with_its_source",
+    "with_source",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +201,34 @@ def converted_source(snn: SpikingNetwork) -> Source | None:
         return source_network(name, weights)
     except (InputError, OSError):
         return None
+
+
+def with_its_source(
+    network: str, snn: Path, weights: str | None, images: Images
+) -> tuple[SpikingNetwork, Source, Images]:
+    """A spiking network, the network that it was converted from, and images for both.
+
+    Parameters
+    ----------
+    network : str
+        As for :func:`source_network`.
+    snn : Path
+    weights : str, optional
+        Those that were converted, where they are not given.
+    images : Images
+
+    Raises
+    ------
+    InputError
+        If the labels of the images are no classes of the network.
+    """
+    from bionet.network import SpikingNetwork
+
+    spiking = SpikingNetwork.load(snn)
+    if weights is None and spiking.origin.network == network:
+        weights = spiking.origin.weights
+    images.check_classes(spiking.population(spiking.readout.potential).size)
+    return spiking, source_network(network, weights), images
 
 
 def with_source(snn: SpikingNetwork, source: Source) -> SpikingNetwork:

@@ -22,13 +22,14 @@ Stanojevic et al. 2023.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from bionet.audits.table import MIN_CORRELATION, Audit, LayerAudit
+from bionet.audits.spike_times import TimesAudit, TimesRow, random_pairs
+from bionet.audits.table import MIN_CORRELATION
 from bionet.errors import InputError
 from bionet.network import FirstSpikeCode, SpikingNetwork
 from bionet.results.recording import Recording
@@ -37,19 +38,6 @@ __all__ = ["FirstSpikeAudit", "FirstSpikeRow", "first_spike_audit"]
 
 PAIRS = 3000  # of a batch
 TOLERANCE = 1e-4  # of the largest value; activations come in float32
-HEADER = (
-    "population",
-    "units",
-    "values",
-    "off",
-    "clipped",
-    "silent",
-    "zero",
-    "correlation",
-    "mean error",
-    "max error",
-    "cause of the error",
-)
 CAUSES = {
     "weights": "its values do not follow from its inputs: the weights are not those of the network"
     " given; convert it again",
@@ -60,13 +48,11 @@ CAUSES = {
 
 
 @dataclass(frozen=True)
-class FirstSpikeRow(LayerAudit):
+class FirstSpikeRow(TimesRow):
     """One row: a population, its values and the activations.
 
     Attributes
     ----------
-    checked : int
-        Values compared, one for each unit and image; of the readout its class scores.
     off : int
         Those that differ by more than the tolerance.
     clipped : int
@@ -75,32 +61,28 @@ class FirstSpikeRow(LayerAudit):
         Share of activations that are 0; ``silent`` is the share of units that did not spike.
     """
 
-    checked: int = 0
     off: int = 0
     clipped: int = 0
     zero: float = 0.0
 
+    def columns(self) -> tuple[str, ...]:
+        """See :class:`TimesRow`."""
+        shares = [f"{100 * share:.2f} %" for share in (self.silent, self.zero)]
+        if self.decoded == "potential":
+            shares = ["", ""]
+        return (f"{self.checked:,}", f"{self.off:,}", f"{self.clipped:,}", *shares)
+
 
 @dataclass(frozen=True, eq=False)
-class FirstSpikeAudit(Audit):
+class FirstSpikeAudit(TimesAudit):
     """The result of :func:`bionet.audit` for a network of method ``ttfs``."""
 
-    def cells(self) -> list[tuple[str, ...]]:
-        """The table as text, the header first."""
-        rows = [row for row in self.rows if isinstance(row, FirstSpikeRow)]
-        return [HEADER, *(_cells(row, row.population == self.first_bad) for row in rows)]
+    columns: ClassVar[tuple[str, ...]] = ("values", "off", "clipped", "silent", "zero")
+    causes: ClassVar[Mapping[str, str]] = CAUSES
 
-    def verdict(self) -> str:
-        """One line: the first bad layer and what to do, or the largest error."""
-        if self.first_bad is not None:
-            cause = self.row(self.first_bad).cause
-            return f"first bad layer: {self.first_bad} ({cause}); {CAUSES[cause]}"
-        largest = max(row.max_error for row in self.rows)
-        return f"no bad layer; the largest error of a value is {largest:.2g}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """A plain description for JSON."""
-        return super().to_dict() | {"code": "time"}
+    def praise(self) -> str:
+        """See :class:`TimesAudit`."""
+        return f"the largest error of a value is {max(row.max_error for row in self.rows):.2g}"
 
 
 class Compared(NamedTuple):
@@ -165,7 +147,7 @@ def first_spike_audit(
     samples = {}
     for name, found in parts.items():
         rows.append(_row(snn, run, name, found, bool(rows) and any(r.bad for r in rows)))
-        samples[name] = _samples(found, max_samples)
+        samples[name] = random_pairs(np.concatenate([p.pairs for p in found], axis=1), max_samples)
     return FirstSpikeAudit(tuple(rows), run.n_images, run.n_steps, samples)
 
 
@@ -234,7 +216,7 @@ def _thinned(found: Compared, exact: bool) -> Thin:
         float(error.max()),
         np.array([x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum()]),
         np.asarray(found.spiked.reshape(len(found.spiked), -1).any(axis=0)),
-        pairs[:, np.sort(np.random.default_rng(0).permutation(pairs.shape[1])[:PAIRS])],
+        random_pairs(pairs, PAIRS),
     )
 
 
@@ -277,28 +259,4 @@ def _row(
         off=off,
         clipped=clipped,
         zero=sum(p.zero for p in parts) / n,
-    )
-
-
-def _samples(parts: list[Thin], most: int) -> np.ndarray:
-    """Random pairs of activation and value, those at rest on both sides left out."""
-    pairs = np.concatenate([p.pairs for p in parts], axis=1)
-    chosen = np.random.default_rng(0).permutation(pairs.shape[1])[:most]
-    return pairs[:, np.sort(chosen)]
-
-
-def _cells(row: FirstSpikeRow, first: bool) -> tuple[str, ...]:
-    scores = row.decoded == "potential"
-    return (
-        row.population,
-        f"{row.n_units:,}",
-        f"{row.checked:,}",
-        f"{row.off:,}",
-        f"{row.clipped:,}",
-        "" if scores else f"{100 * row.silent:.2f} %",
-        "" if scores else f"{100 * row.zero:.2f} %",
-        f"{row.correlation:.4f}",
-        f"{row.mean_error:.2g}",
-        f"{row.max_error:.2g}",
-        row.cause + (" <- first bad layer" if first else " (bad)" if row.bad else ""),
     )

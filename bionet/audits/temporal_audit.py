@@ -38,13 +38,14 @@ Zhang et al. 2019 (TDSNN), Eqs. 10-11.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from bionet.audits.table import MIN_CORRELATION, Audit, LayerAudit
+from bionet.audits.spike_times import TimesAudit, TimesRow, random_pairs
+from bionet.audits.table import MIN_CORRELATION
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork, TemporalCode
 from bionet.results.recording import Recording
@@ -55,18 +56,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TemporalAudit", "TemporalRow", "temporal_audit"]
 
-HEADER = (
-    "population",
-    "units",
-    "spike steps",
-    "within rounding",
-    "wrong",
-    "unlike the whole",
-    "correlation",
-    "mean error",
-    "max error",
-    "cause of the error",
-)
 CAUSES = {
     "weights": "its spikes do not follow from its inputs: the weights, the bias neuron or the"
     " threshold are not those of the network given; convert it again",
@@ -75,13 +64,11 @@ CAUSES = {
 
 
 @dataclass(frozen=True)
-class TemporalRow(LayerAudit):
+class TemporalRow(TimesRow):
     """One row: a population, its spike steps and the closed form.
 
     Attributes
     ----------
-    checked : int
-        Spike steps compared, one for each unit and image; of a readout its class scores.
     rounded : int
         Those that are a step off, within the rounding of the sum.
     wrong : int
@@ -90,33 +77,32 @@ class TemporalRow(LayerAudit):
         Those that are not the closed form of the whole network, computed from the pixels on.
     """
 
-    checked: int = 0
     rounded: int = 0
     wrong: int = 0
     unlike: int = 0
 
+    def columns(self) -> tuple[str, ...]:
+        """See :class:`TimesRow`."""
+        return tuple(f"{n:,}" for n in (self.checked, self.rounded, self.wrong, self.unlike))
+
 
 @dataclass(frozen=True, eq=False)
-class TemporalAudit(Audit):
+class TemporalAudit(TimesAudit):
     """The result of :func:`bionet.audit` for a network with a temporal code."""
 
-    def cells(self) -> list[tuple[str, ...]]:
-        """The table as text, the header first."""
-        rows = [row for row in self.rows if isinstance(row, TemporalRow)]
-        return [HEADER, *(_cells(row, row.population == self.first_bad) for row in rows)]
+    columns: ClassVar[tuple[str, ...]] = (
+        "spike steps",
+        "within rounding",
+        "wrong",
+        "unlike the whole",
+    )
+    causes: ClassVar[Mapping[str, str]] = CAUSES
 
-    def verdict(self) -> str:
-        """One line: the first bad layer and what to do, or the exceptions."""
-        if self.first_bad is not None:
-            cause = self.row(self.first_bad).cause
-            return f"first bad layer: {self.first_bad} ({cause}); {CAUSES[cause]}"
+    def praise(self) -> str:
+        """See :class:`TimesAudit`."""
         rows = [row for row in self.rows if isinstance(row, TemporalRow)]
         rounded, checked = (sum(getattr(r, k) for r in rows) for k in ("rounded", "checked"))
-        return f"no bad layer; {rounded:,} of {checked:,} spike steps within rounding of the next"
-
-    def to_dict(self) -> dict[str, Any]:
-        """A plain description for JSON."""
-        return super().to_dict() | {"code": "time"}
+        return f"{rounded:,} of {checked:,} spike steps within rounding of the next"
 
 
 class Checked(NamedTuple):
@@ -375,21 +361,4 @@ def _row(snn: SpikingNetwork, found: Checked) -> TemporalRow:
 def _samples(found: Checked, most: int) -> np.ndarray:
     """Random pairs of activation and decoded value, those at rest on both sides left out."""
     pairs = np.stack([found.ideal.reshape(-1), found.decoded.reshape(-1)]).astype(np.float32)
-    pairs = pairs[:, (pairs != 0).any(axis=0)]
-    chosen = np.random.default_rng(0).permutation(pairs.shape[1])[:most]
-    return pairs[:, np.sort(chosen)]
-
-
-def _cells(row: TemporalRow, first: bool) -> tuple[str, ...]:
-    return (
-        row.population,
-        f"{row.n_units:,}",
-        f"{row.checked:,}",
-        f"{row.rounded:,}",
-        f"{row.wrong:,}",
-        f"{row.unlike:,}",
-        f"{row.correlation:.4f}",
-        f"{row.mean_error:.2g}",
-        f"{row.max_error:.2g}",
-        row.cause + (" <- first bad layer" if first else " (bad)" if row.bad else ""),
-    )
+    return random_pairs(pairs[:, (pairs != 0).any(axis=0)], most)

@@ -11,21 +11,16 @@ from bionet.commands import options as o
 from bionet.commands.outputs import check_replaced, check_writable, save_audit, save_labels, staged
 from bionet.commands.simulate import ann_accuracy, simulated
 from bionet.results.run_json import describe, measure, write_run
-from bionet.sources import load_images, source_network
+from bionet.sources import load_images, with_its_source
 
 __all__ = ["audit"]
 
 
 def audit(
     context: typer.Context,
-    network: Annotated[
-        str, typer.Argument(help="The network that was converted: lenet5, or module:function.")
-    ],
-    snn: Annotated[Path, typer.Argument(metavar="SNN", help="The .snn file of bionet convert.")],
-    weights: Annotated[
-        str | None,
-        typer.Option(help="Weights of NETWORK, as for convert.  [default: those converted]"),
-    ] = None,
+    network: o.Original,
+    snn: o.Converted,
+    weights: o.OriginalWeights = None,
     data: o.Data = "digits",
     split: o.Split = "test",
     images: Annotated[int, typer.Option(help="The first images.")] = 200,
@@ -50,21 +45,16 @@ def audit(
     check_writable(out)
     check_replaced(out, force)
     from bionet.audits.audit import audit as audit_network
-    from bionet.network import SpikingNetwork
     from bionet.running.simulate import simulate as simulate_network
 
-    spiking = SpikingNetwork.load(snn)
+    spiking, source, chosen = with_its_source(
+        network, snn, weights, load_images(data, split, data_dir).first(images, "--images")
+    )
     settings = simulated(arguments, spiking)
-    if weights is None and spiking.origin.network == network:
-        weights = spiking.origin.weights
-    source = source_network(network, weights)
-    net = source.net
-    chosen = load_images(data, split, data_dir).first(images, "--images")
-    chosen.check_classes(spiking.population(spiking.readout.potential).size)
     # Spike steps alone need no potentials; amplitudes are kept with them.
     rates = spiking.code is None or not spiking.code.once or spiking.code.amplitudes
     run = simulate_network(spiking, chosen.images, final_potentials=rates, **settings)
-    result = audit_network(net, spiking, run, chosen.images)
+    result = audit_network(source.net, spiking, run, chosen.images)
     found = describe(
         "audit",
         arguments,

@@ -12,21 +12,16 @@ from bionet.commands.convert import CALIBRATION_IMAGES
 from bionet.commands.outputs import check_replaced, check_writable, staged
 from bionet.commands.simulate import ann_accuracy, simulated
 from bionet.results.run_json import describe, measure, write_run
-from bionet.sources import load_images, source_network
+from bionet.sources import load_images, with_its_source
 
 __all__ = ["diagnose"]
 
 
 def diagnose(
     context: typer.Context,
-    network: Annotated[
-        str, typer.Argument(help="The network that was converted: lenet5, or module:function.")
-    ],
-    snn: Annotated[Path, typer.Argument(metavar="SNN", help="The .snn file of bionet convert.")],
-    weights: Annotated[
-        str | None,
-        typer.Option(help="Weights of NETWORK, as for convert.  [default: those converted]"),
-    ] = None,
+    network: o.Original,
+    snn: o.Converted,
+    weights: o.OriginalWeights = None,
     data: o.Data = "digits",
     split: o.Split = "test",
     images: Annotated[int, typer.Option(help="The first images.")] = 200,
@@ -53,15 +48,11 @@ def diagnose(
     check_replaced(out, force)
     from bionet.audits.diagnose import diagnose as diagnose_network
     from bionet.audits.diagnose import mended
-    from bionet.network import SpikingNetwork
     from bionet.running.simulate import simulate as simulate_network
 
-    spiking = SpikingNetwork.load(snn)
-    if weights is None and spiking.origin.network == network:
-        weights = spiking.origin.weights
-    source = source_network(network, weights)
-    chosen = load_images(data, split, data_dir).first(images, "--images")
-    chosen.check_classes(spiking.population(spiking.readout.potential).size)
+    spiking, source, chosen = with_its_source(
+        network, snn, weights, load_images(data, split, data_dir).first(images, "--images")
+    )
     settings = simulated(arguments, spiking)
     # Values of first spikes are exact with what their spikes carried.
     settings["final_potentials"] = spiking.code is not None and spiking.code.amplitudes

@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 __all__ = [
+    "Converted",
+    "OriginalWeights",
+    "Original",
     "Coding",
     "Data",
     "DataDir",
@@ -42,6 +45,13 @@ Split = Annotated[Literal["train", "test"], Option(help="Which part of the data 
 Weights = Annotated[
     str | None,
     Option(help="Data set that shipped weights were trained on, or a safetensors file."),
+]
+Original = Annotated[
+    str, typer.Argument(help="The network that was converted: lenet5, or module:function.")
+]
+Converted = Annotated[Path, typer.Argument(metavar="SNN", help="The .snn file of bionet convert.")]
+OriginalWeights = Annotated[
+    str | None, Option(help="Weights of NETWORK, as for convert.  [default: those converted]")
 ]
 InputShape = Annotated[
     str | None,

@@ -177,6 +177,13 @@ def simulate(
     seconds = time.perf_counter() - started
     parameters = _parameters(snn, plan, device, seed, readout, seconds, n_images)
     parameters |= _of_stimulus(presented, plan) | results.timing.to_dict()
+    return _recording(snn, presented, results, parameters)
+
+
+def _recording(
+    snn: SpikingNetwork, presented: Shown, results: RunResults, parameters: dict[str, Any]
+) -> Recording:
+    """What was simulated, with what the network's code makes of its spike steps."""
     steps = {key[:2]: values for key, values in results.kept.items() if key.is_step}
     others = {key[:2]: values for key, values in results.kept.items() if not key.is_step}
     temporal = temporal_results(snn, steps)
