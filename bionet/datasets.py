@@ -220,8 +220,8 @@ def _read_digits(split: str, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.u
     for digit in range(10):
         held_out[random.permutation(np.flatnonzero(labels == digit))[:100]] = True
     # The file is sorted by class; the first images of a split must not all be zeros.
-    chosen = random.permutation(np.flatnonzero(held_out == (split == "test")))
-    return pixels[chosen], labels[chosen]
+    positions = random.permutation(np.flatnonzero(held_out == (split == "test")))
+    return pixels[positions], labels[positions]
 
 
 def _folder(name: str, source: _Source, data_dir: str | os.PathLike[str] | None) -> Path:
@@ -310,22 +310,22 @@ def _read_idx_pair(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Images (n, 1, 28, 28) and labels (n,) of MNIST or of a data set in its format."""
     prefix = "train" if split == "train" else "t10k"
-    found = [
+    files = [
         _find(folder, (f"{prefix}-{kind}-ubyte.gz", f"{prefix}-{kind}-ubyte"), source)
         for kind in ("images-idx3", "labels-idx1")
     ]
-    images, labels = read_idx(found[0], 3), read_idx(found[1], 1)
+    images, labels = read_idx(files[0], 3), read_idx(files[1], 1)
     if images.shape[1:] != (28, 28):
         raise InputError(
-            f"{found[0]}: images must be 28 x 28 pixels, "
+            f"{files[0]}: images must be 28 x 28 pixels, "
             f"got {images.shape[1]} x {images.shape[2]}; get the file again"
         )
     if len(images) != len(labels):
         raise InputError(
-            f"{found[1]}: must hold one label for each of the {len(images)} images "
-            f"in {found[0].name}, got {len(labels)}; get both files again"
+            f"{files[1]}: must hold one label for each of the {len(images)} images "
+            f"in {files[0].name}, got {len(labels)}; get both files again"
         )
-    _check_labels(found[1], labels, len(source.classes))
+    _check_labels(files[1], labels, len(source.classes))
     return images[:, np.newaxis], labels
 
 

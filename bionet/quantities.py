@@ -41,12 +41,12 @@ def frequency(text: str, option: str) -> Quantity:
 
 def _quantity(text: str, option: str, units: dict[str, float], expected: str) -> float:
     """A number with its unit, in base units; an InputError where the unit is missing or wrong."""
-    found = NUMBER_AND_UNIT.fullmatch(text.strip())
-    if found is None or found[2] not in units:
-        missing = found is not None and not found[2]
+    match = NUMBER_AND_UNIT.fullmatch(text.strip())
+    if match is None or match[2] not in units:
+        missing = match is not None and not match[2]
         reason = "has no unit" if missing else f"is none; units are {', '.join(units)}"
         raise InputError(f"{option}: expected {expected}, but {text!r} {reason}")
-    return float(found[1]) * units[found[2]]
+    return float(match[1]) * units[match[2]]
 
 
 def physical(text: str, option: str) -> Any:
@@ -57,15 +57,15 @@ def physical(text: str, option: str) -> Any:
     InputError
         If it looks like a quantity whose unit Brian2 does not know.
     """
-    found = NUMBER_AND_UNIT.fullmatch(text.strip())
-    if found is None:
+    match = NUMBER_AND_UNIT.fullmatch(text.strip())
+    if match is None:
         return text
-    number = float(found[1])
-    if not found[2]:
-        return int(number) if number.is_integer() and "." not in found[1] else number
+    number = float(match[1])
+    if not match[2]:
+        return int(number) if number.is_integer() and "." not in match[1] else number
     from brian2.units import allunits, stdunits
 
-    unit: Any = getattr(stdunits, found[2], getattr(allunits, found[2], None))
+    unit: Any = getattr(stdunits, match[2], getattr(allunits, match[2], None))
     if not hasattr(unit, "dim"):
         raise InputError(f"{option}: {text!r} has no unit that Brian2 knows; write -70*mV as -70mV")
     return number * unit
@@ -73,16 +73,16 @@ def physical(text: str, option: str) -> Any:
 
 def numbers(text: str, option: str) -> list[int]:
     """Whole numbers such as ``0,1,5-9``."""
-    chosen: list[int] = []
+    listed: list[int] = []
     for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
-        if found is None:
+        span = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        if span is None:
             raise InputError(f"{option}: expected whole numbers such as 0,1,5-9, but got {text!r}")
-        first, last = int(found[1]), int(found[2] or found[1])
+        first, last = int(span[1]), int(span[2] or span[1])
         if last < first:
             raise InputError(f"{option}: {part.strip()!r} ends before it begins")
-        chosen += range(first, last + 1)
-    return chosen
+        listed += range(first, last + 1)
+    return listed
 
 
 def assignment(text: str) -> tuple[str, str]:

@@ -110,8 +110,8 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     def __iter__(self) -> Iterator[str]:
         self._load()
         outside = (point.name for point in metadata.entry_points(group=self.group))
-        own = sorted(self._entries) if self.alphabetical else self._entries
-        return iter(dict.fromkeys([*own, *outside]))
+        names = sorted(self._entries) if self.alphabetical else self._entries
+        return iter(dict.fromkeys([*names, *outside]))
 
     def __len__(self) -> int:
         return len(list(iter(self)))

@@ -65,8 +65,8 @@ class Images:
         """At most n images, drawn at random without repetition."""
         if n < 1:
             raise InputError(f"{option}: the calibration set is empty; give at least 1, not {n}")
-        chosen = np.random.default_rng(seed).permutation(len(self.images))[:n]
-        return Images(self.name, self.images[chosen], self.labels[chosen])
+        positions = np.random.default_rng(seed).permutation(len(self.images))[:n]
+        return Images(self.name, self.images[positions], self.labels[positions])
 
     def check_classes(self, n_classes: int) -> None:
         """Refuse a label that the network has no output for."""
@@ -86,11 +86,11 @@ def load_images(data: str, split: str, data_dir: Path | None) -> Images:
     if data.lower().endswith(".npz"):
         return _load_npz(Path(data))
     if data not in datasets.names():
-        known = ", ".join(datasets.names())
-        raise InputError(f"--data: expected one of {known}, or an .npz file, got {data!r}")
+        names = ", ".join(datasets.names())
+        raise InputError(f"--data: expected one of {names}, or an .npz file, got {data!r}")
     # The split of `digits` stays that of the shipped weights, whatever the seed of the command.
-    found = datasets.load(data, split, data_dir)
-    return Images(data, found.images, found.labels)
+    dataset = datasets.load(data, split, data_dir)
+    return Images(data, dataset.images, dataset.labels)
 
 
 def _load_npz(path: Path) -> Images:
@@ -176,9 +176,9 @@ def source_network(
         return Source(name, _network_of_rates(net.eval(), weights, neuron), given, noted)
     entry = zoo.entry(name)
     if weights is None:
-        known = ", ".join(entry.data)
+        data_sets = ", ".join(entry.data)
         raise InputError(
-            f"{name} is untrained without --weights: expected one of {known}, or a file"
+            f"{name} is untrained without --weights: expected one of {data_sets}, or a file"
         )
     net = _network_of_rates(zoo.load(name, weights), weights, neuron)
     noted["sha256"] = _digest(name, weights)

@@ -227,11 +227,11 @@ def _rates_network(
                 " images: pass calibration=images, or a network from bionet.fine_tune"
             )
         return normalised(net, activation, images)
-    own = next(m for m in net.modules() if isinstance(m, FrequencyActivation))
-    if not np.isclose(own.reference_hz, float(reference)):
+    activation_there = next(m for m in net.modules() if isinstance(m, FrequencyActivation))
+    if not np.isclose(activation_there.reference_hz, float(reference)):
         raise InputError(
-            f"the network was trained with the reference {own.reference_hz:g} Hz, but reference"
-            f" is {reference}; pass reference={own.reference_hz:g}*Hz"
+            f"the network was trained with the reference {activation_there.reference_hz:g} Hz, but"
+            f" reference is {reference}; pass reference={activation_there.reference_hz:g}*Hz"
         )
     return copy.deepcopy(net)  # type: ignore[return-value]
 

@@ -354,10 +354,10 @@ def _largest_values(
         values, _ = closed_form(records, batch, leak, mode, tolerance, rounding)
         for record in records:
             # A max pooling passes on what it gets.
-            found = largest[record.source] if isinstance(record, MaxPool) else 0.0
+            value = largest[record.source] if isinstance(record, MaxPool) else 0.0
             if record.name in values:
-                found = max(0.0, float(values[record.name].max()))
-            largest[record.name] = max(largest.get(record.name, 0.0), found)
+                value = max(0.0, float(values[record.name].max()))
+            largest[record.name] = max(largest.get(record.name, 0.0), value)
     return largest
 
 

@@ -132,8 +132,8 @@ def convert_termapping(
     for record, model in zip(scaled, models, strict=True):
         factor = scales[record.name] / scales[record.inputs[0]]
         thresholds = {"theta_p": factor, "theta_n": factor * negative_thresholds(record)}
-        known = {name: v for name, v in thresholds.items() if name in model.parameters}
-        snn = snn.with_population(record.name, parameters={**known, "I": drive(record)})
+        parameters = {name: v for name, v in thresholds.items() if name in model.parameters}
+        snn = snn.with_population(record.name, parameters={**parameters, "I": drive(record)})
     # The readout population stands for the class scores over the scale of its source.
     outputs = {**snn.scales, "readout": scales[records[-1].inputs[0]]}
     origin = replace(snn.origin, scales=outputs, negative_spikes=bool(negative_spikes))

@@ -44,8 +44,10 @@ def check_model(model: NeuronModel) -> None:
         model.value(name, value)
     _check_inhibition(model)
     if model.method not in StateUpdateMethod.stateupdaters:
-        known = ", ".join(sorted(StateUpdateMethod.stateupdaters))
-        raise InputError(f"model {model.name!r}: unknown method {model.method!r}; known: {known}")
+        integrators = ", ".join(sorted(StateUpdateMethod.stateupdaters))
+        raise InputError(
+            f"model {model.name!r}: unknown method {model.method!r}; known: {integrators}"
+        )
     if model.brian().is_stochastic and model.method != "euler":
         raise InputError(
             f"model {model.name!r}: the noise xi is integrated by the Euler-Maruyama method;"

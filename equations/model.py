@@ -278,9 +278,9 @@ class NeuronModel:
 
         dimensions = self.dimensions
         if name not in dimensions:
-            known = ", ".join(dimensions)
+            names = ", ".join(dimensions)
             raise InputError(
-                f"model {self.name!r} has no variable {name!r}; its variables are {known}"
+                f"model {self.name!r} has no variable {name!r}; its variables are {names}"
             )
         if get_dimensions(value) != dimensions[name]:
             got = value if isinstance(value, Quantity) else f"the bare number {value}"
@@ -337,8 +337,8 @@ class NeuronModel:
             from bionet.equations.inputs import InputModel
 
             return InputModel.from_dict(plain)
-        known = {f.name for f in fields(cls)}
-        if unknown := set(plain) - known:
+        names = {f.name for f in fields(cls)}
+        if unknown := set(plain) - names:
             raise InputError(f"a neuron model has no field {sorted(unknown)[0]!r}")
         arguments = dict(plain)
         from brian2.units.fundamentalunits import Quantity

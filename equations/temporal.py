@@ -110,12 +110,12 @@ def ticking_neuron(tau: Quantity, dynamic: bool = False) -> NeuronModel:
     """
     check_time_constant(tau)
     if dynamic:
-        own = ["received : 1", "stopped : 1", "n_inputs : 1 (constant)"]
+        variables = ["received : 1", "stopped : 1", "n_inputs : 1 (constant)"]
         over, ticking = "received >= n_inputs", "stopped == 0"
     else:
-        own = ["window : 1 (constant)", "ticks : 1 (constant)"]
+        variables = ["window : 1 (constant)", "ticks : 1 (constant)"]
         over, ticking = "elapsed > window", "step <= released + ticks"
-    lines = [*own, "started : 1", "elapsed : 1", "released : 1", "w_tick : 1"]
+    lines = [*variables, "started : 1", "elapsed : 1", "released : 1", "w_tick : 1"]
     return NeuronModel(
         name=f"ticking neuron, {'dynamic' if dynamic else 'static'} window",
         equations="\n".join([*lines, "tau : second (constant)"]),

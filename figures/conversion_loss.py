@@ -79,13 +79,13 @@ def _errors(
     runs: Mapping[str, Curves], ax: Axes | None, x: Callable[[Curves], np.ndarray], label: str
 ) -> Axes:
     ax = new_axes(_checked(runs, ax), COLUMN, 2.3)
-    for number, (name, found) in enumerate(runs.items()):
+    for number, (name, run_there) in enumerate(runs.items()):
         # Before its first event nothing was decided, and a logarithmic axis has no place for it.
-        shown = x(found) > 0
-        error = 100 * (1 - found.accuracy())
+        shown = x(run_there) > 0
+        error = 100 * (1 - run_there.accuracy())
         dashes = DASHES[number % len(DASHES)]
-        ax.plot(x(found)[shown], error[shown], color=color_of(number), ls=dashes, label=name)
-    accuracies = {round(100 * (1 - found.ann_accuracy), 6) for found in runs.values()}
+        ax.plot(x(run_there)[shown], error[shown], color=color_of(number), ls=dashes, label=name)
+    accuracies = {round(100 * (1 - run_there.ann_accuracy), 6) for run_there in runs.values()}
     for level in accuracies:
         ax.axhline(
             level, color="black", lw=0.7, ls=(0, (1, 2)), label=f"trained network: {level:.2f} %"

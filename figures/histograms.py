@@ -49,10 +49,10 @@ def activation_histograms(
     InputError
         If a population is unknown or has no values.
     """
-    known = data.samples if isinstance(data, Audit) else data
-    names = choose(known, populations)
+    samples = data.samples if isinstance(data, Audit) else data
+    names = choose(samples, populations)
     drawn = panels(len(names), axes, 2 if len(names) < 5 else 3, 1.25, share=True)
-    sides = {name: _sides(name, known[name]) for name in names}
+    sides = {name: _sides(name, samples[name]) for name in names}
     values = np.concatenate([side for pair in sides.values() for side in pair] + [[0.0, 1.0]])
     edges = np.linspace(values.min(), values.max(), BINS + 1)
     for ax, name in zip(drawn, names, strict=True):

@@ -168,11 +168,11 @@ def _choose(counts: np.ndarray, recorded: np.ndarray, n_steps: int) -> list[int]
     pool = next(pool for pool in pools if pool.size)
     # Equal steps of rate, not of rank: most units fire at low and nearly equal rates.
     wanted = np.linspace(counts[pool[0]], counts[pool[-1]], min(N_UNITS, pool.size))
-    chosen: list[int] = []
+    units_there: list[int] = []
     for count in wanted:
-        free = np.setdiff1d(pool, chosen)
-        chosen.append(int(free[np.abs(counts[free] - count).argmin()]))
-    return [int(recorded[i]) for i in chosen]
+        free = np.setdiff1d(pool, units_there)
+        units_there.append(int(free[np.abs(counts[free] - count).argmin()]))
+    return [int(recorded[i]) for i in units_there]
 
 
 def _threshold(run: Recording, population: str, unit: int) -> float | None:

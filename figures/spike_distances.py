@@ -71,8 +71,8 @@ def van_rossum(run: Recording, population: str, tau: Quantity = 10 * ms) -> np.n
                 product[a, b] += value
                 if a != b:
                     product[b, a] += value
-    own = np.diag(product)
-    return np.asarray(np.maximum(own[:, None] + own[None] - 2 * product, 0))
+    squares = np.diag(product)
+    return np.asarray(np.maximum(squares[:, None] + squares[None] - 2 * product, 0))
 
 
 @styled

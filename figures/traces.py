@@ -77,7 +77,7 @@ def traces(
 
 def _recorded(run: Recording, image: int) -> dict[str, list[int]]:
     """The most active of the recorded units of every population."""
-    chosen = {}
+    variables = {}
     for population in run.recorded_potentials:
         if population not in run.shapes:
             continue
@@ -85,8 +85,8 @@ def _recorded(run: Recording, image: int) -> dict[str, list[int]]:
         counts = run.counts.get(population)
         active = held if counts is None else counts[image].ravel()[held].astype(np.int64)
         order = np.argsort(-active, kind="stable") if counts is not None else np.arange(held.size)
-        chosen[population] = sorted(int(held[i]) for i in order[:PER_POPULATION])
-    return chosen
+        variables[population] = sorted(int(held[i]) for i in order[:PER_POPULATION])
+    return variables
 
 
 def _panel(

@@ -140,8 +140,8 @@ def first_spike_audit(
             )
     parts: dict[str, list[Thin]] = {}
     for start in range(0, run.n_images, batch):
-        chosen = slice(start, min(start + batch, run.n_images))
-        for compared in _layers(net, snn, run, images[chosen], chosen):
+        share = slice(start, min(start + batch, run.n_images))
+        for compared in _layers(net, snn, run, images[share], share):
             parts.setdefault(compared.name, []).append(_thinned(compared, code.exact))
     rows: list[FirstSpikeRow] = []
     samples = {}

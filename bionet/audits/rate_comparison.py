@@ -348,12 +348,12 @@ class Tally:
         target = ideal if from_shown is None else from_shown
         if from_ideal is not None and from_shown is not None:
             self.parts["propagated"] += float(np.abs(from_shown - from_ideal).sum())
-        own = np.abs(shown - target)
+        error = np.abs(shown - target)
         saturated = (target > SATURATION) & self.spiking
         silent = (target > 0) & (shown == 0) & ~saturated & self.spiking
-        self.parts["saturation"] += float(own[saturated].sum())
-        self.parts["silence"] += float(own[silent].sum())
-        self.parts["remainder"] += float(own[~saturated & ~silent].sum())
+        self.parts["saturation"] += float(error[saturated].sum())
+        self.parts["silence"] += float(error[silent].sum())
+        self.parts["remainder"] += float(error[~saturated & ~silent].sum())
 
     def _keep(self, ideal: np.ndarray, shown: np.ndarray, n_samples: int) -> None:
         moving = np.flatnonzero((ideal != 0) | (shown != 0))

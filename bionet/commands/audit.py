@@ -47,27 +47,27 @@ def audit(
     from bionet.audits.audit import audit as audit_network
     from bionet.running.simulate import simulate as simulate_network
 
-    spiking, source, chosen = with_its_source(
+    spiking, source, pictures = with_its_source(
         network, snn, weights, load_images(data, split, data_dir).first(images, "--images")
     )
     settings = simulated(arguments, spiking)
     # Spike steps alone need no potentials; amplitudes are kept with them.
     rates = spiking.code is None or not spiking.code.once or spiking.code.amplitudes
-    run = simulate_network(spiking, chosen.images, final_potentials=rates, **settings)
-    result = audit_network(source.net, spiking, run, chosen.images)
-    found = describe(
+    run = simulate_network(spiking, pictures.images, final_potentials=rates, **settings)
+    result = audit_network(source.net, spiking, run, pictures.images)
+    described = describe(
         "audit",
         arguments,
         network=network,
-        **measure(spiking, run, chosen.labels),
-        accuracy_ann=ann_accuracy(source, chosen),
+        **measure(spiking, run, pictures.labels),
+        accuracy_ann=ann_accuracy(source, pictures),
         first_bad=result.first_bad,
         verdict=result.verdict(),
     )
     with staged(out) as folder:
         run.save(folder)
-        save_labels(folder, chosen.labels)
+        save_labels(folder, pictures.labels)
         save_audit(folder, result)
-        write_run(folder / "run.json", found)
+        write_run(folder / "run.json", described)
     typer.echo(str(result))
     typer.echo(f"audit: {out}")

@@ -49,29 +49,29 @@ def compare(
     stems = [Path(network).stem for network in networks]
     if repeated := [stem for stem in stems if stems.count(stem) > 1]:
         raise InputError(f"two networks are called {repeated[0]!r}; give files of different names")
-    chosen = load_images(data, split, data_dir).first(images, "--images")
+    pictures = load_images(data, split, data_dir).first(images, "--images")
     from bionet.network import SpikingNetwork
 
     spiking = [SpikingNetwork.load(network) for network in networks]
     for snn in spiking:
-        chosen.check_classes(snn.population(snn.readout.potential).size)
-    found = []
+        pictures.check_classes(snn.population(snn.readout.potential).size)
+    rows = []
     with staged(out) as folder:
         for stem, snn in zip(stems, spiking, strict=True):
-            found.append(
+            rows.append(
                 {
                     "name": stem,
-                    **_measured(snn, chosen, simulated(context.params, snn), folder, stem),
+                    **_measured(snn, pictures, simulated(context.params, snn), folder, stem),
                 }
             )
-        save_labels(folder, chosen.labels)
+        save_labels(folder, pictures.labels)
         same = ("coding", "device", "dt_ms", "steps", "images")
-        shared = {name: found[0][name] for name in same}
+        shared = {name: rows[0][name] for name in same}
         whole = describe(
-            "compare", context.params, **shared, accuracy_ann=found[0]["accuracy_ann"], rows=found
+            "compare", context.params, **shared, accuracy_ann=rows[0]["accuracy_ann"], rows=rows
         )
         write_run(folder / "run.json", whole)
-    Console().print(_table(found, f"{chosen.name}, {len(chosen.labels):,} images"))
+    Console().print(_table(rows, f"{pictures.name}, {len(pictures.labels):,} images"))
     typer.echo(f"curves: {out}")
 
 

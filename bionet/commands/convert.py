@@ -105,7 +105,7 @@ def convert(
         n_images = len(calibration.images)
     with warnings_as_lines():
         snn.to_nir(out) if out.suffix == ".nir" else snn.save(out)
-    found = describe(
+    described = describe(
         "convert",
         context.params,
         network=network,
@@ -115,7 +115,7 @@ def convert(
         images=n_images,
         seconds=time.perf_counter() - started,
     )
-    write_run(out.with_suffix(".run.json"), found)
+    write_run(out.with_suffix(".run.json"), described)
     typer.echo(str(snn))
     typer.echo(f"written to {out}")
 

@@ -49,8 +49,8 @@ def demo(
     echo = typer.echo
     echo(f"1/4 LeNet-5, trained on 4,000 digits, reads {images:,} held-out ones")
     source = source_network("lenet5", "digits")
-    chosen = load_images("digits", "test", None).first(images, "--images")
-    accuracy = ann_accuracy(source, chosen)
+    pictures = load_images("digits", "test", None).first(images, "--images")
+    accuracy = ann_accuracy(source, pictures)
     calibration = load_images("digits", "train", None).drawn(CALIBRATION_IMAGES, seed, "")
     snn = converted(source, calibration)
     echo(f"2/4 converted by rate: {snn.n_units:,} units, {snn.n_synapses:,} synapses")
@@ -58,22 +58,22 @@ def demo(
     echo(f"3/4 simulating {STEPS} steps of 1 ms in Brian2, device {device}")
     if device == "cpp_standalone":
         echo(f"    (a C++ program is compiled once and kept in {cache_folder()})")
-    run = _simulated(snn, chosen, device, seed, progress)
+    run = _simulated(snn, pictures, device, seed, progress)
     echo("4/4 auditing all layers, drawing four figures")
     from bionet.audits.audit import audit
 
-    result = audit(source.net, snn, run, chosen.images)
-    found = describe(
+    result = audit(source.net, snn, run, pictures.images)
+    described = describe(
         "demo",
         context.params,
         network="lenet5",
-        **measure(snn, run, chosen.labels),
+        **measure(snn, run, pictures.labels),
         accuracy_ann=accuracy,
         verdict=result.verdict(),
         total_seconds=time.perf_counter() - started,
     )
-    _save(out, run, result, chosen, found)
-    Console().print(result_table(found, f"LeNet-5 in Brian2, {images:,} held-out digits"))
+    _save(out, run, result, pictures, described)
+    Console().print(result_table(described, f"LeNet-5 in Brian2, {images:,} held-out digits"))
     echo(f"audit: {result.verdict()}")
     echo(f"figures ({', '.join(FIGURES)}), recording and run.json: {out}")
 

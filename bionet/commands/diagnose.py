@@ -50,29 +50,29 @@ def diagnose(
     from bionet.audits.diagnose import mended
     from bionet.running.simulate import simulate as simulate_network
 
-    spiking, source, chosen = with_its_source(
+    spiking, source, pictures = with_its_source(
         network, snn, weights, load_images(data, split, data_dir).first(images, "--images")
     )
     settings = simulated(arguments, spiking)
     # Values of first spikes are exact with what their spikes carried.
     settings["final_potentials"] = spiking.code is not None and spiking.code.amplitudes
-    run = simulate_network(spiking, chosen.images, **settings)
-    found = diagnose_network(source.net, spiking, chosen.images, chosen.labels, run)
-    typer.echo(str(found))
-    told = {"diagnosis": found.to_dict()}
+    run = simulate_network(spiking, pictures.images, **settings)
+    diagnosis = diagnose_network(source.net, spiking, pictures.images, pictures.labels, run)
+    typer.echo(str(diagnosis))
+    told = {"diagnosis": diagnosis.to_dict()}
     with staged(out) as folder:
         if fix:
             calibration = load_images(data, "train", data_dir)
             drawn = calibration.drawn(CALIBRATION_IMAGES, seed, "--fix")
-            better = mended(source.net, spiking, found, drawn.images)
+            better = mended(source.net, spiking, diagnosis, drawn.images)
             settings["final_potentials"] = better.code is not None and better.code.amplitudes
-            again = simulate_network(better, chosen.images, **settings)
-            after = diagnose_network(source.net, better, chosen.images, chosen.labels, again)
+            again = simulate_network(better, pictures.images, **settings)
+            after = diagnose_network(source.net, better, pictures.images, pictures.labels, again)
             better.save(folder / "mended.snn")
             told["after"] = after.to_dict()
             typer.echo(
-                f"mended: {100 * found.network:.2f} % before, {100 * after.network:.2f} % after"
-                f" (network {100 * found.source:.2f} %)\n{after}"
+                f"mended: {100 * diagnosis.network:.2f} % before, {100 * after.network:.2f} % after"
+                f" (network {100 * diagnosis.source:.2f} %)\n{after}"
             )
         write_run(
             folder / "run.json",
@@ -80,8 +80,8 @@ def diagnose(
                 "diagnose",
                 arguments,
                 network=network,
-                **measure(spiking, run, chosen.labels),
-                accuracy_ann=ann_accuracy(source, chosen),
+                **measure(spiking, run, pictures.labels),
+                accuracy_ann=ann_accuracy(source, pictures),
                 **told,
             ),
         )

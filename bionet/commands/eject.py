@@ -54,11 +54,13 @@ def eject(
     from bionet.running.eject import eject as eject_network
 
     network = SpikingNetwork.load(snn)
-    chosen = None if data is None else load_images(data, split, data_dir).first(images, "--images")
+    pictures = (
+        None if data is None else load_images(data, split, data_dir).first(images, "--images")
+    )
     files = eject_network(
         network,
         out,
-        None if chosen is None else chosen.images,
+        None if pictures is None else pictures.images,
         None if duration is None else time(duration, "--duration"),
         None if dt is None else time(dt, "--dt"),
         coding=coding,
@@ -67,17 +69,17 @@ def eject(
         seed=seed,
         force=force,
     )
-    found = describe(
+    described = describe(
         "eject",
         context.params,
         network=str(snn),
         network_hash=network.hash(),
         method=network.method,
         coding=coding or network.coding,
-        images=None if chosen is None else len(chosen.images),
+        images=None if pictures is None else len(pictures.images),
         files=files,
     )
-    write_run(out.with_suffix(".run.json"), found)
+    write_run(out.with_suffix(".run.json"), described)
     typer.echo(f"{network.n_units:,} units, {network.n_synapses:,} synapses")
     for file in files:
         typer.echo(f"written to {file}")

@@ -79,8 +79,8 @@ def figure(
     before = read_run(run)
     same = ("network", "method", "coding", "device", "dt_ms", "steps", "images")
     inherited = {name: before.get(name) for name in same}
-    found = describe("figure", context.params, **inherited, files=files)
-    write_run(out.with_suffix(".run.json"), found)
+    described = describe("figure", context.params, **inherited, files=files)
+    write_run(out.with_suffix(".run.json"), described)
     for file in files:
         typer.echo(f"written to {file}")
 

@@ -36,16 +36,16 @@ def info(
         check_writable(out)
     console = Console()
     if path is None:
-        found: dict[str, Any] = dict(_environment(data_dir))
+        facts: dict[str, Any] = dict(_environment(data_dir))
         table = Table(show_header=False)
         table.add_column(style="bold")
         table.add_column(overflow="fold")
-        for name, text in found.items():
+        for name, text in facts.items():
             table.add_row(name, text)
         console.print(table)
     else:
-        found = _describe(path, console)
-    told = describe("info", context.params, found=found)
+        facts = _describe(path, console)
+    told = describe("info", context.params, found=facts)
     if out is None:
         tell(told)
     else:
@@ -58,20 +58,20 @@ def _environment(data_dir: Path | None) -> dict[str, str]:
 
     compiler = _compiler()
     programs, size = cache_size()
-    found = {"versions": ", ".join(f"{name} {text}" for name, text in versions().items())}
-    found["C++ compiler"] = compiler or "none: set CXX or install g++ (device numpy works without)"
-    found["devices"] = "cpp_standalone, cython, numpy" if compiler else "numpy"
-    found["cores"] = str(os.cpu_count())
-    found["program cache"] = f"{cache_folder()}: {programs} programs, {size / 1e6:,.1f} MB"
+    facts = {"versions": ", ".join(f"{name} {text}" for name, text in versions().items())}
+    facts["C++ compiler"] = compiler or "none: set CXX or install g++ (device numpy works without)"
+    facts["devices"] = "cpp_standalone, cython, numpy" if compiler else "numpy"
+    facts["cores"] = str(os.cpu_count())
+    facts["program cache"] = f"{cache_folder()}: {programs} programs, {size / 1e6:,.1f} MB"
     root = data_dir or os.environ.get("BIONET_DATA")
-    found["data folder"] = str(root) if root else "none: set BIONET_DATA or give --data-dir"
+    facts["data folder"] = str(root) if root else "none: set BIONET_DATA or give --data-dir"
     for name in datasets.names():
         try:
-            found[f"data {name}"] = f"{len(datasets.load(name, 'test', data_dir)):,} test images"
+            facts[f"data {name}"] = f"{len(datasets.load(name, 'test', data_dir)):,} test images"
         except InputError as error:
             where, _, advice = str(error).partition(";")
-            found[f"data {name}"] = where if root or not advice else "not found"
-    return found
+            facts[f"data {name}"] = where if root or not advice else "not found"
+    return facts
 
 
 def _compiler() -> str | None:
@@ -105,8 +105,8 @@ def _describe(path: Path, console: Console) -> dict[str, Any]:
     from bionet.results.recording import Recording
 
     run = Recording.load(path)
-    found = read_run(path) or dict(run.parameters)
-    console.print(result_table(found, str(path)))
+    facts = read_run(path) or dict(run.parameters)
+    console.print(result_table(facts, str(path)))
     table = Table("population", "shape", "spikes per image", "recorded")
     for name, sizes in run.shapes.items():
         spikes = f"{run.n_spikes[name]:,.1f}" if name in run.n_spikes else ""
@@ -115,4 +115,4 @@ def _describe(path: Path, console: Console) -> dict[str, Any]:
         table.add_row(name, "x".join(map(str, sizes)), spikes, recorded)
     console.print(table)
     console.print(f"recorded images: {len(run.recorded_images)} of {run.n_images}")
-    return found
+    return facts

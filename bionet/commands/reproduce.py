@@ -46,8 +46,8 @@ def reproduce(
     from bionet.reproduce import ITEMS, Settings, chosen
 
     if listed or paper is None:
-        for known in ITEMS:
-            typer.echo(f"{known.paper:16} {known.name:14} {known.title} ({known.source})")
+        for entry in ITEMS:
+            typer.echo(f"{entry.paper:16} {entry.name:14} {entry.title} ({entry.source})")
         if not listed:
             raise InputError("paper: name one of these papers, and an item if you like")
         return
@@ -86,13 +86,13 @@ def produce(item: Item, settings: Settings, home: Path, command: str) -> None:
 
 def _weights(texts: list[str]) -> dict[str, Path]:
     """``NETWORK=FILE`` of each option."""
-    found = {}
+    files = {}
     for text in texts:
         name, separator, path = text.partition("=")
         if not separator or not name or not Path(path).is_file():
             raise InputError(f"--weights: expected NETWORK=FILE with a file, but got {text!r}")
-        found[name] = Path(path)
-    return found
+        files[name] = Path(path)
+    return files
 
 
 def _command(

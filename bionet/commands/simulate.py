@@ -86,15 +86,15 @@ def simulate(
     snn, source = _network(network, weights, data, data_dir, seed)
     settings = simulated(arguments, snn)
     if input_file is None:
-        chosen = load_images(data, split, data_dir).first(images, "--images")
+        pictures = load_images(data, split, data_dir).first(images, "--images")
     else:
-        chosen = _from_file(input_file, images)
+        pictures = _from_file(input_file, images)
     recorded = None if record_images == "all" else numbers(record_images, "--record-images")
     wanted = _recorded(
-        record or [], snn, coding or getattr(chosen.images, "coding", None) or snn.coding
+        record or [], snn, coding or getattr(pictures.images, "coding", None) or snn.coding
     )
-    if chosen.labels.size:
-        chosen.check_classes(snn.population(snn.readout.potential).size)
+    if pictures.labels.size:
+        pictures.check_classes(snn.population(snn.readout.potential).size)
     settings |= {
         "record": wanted,
         "record_images": recorded,
@@ -105,20 +105,20 @@ def simulate(
     if dry_run:
         from bionet.running.forecast import forecast
 
-        typer.echo(str(forecast(snn, chosen.images, **settings)))
+        typer.echo(str(forecast(snn, pictures.images, **settings)))
         return
     from bionet.running.simulate import simulate as simulate_network
 
-    run = simulate_network(snn, chosen.images, **settings)
-    found = describe(
+    run = simulate_network(snn, pictures.images, **settings)
+    described = describe(
         "simulate",
         arguments,
         network=network,
-        **measure(snn, run, chosen.labels),
-        accuracy_ann=None if input_file is not None else ann_accuracy(source, chosen),
+        **measure(snn, run, pictures.labels),
+        accuracy_ann=None if input_file is not None else ann_accuracy(source, pictures),
     )
-    save_run(out, run, chosen, found)
-    Console().print(result_table(found, f"{network} on {chosen.name}"))
+    save_run(out, run, pictures, described)
+    Console().print(result_table(described, f"{network} on {pictures.name}"))
     typer.echo(f"recording: {out}")
 
 
@@ -191,8 +191,8 @@ def _recorded(record: list[str], snn: SpikingNetwork, coding: str) -> dict[str, 
         kinds = [kind.strip() for kind in what.split(",")]
         if not colon or not set(kinds) <= {"spikes", "v"}:
             raise InputError(f"--record: expected NAME:spikes, NAME:v or both, got {text!r}")
-        found = {name: kinds} if name != "all" else _everywhere(kinds, snn, coding)
-        for population, some in found.items():
+        asked = {name: kinds} if name != "all" else _everywhere(kinds, snn, coding)
+        for population, some in asked.items():
             earlier = wanted.setdefault(population, [])
             earlier += [kind for kind in some if kind not in earlier]
     return wanted
@@ -202,9 +202,9 @@ def _everywhere(kinds: list[str], snn: SpikingNetwork, coding: str) -> dict[str,
     """Of every population what it has: no spikes where it never fires, no v where it has none."""
     from bionet.network.input_population import input_spikes
 
-    found = {"input": ["spikes"]} if "spikes" in kinds and input_spikes(snn, coding) else {}
+    asked = {"input": ["spikes"]} if "spikes" in kinds and input_spikes(snn, coding) else {}
     for population in snn.populations:
         has = {"spikes": population.model.threshold, "v": "v" in population.model.dimensions}
         if some := [kind for kind in kinds if has[kind]]:
-            found[population.name] = some
-    return found
+            asked[population.name] = some
+    return asked

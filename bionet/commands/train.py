@@ -170,7 +170,7 @@ def _report(
 ) -> None:
     """Write run.json beside the weights, and show it."""
     is_file = out.suffix == ".safetensors"
-    found = describe(
+    described = describe(
         "train",
         context.params,
         network=network,
@@ -181,8 +181,8 @@ def _report(
         seconds=result.seconds,
         weights=result.weights,
     )
-    write_run(out.with_suffix(".run.json") if is_file else out / "run.json", found)
+    write_run(out.with_suffix(".run.json") if is_file else out / "run.json", described)
     if context.params["checkpoint"] is None:
         unfinished(out, network, data).unlink(missing_ok=True)
-    Console().print(result_table(found, f"{network} on {data}, {result.epochs} epochs"))
+    Console().print(result_table(described, f"{network} on {data}, {result.epochs} epochs"))
     typer.echo(f"weights: {result.weights}")

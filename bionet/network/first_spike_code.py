@@ -147,8 +147,8 @@ class FirstSpikeCode(Code):
         for window in self.windows:
             if window.name == population:
                 return window
-        known = ", ".join(window.name for window in self.windows)
-        raise InputError(f"population {population!r} has no window; those with one: {known}")
+        names = ", ".join(window.name for window in self.windows)
+        raise InputError(f"population {population!r} has no window; those with one: {names}")
 
     def check(self, snn: SpikingNetwork) -> None:
         """Every population with a window is there; see :meth:`Code.check`."""

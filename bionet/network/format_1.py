@@ -59,11 +59,13 @@ def from_format_1(description: Mapping[str, Any]) -> dict[str, Any]:
 
 def _code(old: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any] | None:
     if "temporal" in old:
-        own = {n: options[n] for n in ("mode", "window", "rounding", "margin") if n in options}
+        fields_there = {
+            n: options[n] for n in ("mode", "window", "rounding", "margin") if n in options
+        }
         return {
             "kind": "temporal",
             **old["temporal"],
-            **own,
+            **fields_there,
             "tau": old["simulation"]["leak_ms"] / 1000,
             "input_gain": old["simulation"].get("input_gain", 1.0),
             "largest": old.get("largest", {}),

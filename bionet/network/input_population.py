@@ -43,25 +43,25 @@ def input_population(
         If the coding is unknown, or its rate gives more than one spike a step.
     """
     coding = snn.coding if coding is None else coding
-    own = snn.simulation
+    defaults = snn.simulation
     step = float(snn.times(dt=dt)[1])
     gain = 1.0
     if isinstance(coding, NeuronModel) or not takes(coding, "max_rate"):
         max_rate = None
     else:
-        max_rate = _rate(own.max_rate if max_rate is None else max_rate, step)
+        max_rate = _rate(defaults.max_rate if max_rate is None else max_rate, step)
         gain = 1.0 / (float(max_rate) * step)
     model = input_model(
         coding,
         max_rate=max_rate,
-        gain=gain if own.gain is None else own.gain,
-        stop=FOREVER if own.stop is None else own.stop,
+        gain=gain if defaults.gain is None else defaults.gain,
+        stop=FOREVER if defaults.stop is None else defaults.stop,
         **_of_code(snn),
     )
-    if model.drives == "current" and own.gain is not None:
+    if model.drives == "current" and defaults.gain is not None:
         # Thresholds made for trains of an amplitude: a current gives the mean of a train.
-        per_step = 1.0 if own.max_rate is None else own.max_rate * step
-        model = replace(model, factor=model.factor * own.gain * per_step)
+        per_step = 1.0 if defaults.max_rate is None else defaults.max_rate * step
+        model = replace(model, factor=model.factor * defaults.gain * per_step)
     return Population("input", snn.input_shape, model)
 
 

@@ -42,9 +42,9 @@ def reach(snn: SpikingNetwork) -> dict[str, tuple[Axis, Axis] | None]:
             # A clock that releases a layer, or a unit of it, is no part of its field.
             if projection.target == population.name and projection.source in fields
         ]
-        known = [field for field in seen if field is not None]
+        sized = [field for field in seen if field is not None]
         if seen:
-            fields[population.name] = known[0] if len(set(known)) == 1 == len(set(seen)) else None
+            fields[population.name] = sized[0] if len(set(sized)) == 1 == len(set(seen)) else None
     return fields
 
 

@@ -231,10 +231,14 @@ def _tiles(material: Material) -> list[tuple[str, str, str]]:
 
 def _run_rows(material: Material) -> list[tuple[str, str]]:
     run = material.run
-    known = {key: run.parameters.get(key) for key in ("method", "coding", "device", "dt_ms")}
-    known |= {"steps": run.n_steps, "images": run.n_images, "readout": run.parameters["readout"]}
+    parameters = {key: run.parameters.get(key) for key in ("method", "coding", "device", "dt_ms")}
+    parameters |= {
+        "steps": run.n_steps,
+        "images": run.n_images,
+        "readout": run.parameters["readout"],
+    }
     given = {key: value for key, value in material.description.items() if value is not None}
-    rows = result_rows(known | given)
+    rows = result_rows(parameters | given)
     shapes = ", ".join(f"{n} {'x'.join(map(str, shape))}" for n, shape in run.shapes.items())
     return [*rows, ("populations", shapes)]
 
@@ -264,11 +268,11 @@ def _accuracy_figures(material: Material) -> list[dict[str, Any]]:
         return []
     ann = material.description.get("accuracy_ann")
     curve = figures.accuracy_over_time(run, labels, ann_accuracy=ann)
-    found = [embedded(curve, _accuracy_message(run, labels))]
+    pictures = [embedded(curve, _accuracy_message(run, labels))]
     if int(np.max(labels)) < run.output_potential.shape[2] <= 100:
         matrix = figures.confusion_matrix(run, labels)
-        found.append(embedded(matrix, _confusion_message(run, labels)))
-    return found
+        pictures.append(embedded(matrix, _confusion_message(run, labels)))
+    return pictures
 
 
 def _accuracy_message(run: Recording, labels: np.ndarray) -> str:
@@ -318,21 +322,21 @@ def _audit_figures(audit: Audit | None) -> list[dict[str, Any]]:
 
 def _activity_figures(run: Recording) -> list[dict[str, Any]]:
     """Spike-time histogram, and raster and potentials of the first recorded images."""
-    found = []
+    pictures = []
     if run.recorded_spikes:
         drawn = figures.spike_time_histogram(run)
-        found.append(embedded(drawn, _rate_message(run)))
+        pictures.append(embedded(drawn, _rate_message(run)))
     for image in run.recorded_images[:MAX_RASTERS]:
         if run.recorded_spikes:
             n = sum(len(run.spikes(name, int(image)).step) for name in run.recorded_spikes)
             alt = f"Spikes of image {image}: {n:,} in {len(run.recorded_spikes)} populations"
-            found.append(embedded(figures.raster(run, int(image)), alt, "png"))
+            pictures.append(embedded(figures.raster(run, int(image)), alt, "png"))
         for name in list(run.recorded_potentials)[:2]:
             drawn = figures.potentials(run, name, int(image))
             fired = int(np.count_nonzero(run.counts[name][image])) if name in run.counts else 0
             alt = f"Potentials of {name}, image {image}: {fired:,} of its units fire"
-            found.append(embedded(drawn, alt))
-    return found
+            pictures.append(embedded(drawn, alt))
+    return pictures
 
 
 def _provenance(material: Material) -> list[tuple[str, str]]:

@@ -243,10 +243,10 @@ def median_threshold(snn: SpikingNetwork, population: Population) -> float:
         reference = snn.code.reference(population.name, snn.readout.spikes)
         if reference is not None:
             return reference
-    for found in (population, snn.population(snn.readout.spikes)):
+    for candidate in (population, snn.population(snn.readout.spikes)):
         for name in THRESHOLDS:
-            if name in found.parameters and _same_potential(found, population):
-                return float(np.median(np.abs(found.parameters[name] - rest(found))))
+            if name in candidate.parameters and _same_potential(candidate, population):
+                return float(np.median(np.abs(candidate.parameters[name] - rest(candidate))))
     return 1.0
 
 
@@ -295,10 +295,10 @@ def chosen_populations(
     """The populations that have what is perturbed, or a refusal that names what is missing."""
     relays = passing_relays(snn)
     neurons = [p for p in snn.populations if p.name not in relays]
-    chosen = [p.name for p in neurons if perturbation.concerns(p.name, snn) and has(p)]
-    missing = [n for n in perturbation.populations or () if n not in chosen]
-    if missing or not chosen:
+    names = [p.name for p in neurons if perturbation.concerns(p.name, snn) and has(p)]
+    missing = [n for n in perturbation.populations or () if n not in names]
+    if missing or not names:
         raise InputError(
             f"{perturbation.name}: population {(missing or ['any'])[0]!r} has no {what}"
         )
-    return chosen
+    return names

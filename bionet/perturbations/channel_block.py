@@ -70,9 +70,9 @@ class ChannelBlock(NetworkPerturbation):
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
         having = [p for p in snn.populations if self.conductance in p.model.dimensions]
-        chosen = [p.name for p in having if self.concerns(p.name, snn)]
-        missing = [name for name in self.populations or () if name not in chosen]
-        if missing or not chosen:
+        names = [p.name for p in having if self.concerns(p.name, snn)]
+        missing = [name for name in self.populations or () if name not in names]
+        if missing or not names:
             raise InputError(
                 f"channel_block: population {(missing or ['any'])[0]!r} has no conductance"
                 f" {self.conductance!r}"
@@ -85,8 +85,8 @@ class ChannelBlock(NetworkPerturbation):
                     f" {unit}; a conductance is in siemens"
                 )
         constants = {p.name for p in having if self.conductance in p.parameters}
-        snn = change_populations(snn, [n for n in chosen if n in constants], self._blocked)
-        opened = {*chosen} - constants
+        snn = change_populations(snn, [n for n in names if n in constants], self._blocked)
+        opened = {*names} - constants
         projections = [
             replace(q, gain=q.gain * (1 - self.number))
             if q.target in opened

@@ -76,7 +76,7 @@ class MembraneNoise(NetworkPerturbation):
 
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
-        chosen = _with_potential(self, snn)
+        names = _with_potential(self, snn)
 
         def change(population: Population) -> dict[str, Any]:
             sigma = self.number * median_threshold(snn, population)
@@ -86,7 +86,7 @@ class MembraneNoise(NetworkPerturbation):
                 "parameters": {"sigma_noise": _of_potential(model, sigma) / ms**0.5},
             }
 
-        return change_populations(snn, chosen, change)
+        return change_populations(snn, names, change)
 
 
 def _noisy(model: NeuronModel) -> NeuronModel:
@@ -128,7 +128,7 @@ class MembraneLeak(NetworkPerturbation):
 
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
-        chosen = _with_potential(self, snn)
+        names = _with_potential(self, snn)
 
         def change(population: Population) -> dict[str, Any]:
             model = _leaky(population.model)
@@ -137,7 +137,7 @@ class MembraneLeak(NetworkPerturbation):
                 values["v_rest"] = _of_potential(model, rest(population))
             return {"model": model, "parameters": values}
 
-        return change_populations(snn, chosen, change)
+        return change_populations(snn, names, change)
 
 
 def _leaky(model: NeuronModel) -> NeuronModel:
@@ -187,23 +187,25 @@ class ThresholdSpread(NetworkPerturbation):
 
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
-        chosen = chosen_populations(
+        names = chosen_populations(
             self, snn, "threshold", lambda p: bool({*THRESHOLDS} & {*p.parameters})
         )
 
         def change(population: Population) -> dict[str, Any]:
             z = generator(seed, self.name, population.name).standard_normal(population.shape)
-            own = {n: v for n, v in population.parameters.items() if n in THRESHOLDS}
+            thresholds = {n: v for n, v in population.parameters.items() if n in THRESHOLDS}
             if snn.code is not None and snn.code.once:  # thresholds about 0 have no relative spread
                 scale = median_threshold(snn, population)
-                return {"parameters": {n: v + self.number * scale * z for n, v in own.items()}}
+                return {
+                    "parameters": {n: v + self.number * scale * z for n, v in thresholds.items()}
+                }
             factor = np.maximum(LEAST_THRESHOLD, 1.0 + self.number * z)
             below = rest(population)
-            spread = {name: below + (value - below) * factor for name, value in own.items()}
+            spread = {name: below + (value - below) * factor for name, value in thresholds.items()}
             model = population.model
             return {"parameters": {n: model.quantity(n, v) for n, v in spread.items()}}
 
-        return change_populations(snn, chosen, change)
+        return change_populations(snn, names, change)
 
 
 @typed
@@ -225,11 +227,11 @@ class RefractoryPeriod(NetworkPerturbation):
 
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
-        chosen = [n for n in _with_potential(self, snn) if snn.population(n).model.threshold]
+        names = [n for n in _with_potential(self, snn) if snn.population(n).model.threshold]
         if direct := [
             q
             for q in snn.projections
-            if q.target in chosen and q.variable == snn.population(q.target).model.potential
+            if q.target in names and q.variable == snn.population(q.target).model.potential
         ]:
             raise InputError(
                 f"refractory_period: projection {direct[0].name} bypasses z; leave out"
@@ -238,7 +240,7 @@ class RefractoryPeriod(NetworkPerturbation):
         def change(population: Population) -> dict[str, Any]:
             return {"model": _refractory(population.model), "parameters": {"t_ref": self.level}}
 
-        return change_populations(snn, chosen, change)
+        return change_populations(snn, names, change)
 
 
 def _refractory(model: NeuronModel) -> NeuronModel:
@@ -293,15 +295,15 @@ class DeadUnits(NetworkPerturbation):
 
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
-        chosen = chosen_populations(self, snn, "threshold", lambda p: p.model.threshold is not None)
+        names = chosen_populations(self, snn, "threshold", lambda p: p.model.threshold is not None)
         if self.populations is None:
-            chosen = [name for name in chosen if name != snn.readout.spikes]
+            names = [name for name in names if name != snn.readout.spikes]
 
         def change(population: Population) -> dict[str, Any]:
             dead = generator(seed, self.name, population.name).random(population.shape)
             return silenced(population, dead >= self.number)
 
-        return change_populations(snn, chosen, change)
+        return change_populations(snn, names, change)
 
 
 def silenced(population: Population, alive: np.ndarray) -> dict[str, Any]:

@@ -71,9 +71,9 @@ class ParameterSpread(NetworkPerturbation):
         distribution: str = "normal",
     ) -> None:
         if distribution not in DISTRIBUTIONS:
-            known = ", ".join(DISTRIBUTIONS)
+            names = ", ".join(DISTRIBUTIONS)
             raise InputError(
-                f"parameter_spread: distribution is one of {known}, not {distribution!r}"
+                f"parameter_spread: distribution is one of {names}, not {distribution!r}"
             )
         values = {"level": cv, "populations": populations, "parameter": parameter}
         for field, value in {**values, "distribution": distribution}.items():
@@ -90,14 +90,14 @@ class ParameterSpread(NetworkPerturbation):
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
         having = [p.name for p in snn.populations if self.parameter in p.parameters]
-        chosen = [name for name in having if self.concerns(name, snn)]
-        missing = [name for name in self.populations or () if name not in chosen]
-        if missing or not chosen:
+        names = [name for name in having if self.concerns(name, snn)]
+        missing = [name for name in self.populations or () if name not in names]
+        if missing or not names:
             raise InputError(
                 f"parameter_spread: population {(missing or ['any'])[0]!r} has no parameter"
                 f" {self.parameter!r}"
             )
-        return change_populations(snn, chosen, lambda population: self._spread(population, seed))
+        return change_populations(snn, names, lambda population: self._spread(population, seed))
 
     def _spread(self, population: Population, seed: int) -> dict[str, Any]:
         random = generator(seed, self.name, self.parameter, population.name)

@@ -58,14 +58,14 @@ class SynapticFilter(NetworkPerturbation):
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
         targets = {q.target for q in snn.projections} - set(snn.relays)
-        chosen = [p.name for p in snn.populations if p.name in targets and self.concerns(p.name)]
-        for name in chosen:
+        names = [p.name for p in snn.populations if p.name in targets and self.concerns(p.name)]
+        for name in names:
             _check(snn, name)
 
         def change(population: Population) -> dict[str, Any]:
             return {"model": _filtered(population.model), "parameters": {"tau_g": self.level}}
 
-        return change_populations(snn, chosen, change)
+        return change_populations(snn, names, change)
 
 
 def _check(snn: SpikingNetwork, name: str) -> None:

@@ -163,10 +163,10 @@ def _spurious(model: NeuronModel) -> NeuronModel:
 
 def guarded_statement(statement: str, model: NeuronModel) -> str:
     """A statement of a reset that does nothing where the spike is not the unit's own."""
-    found = re.fullmatch(r"\s*(\w+)\s*([-+*/]?=)\s*(.+?)\s*", statement)
-    if found is None:
+    match = re.fullmatch(r"\s*(\w+)\s*([-+*/]?=)\s*(.+?)\s*", statement)
+    if match is None:
         raise InputError(f"background_spikes: cannot guard {statement!r} of model {model.name!r}")
-    target, operator, value = found.groups()
+    target, operator, value = match.groups()
     if operator in ("+=", "-="):
         return f"{target} {operator} own*({value})"
     if operator in ("*=", "/="):
@@ -285,19 +285,19 @@ def senders(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> list[str]
     first: dict[str, str] = {}
     for name, origin in _trunk(snn).items():
         first.setdefault(origin, name)
-    chosen = _concerned(snn, perturbation)
-    return [first["input"] if name == "input" else name for name in chosen]
+    names = _concerned(snn, perturbation)
+    return [first["input"] if name == "input" else name for name in names]
 
 
 def _concerned(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> list[str]:
     """The populations, ``input`` among them, whose spikes a perturbation concerns."""
-    chosen = [name for name in sources_of_spikes(snn) if perturbation.concerns(name, snn)]
-    if missing := [n for n in perturbation.populations or () if n not in chosen]:
+    names = [name for name in sources_of_spikes(snn) if perturbation.concerns(name, snn)]
+    if missing := [n for n in perturbation.populations or () if n not in names]:
         raise InputError(
             f"{perturbation.name}: {missing[0]!r} sends no spikes to any population"
             + (f" with the coding {snn.coding!r}" if missing[0] == "input" else "")
         )
-    return chosen
+    return names
 
 
 def check_pathways(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> None:

@@ -121,15 +121,15 @@ def _decisions(method: str, curve: Curves, steps: int | None, events: float | No
 
 def reductions(network: str, rows: Sequence[Row]) -> list[Row]:
     """Steps and events of termapping over those of augmapping, where both reach an accuracy."""
-    known = {row.label: row for row in rows}
-    found = []
+    by_label = {row.label: row for row in rows}
+    lines = []
     for loss, papers in REDUCTIONS[network].items():
         for what, paper in zip(("steps", "million events"), papers, strict=True):
-            ter, aug = (known.get(f"{m}, {what} at {loss} loss") for m in NETWORKS[network][2])
+            ter, aug = (by_label.get(f"{m}, {what} at {loss} loss") for m in NETWORKS[network][2])
             if ter and aug and aug.value:
                 label = f"{what.split()[-1]} of termapping over augmapping at {loss} loss"
-                found.append(Row(label, ter.value / aug.value, paper, n=ter.n, unit=""))
-    return found
+                lines.append(Row(label, ter.value / aug.value, paper, n=ter.n, unit=""))
+    return lines
 
 
 def _bounds(
@@ -146,8 +146,8 @@ def _bounds(
     relative, rows = [], []
     for bound in BOUNDS:
         snn = bionet.convert(net, "augmapping", input_shape=images.shape[1:], bound=bound)
-        found = _curves(snn, net, images, labels, unbounded.n_steps, settings)
-        right = round(float(found.accuracy()[-1]) * len(labels))
+        curves = _curves(snn, net, images, labels, unbounded.n_steps, settings)
+        right = round(float(curves.accuracy()[-1]) * len(labels))
         relative.append(right / max(whole, 1))
         rows.append(accuracy(f"augmapping, M = {bound}", right, len(labels)))
     return relative, rows

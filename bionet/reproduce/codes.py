@@ -213,8 +213,10 @@ def _disturbed(
 
 def _source_operations(table: pd.DataFrame) -> list[str]:
     """What the source network needs, two operations for each multiply-accumulate."""
-    found = table.get("network_operations", pd.Series(dtype=float)).dropna()
-    return [f"operations of the network itself: {found.iloc[0] / 1e6:.2f} M"] if len(found) else []
+    totals = table.get("network_operations", pd.Series(dtype=float)).dropna()
+    return (
+        [f"operations of the network itself: {totals.iloc[0] / 1e6:.2f} M"] if len(totals) else []
+    )
 
 
 def _refusals(table: pd.DataFrame) -> list[str]:
@@ -246,8 +248,8 @@ def _robustness(table: pd.DataFrame) -> str:
     titles = " | ".join(f"{name.replace('_', ' ')} {level:g}" for name, level in conditions)
     lines = [f"| code | {titles} |", "|---" * (len(conditions) + 1) + "|"]
     for code, group in table.groupby("code", sort=False):
-        found = group.set_index(["perturbation", "level"])["accuracy"]
-        shares = [found.get(condition, np.nan) for condition in conditions]
+        accuracies = group.set_index(["perturbation", "level"])["accuracy"]
+        shares = [accuracies.get(condition, np.nan) for condition in conditions]
         cells = " | ".join("-" if np.isnan(s) else f"{100 * s:.1f} %" for s in shares)
         lines.append(f"| {code} | {cells} |")
     return "\n".join(lines)

@@ -68,17 +68,17 @@ class Parts:
                 return dict(json.loads(path.read_text()))
             except (ValueError, TypeError) as error:
                 raise InputError(f"{path} is damaged ({error}); remove it and run again") from error
-        found = dict(compute())
+        row = dict(compute())
         if path is not None:
             with atomic(path) as part:
-                part.write_text(json.dumps(found, allow_nan=False) + "\n")
-        return found
+                part.write_text(json.dumps(row, allow_nan=False) + "\n")
+        return row
 
 
 def digest(*arrays: np.ndarray) -> str:
     """A hash of arrays: types, shapes and values."""
-    found = hashlib.sha256()
+    hashed = hashlib.sha256()
     for array in arrays:
-        found.update(f"{array.dtype} {array.shape}".encode())
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()[:24]
+        hashed.update(f"{array.dtype} {array.shape}".encode())
+        hashed.update(np.ascontiguousarray(array).tobytes())
+    return hashed.hexdigest()[:24]

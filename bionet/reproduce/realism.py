@@ -319,8 +319,10 @@ def _concerned(
     perturbations: tuple[NetworkPerturbation, ...], snn: SpikingNetwork
 ) -> list[NetworkPerturbation]:
     """Those whose parameter some population has: synapses without conductances have no tau_e."""
-    known = {name for p in snn.populations for name in p.parameters}
-    return [p for p in perturbations if not isinstance(p, ParameterSpread) or p.parameter in known]
+    parameters = {name for p in snn.populations for name in p.parameters}
+    return [
+        p for p in perturbations if not isinstance(p, ParameterSpread) or p.parameter in parameters
+    ]
 
 
 def _plain(rung: Built) -> dict[str, Any]:

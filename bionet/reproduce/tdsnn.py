@@ -87,13 +87,13 @@ def max_pooling(settings: Settings) -> Result:
         layers[name] = layer
     net = _trained_on(settings, nn.Sequential(layers), data, RATE)
     tuned = _tuned(settings, net, data)
-    found = _leaks(settings, net, "mnist", 10_000, (UP, NEAREST, tuned))
+    leaks = _leaks(settings, net, "mnist", 10_000, (UP, NEAREST, tuned))
     notes = (
         COUNTED,
         f"network: {text}, with a ReLU before each pooling",
         f"{TUNED.label}: {text} more, for each leak",
     )
-    return dataclasses.replace(found, rows=(before, *found.rows), notes=notes)
+    return dataclasses.replace(leaks, rows=(before, *leaks.rows), notes=notes)
 
 
 def deep(settings: Settings) -> Result:
@@ -105,7 +105,7 @@ def deep(settings: Settings) -> Result:
     net = settings.network("rueckauer", "cifar10")
     rounded = bionet.zoo.load("rueckauer", WEIGHTS)
     way = ROUNDED._replace(networks=dict.fromkeys(ROUNDED.leaks, rounded))
-    found = _leaks(settings, net, "cifar10", 2_000, (UP, NEAREST, FINER, way))
+    leaks = _leaks(settings, net, "cifar10", 2_000, (UP, NEAREST, FINER, way))
     notes = (
         COUNTED,
         f"{FINER.label}: to the nearest, with input_gain={INPUT_GAIN}, bias_correction=True and"
@@ -113,7 +113,7 @@ def deep(settings: Settings) -> Result:
         f"{ROUNDED.label}: the weights {WEIGHTS!r}, trained on for L = 13 steps with values to the"
         f" nearest (bionet train --activation rounded); input_gain={INPUT_GAIN}, window='dynamic'",
     )
-    return dataclasses.replace(found, notes=notes)
+    return dataclasses.replace(leaks, notes=notes)
 
 
 def ways(settings: Settings) -> Result:
@@ -121,8 +121,8 @@ def ways(settings: Settings) -> Result:
     net = settings.network("lenet5", "mnist")
     data, text = _training_images(settings, "mnist", 20_000)
     tuned = _tuned(settings, net, data)
-    found = _leaks(settings, net, "mnist", 10_000, (Way("without training"), tuned))
-    return dataclasses.replace(found, notes=(COUNTED, f"{TUNED.label}: {text}, for each leak"))
+    leaks = _leaks(settings, net, "mnist", 10_000, (Way("without training"), tuned))
+    return dataclasses.replace(leaks, notes=(COUNTED, f"{TUNED.label}: {text}, for each leak"))
 
 
 def exits(settings: Settings) -> Result:

@@ -105,12 +105,12 @@ def searched(net: torch.nn.Module, data: str, settings: Settings, **options: Any
     """Thresholds by feedback on the first training images of each class."""
     train = bionet.datasets.load(data, "train", settings.data_dir)
     each = 1 if settings.quick else 10
-    chosen = np.concatenate([np.flatnonzero(train.labels == k)[:each] for k in range(10)])
+    positions = np.concatenate([np.flatnonzero(train.labels == k)[:each] for k in range(10)])
     return bionet.convert(
         net,
         "threshold_search",
-        calibration=train.images[chosen],
-        labels=train.labels[chosen],
+        calibration=train.images[positions],
+        labels=train.labels[positions],
         start="activations",
         budget=20 if settings.quick else 100,
         device=settings.device,
@@ -137,14 +137,14 @@ def class_rows(table: pd.DataFrame, paper: Mapping[str, tuple[float, float]]) ->
 
 def energy_rows(snn: SpikingNetwork, run: Recording, paper: float | None) -> list[Row]:
     """Energy and power from counted events and by the paper's formula."""
-    found = energy(snn, run, image_rate=IMAGE_RATE)
+    energies = energy(snn, run, image_rate=IMAGE_RATE)
     at = f"at {float(IMAGE_RATE / Hz):g} images/s"
     n = run.n_images
     return [
-        Row("energy of an image, counted events", _in(found.counted, ujoule), n=n, unit="uJ"),
-        Row("energy of an image, formula", _in(found.formula, ujoule), n=n, unit="uJ"),
-        Row(f"power {at}, counted events", _in(found.counted_power, mwatt), n=n, unit="mW"),
-        Row(f"power {at}, formula", _in(found.formula_power, mwatt), paper, n=n, unit="mW"),
+        Row("energy of an image, counted events", _in(energies.counted, ujoule), n=n, unit="uJ"),
+        Row("energy of an image, formula", _in(energies.formula, ujoule), n=n, unit="uJ"),
+        Row(f"power {at}, counted events", _in(energies.counted_power, mwatt), n=n, unit="mW"),
+        Row(f"power {at}, formula", _in(energies.formula_power, mwatt), paper, n=n, unit="mW"),
     ]
 
 

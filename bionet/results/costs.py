@@ -120,8 +120,8 @@ def operations(snn: SpikingNetwork, run: Recording) -> Operations:
     clocks = set(snn.code.clocks.values()) if isinstance(snn.code, TemporalCode) else set()
     ticks = additions = 0.0
     for source in {projection.source for projection in snn.projections}:
-        found = [(k, v) for k, v in events.items() if k.partition("->")[0] == source]
-        for name, counted in found:
+        counts = [(k, v) for k, v in events.items() if k.partition("->")[0] == source]
+        for name, counted in counts:
             part = float(counted.mean())
             if source not in clocks:
                 additions += part
@@ -220,8 +220,8 @@ def network_operations(snn: SpikingNetwork) -> tuple[float, float]:
     total = macs = 0.0
     for projection in snn.projections:
         target = snn.population(projection.target)
-        known = projection.target in nodes and projection.target != snn.readout.potential
-        if not known or (projection.source != "input" and projection.source not in nodes):
+        is_layer = projection.target in nodes and projection.target != snn.readout.potential
+        if not is_layer or (projection.source != "input" and projection.source not in nodes):
             continue
         size = float(projection.kernel.n_synapses(snn.shape(projection.source)))
         if projection.kernel.multiplies:

@@ -163,18 +163,18 @@ class Curves:
         rule : {"stays", "reached"}
         """
         accuracy, events = self.accuracy(), self.events_so_far()
-        found = []
+        decisions = []
         for name in losses:
             if name not in LOSSES:
                 raise InputError(f"a loss is one of {', '.join(LOSSES)}, but got {name!r}")
             loss, strict = LOSSES[name]
             steps = self.latency(loss, strict=strict, rule=rule)
             if steps is None:
-                found.append(EarlyDecision(name, None, None, None))
+                decisions.append(EarlyDecision(name, None, None, None))
             else:
                 at = steps - 1
-                found.append(EarlyDecision(name, steps, float(events[at]), float(accuracy[at])))
-        return found
+                decisions.append(EarlyDecision(name, steps, float(events[at]), float(accuracy[at])))
+        return decisions
 
     def save(self, path: str | Path) -> Path:
         """Write the curves to one safetensors file."""

@@ -40,8 +40,8 @@ def read_description(plain: Any) -> dict[str, Any]:
         )
     parameters = dict(_mapping(description.get("parameters"), "parameters"))
     readout = parameters.get("readout")
-    known = isinstance(readout, str) and readout in READOUTS
-    _check(known, "readout", f"one of {', '.join(READOUTS)}", readout)
+    is_readout = isinstance(readout, str) and readout in READOUTS
+    _check(is_readout, "readout", f"one of {', '.join(READOUTS)}", readout)
     dt: Any = parameters.get("dt_ms")
     _check(_number(dt) and dt > 0, "dt_ms", "a number > 0", dt)
     for name, value in _mapping(parameters.get("thresholds", {}), "thresholds").items():

@@ -67,17 +67,17 @@ def early_exit(run: Recording) -> EarlyExit:
             "the presentation ends before the output layer's window; convert with readout='FS'"
         )
     waiting = (run.output_spikes != 0).cumsum(axis=1) == 0
-    known = waiting.sum(axis=2) <= 1
-    if not known[:, -1].all():
+    decided = waiting.sum(axis=2) <= 1
+    if not decided[:, -1].all():
         raise InputError(
-            f"image {int(np.argmin(known[:, -1]))}: several output units have not spiked when the"
+            f"image {int(np.argmin(decided[:, -1]))}: several output units have not spiked when the"
             " presentation ends; convert with readout='LS', or with a larger margin"
         )
-    steps = known.argmax(axis=1) + 1
+    steps = decided.argmax(axis=1) + 1
     classes = np.zeros(run.n_images, dtype=np.int64)
     for step in np.unique(steps):
-        chosen = steps == step
-        classes[chosen] = run.predictions("LS", int(step))[chosen]
+        now = steps == step
+        classes[now] = run.predictions("LS", int(step))[now]
     return EarlyExit(steps, classes)
 
 

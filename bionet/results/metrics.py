@@ -131,10 +131,10 @@ def _counts(snn: SpikingNetwork, run: Recording, source: str) -> np.ndarray | No
         return None
     expected = (run.n_images, *snn.shape(source))
     if source not in run.counts or run.counts[source].shape != expected:
-        found = run.counts[source].shape if source in run.counts else "none"
+        shape = run.counts[source].shape if source in run.counts else "none"
         raise InputError(
             f"the recording's counts of {source!r} must have the shape {expected}, but it has"
-            f" {found}; give the network that was simulated"
+            f" {shape}; give the network that was simulated"
         )
     return run.counts[source]
 

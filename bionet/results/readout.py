@@ -189,22 +189,22 @@ def check_labels(labels: np.ndarray, n_images: int, n_classes: int) -> np.ndarra
     InputError
         Unless they are one class, from 0 to ``n_classes`` - 1, for each image.
     """
-    found = np.asarray(labels)
-    if found.shape != (n_images,):
+    array = np.asarray(labels)
+    if array.shape != (n_images,):
         raise InputError(
             f"labels must be an array of {n_images} classes, one for each image, but has shape"
-            f" {found.shape}"
+            f" {array.shape}"
         )
-    numbers = found.dtype.kind in "iub" or (found.dtype.kind == "f" and (found % 1 == 0).all())
+    numbers = array.dtype.kind in "iub" or (array.dtype.kind == "f" and (array % 1 == 0).all())
     if not numbers:
         raise InputError(
             f"labels must be whole numbers, the classes 0 to {n_classes - 1}, but have the type"
-            f" {found.dtype} ({found[0]!r}, ...)"
+            f" {array.dtype} ({array[0]!r}, ...)"
         )
-    wrong = (found < 0) | (found >= n_classes)
+    wrong = (array < 0) | (array >= n_classes)
     if wrong.any():
         raise InputError(
             f"labels must be classes from 0 to {n_classes - 1}, but image {int(wrong.argmax())}"
-            f" has {found[wrong][0]}; classes are counted from 0"
+            f" has {array[wrong][0]}; classes are counted from 0"
         )
-    return found.astype(np.int64)
+    return array.astype(np.int64)

@@ -325,8 +325,10 @@ class Recording:
         if signed is not None:
             return _divided(signed[part].astype(np.float64), self.steps[part])
         if population not in self.counts:
-            known = ", ".join(self.counts)
-            raise InputError(f"population {population!r} has no rates; those that fire: {known}")
+            populations = ", ".join(self.counts)
+            raise InputError(
+                f"population {population!r} has no rates; those that fire: {populations}"
+            )
         return _divided(self.counts[population][part], self.steps[part])
 
     @typed
@@ -525,20 +527,20 @@ class Recording:
 
     def _recorded(self, group: Mapping[str, np.ndarray], population: str, what: str) -> np.ndarray:
         if population not in group:
-            known = ", ".join(group) or "none"
+            names = ", ".join(group) or "none"
             raise InputError(
-                f"{what} of {population!r} were not recorded (recorded: {known});"
+                f"{what} of {population!r} were not recorded (recorded: {names});"
                 f' simulate with record={{"{population}": ["{what}"]}}'
             )
         return group[population]
 
     def _position(self, image: int) -> int:
-        found = np.flatnonzero(self.recorded_images == image)
-        if not found.size:
+        positions = np.flatnonzero(self.recorded_images == image)
+        if not positions.size:
             raise InputError(
                 f"image {image} was not recorded; recorded are {_ranges(self.recorded_images)}"
             )
-        return int(found[0])
+        return int(positions[0])
 
 
 def _digest(text: str) -> str:

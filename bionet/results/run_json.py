@@ -58,13 +58,13 @@ PACKAGES = ("bionet", "brian2", "torch", "numpy", "scipy", "matplotlib")
 
 def versions() -> dict[str, str]:
     """Versions of Python and the packages that shape a result; missing ones are left out."""
-    found = {"python": platform.python_version()}
+    numbers = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            numbers[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return numbers
 
 
 def describe(command: str, arguments: Mapping[str, Any], **values: Any) -> dict[str, Any]:
@@ -142,12 +142,12 @@ def read_run(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text())
+        description = json.loads(path.read_text())
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error})") from error
-    if not isinstance(found, dict):
+    if not isinstance(description, dict):
         raise InputError(f"{path} is damaged: it holds no object")
-    return found
+    return description
 
 
 def result_table(description: Mapping[str, Any], title: str) -> Table:

@@ -41,8 +41,8 @@ def decoded(run: Recording, snn: SpikingNetwork, population: str) -> np.ndarray:
         If the population has no temporal code.
     """
     if population not in run.spike_steps:
-        known = ", ".join(run.spike_steps) or "none"
-        raise InputError(f"{population!r} has no spike steps to decode; populations: {known}")
+        names = ", ".join(run.spike_steps) or "none"
+        raise InputError(f"{population!r} has no spike steps to decode; populations: {names}")
     if snn.code is None:
         raise InputError("the network has no code: its spikes are rates, see run.rates")
     steps, overshoot = run.spike_steps[population], np.zeros(())

@@ -79,8 +79,8 @@ def make_plan(
 ) -> Plan:
     """Check the arguments of a simulation and gather them in a Plan."""
     steps = _steps(duration, dt)
-    own = snn.simulation
-    dtype = dtype or own.dtype or "float32"
+    defaults = snn.simulation
+    dtype = dtype or defaults.dtype or "float32"
     if dtype not in DTYPES:
         raise InputError(f"dtype is 'float32' or 'float64', but got {dtype!r}")
     if lanes is not None and (int(lanes) != lanes or lanes < 1):
@@ -90,12 +90,12 @@ def make_plan(
     if snn.code is not None:
         snn.code.check_simulation(snn, steps, float(dt), model.name, dtype)
     check_deliveries(snn, drives=model.drives == "current")
-    if own.gain is not None:
+    if defaults.gain is not None:
         _check_drives(snn, float(pixels.parameters.get("max_rate", 0.0)), float(dt))
     spikes, potentials = _record_request(snn, record or {})
     active = activities(snn, steps)
     if pipelined is None:
-        pipelined = own.pipelined
+        pipelined = defaults.pipelined
     if pipelined:
         check_pipeline(snn, active, bool(final_potentials))
     if "input" in spikes and model.drives == "current":
@@ -230,8 +230,8 @@ def _recorded_key(snn: SpikingNetwork, name: str, variable: str) -> str:
     changing = () if model is None else (*model.state, *model.computed)
     if variable not in changing:
         state = [v for v in changing if v != model.potential] if model else []
-        known = ", ".join(repr(word) for word in ("spikes", *(["v"] if model else []), *state))
-        raise InputError(f"record[{name!r}] takes {known}, but got {variable!r}")
+        words = ", ".join(repr(word) for word in ("spikes", *(["v"] if model else []), *state))
+        raise InputError(f"record[{name!r}] takes {words}, but got {variable!r}")
     return f"{name}.{variable}"
 
 
@@ -266,27 +266,27 @@ def _numbers(chosen: Any, size: int, what: str) -> np.ndarray:
     InputError
         If they are neither whole numbers nor a mask of that size.
     """
-    found = np.asarray(chosen)
-    if found.dtype.kind == "b":
-        if found.shape != (size,):
-            raise InputError(f"{what}: a mask must have {size} elements, but has {found.shape}")
-        return np.flatnonzero(found)
-    whole = found.dtype.kind in "iu" or (found.dtype.kind == "f" and (found % 1 == 0).all())
-    if found.ndim != 1 or not whole:
+    array = np.asarray(chosen)
+    if array.dtype.kind == "b":
+        if array.shape != (size,):
+            raise InputError(f"{what}: a mask must have {size} elements, but has {array.shape}")
+        return np.flatnonzero(array)
+    whole = array.dtype.kind in "iu" or (array.dtype.kind == "f" and (array % 1 == 0).all())
+    if array.ndim != 1 or not whole:
         raise InputError(f"{what} takes whole numbers or a mask, but got {chosen!r}")
-    return found.astype(np.int64)
+    return array.astype(np.int64)
 
 
 def _checked_units(snn: SpikingNetwork, name: str, units: Any) -> tuple[int, ...]:
     size = snn.population(name).size
-    chosen = tuple(int(u) for u in _numbers(units, size, f"record[{name!r}]"))
-    if not chosen:
+    numbers = tuple(int(u) for u in _numbers(units, size, f"record[{name!r}]"))
+    if not numbers:
         raise InputError(f"record[{name!r}]: the mask names no unit; give True for all")
-    if wrong := [u for u in chosen if not 0 <= u < size]:
+    if wrong := [u for u in numbers if not 0 <= u < size]:
         raise InputError(
             f"record[{name!r}]: there is no unit {wrong[0]}; units are 0 to {size - 1}"
         )
-    return chosen
+    return numbers
 
 
 def recorded_images(chosen: Sequence[int] | None, n_images: int) -> np.ndarray:

@@ -273,9 +273,9 @@ def _check_fields(described: Any) -> None:
     """Refuse fields that this module does not know, unless they have their default value."""
     kind = type(described).__name__
     bases = (base.__name__ for base in type(described).__mro__)
-    known = {name for base in bases for name in KNOWN_FIELDS.get(base, "").split()}
+    names = {name for base in bases for name in KNOWN_FIELDS.get(base, "").split()}
     for field in fields(described):
-        if field.name in known:
+        if field.name in names:
             continue
         default = field.default if field.default_factory is MISSING else field.default_factory()
         if getattr(described, field.name) != default:

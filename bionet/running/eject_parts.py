@@ -24,7 +24,7 @@ from bionet.equations.randomness import first_sites
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
-from bionet.network.kernels import Kernel, MaxPool2d
+from bionet.network.kernels import Kernel
 
 __all__ = [
     "Request",
@@ -138,7 +138,7 @@ def _kept(model: NeuronModel) -> list[str]:
 
 def is_largest(kernel: Kernel) -> bool:
     """Whether a spike sets its targets to the largest estimate of their pools."""
-    return isinstance(kernel, MaxPool2d) and kernel.rule == "count"
+    return getattr(kernel, "rule", None) == "count"
 
 
 def _arguments(population: Population, dtype: str, site: int) -> list[str]:
@@ -257,8 +257,8 @@ def describe_synapses(
     delay = int(np.max(queued_steps(snn, projection, request.plan.dt)))
     effect = _passed(f"{weight}*{source.amplitude}_pre", delivered.sign, unit) if graded else weight
     on_pre = f"{delivered.variable}_post += {effect}"
-    if isinstance(projection.kernel, MaxPool2d):
-        largest = f"{weight}*{projection.kernel.estimate}_pre"
+    if is_largest(projection.kernel):
+        largest = f"{weight}*{getattr(projection.kernel, 'estimate', '')}_pre"
         on_pre = f"{delivered.variable}_post = clip({delivered.variable}_post, {largest}, inf)"
     return {
         "name": name,

@@ -15,11 +15,11 @@ __all__ = ["cache_folder", "cache_size", "writable_cache"]
 
 def cache_folder() -> Path:
     """Folder of compiled programs: BIONET_CACHE, or the user's cache folder."""
-    chosen = os.environ.get("BIONET_CACHE")
-    if not chosen:
+    folder_name = os.environ.get("BIONET_CACHE")
+    if not folder_name:
         return Path(platformdirs.user_cache_dir("bionet")) / "programs"
     # A program is started in a folder of its own, from where a relative path would lead elsewhere.
-    return Path(chosen).expanduser().absolute()
+    return Path(folder_name).expanduser().absolute()
 
 
 def writable_cache() -> Path:

@@ -440,12 +440,12 @@ def cell_signs(snn: SpikingNetwork) -> dict[str, Any]:
 
 def recorded_dimensions(snn: SpikingNetwork, plan: Plan) -> dict[str, list[Any]]:
     """Variable and exponents of its dimension, of everything that a plan records."""
-    found = {}
+    units = {}
     for key in plan.potentials:
         name, variable = recorded_variable(snn, key)
         dimensions = snn.population(name).model.dimensions[variable]
-        found[key] = [variable, [float(e) for e in dimensions._dims]]
-    return found
+        units[key] = [variable, [float(e) for e in dimensions._dims]]
+    return units
 
 
 def _installed(name: str) -> bool:

@@ -129,8 +129,8 @@ def check_folder(folder: Path, study: Study, cells: tuple[Cell, ...], extend: bo
             raise InputError(f"--out: {folder} holds files but no study; choose another folder")
         return
     try:
-        found = json.loads((folder / STUDY).read_text())
-        plain, keys = found["study"], found["cells"]
+        saved = json.loads((folder / STUDY).read_text())
+        plain, keys = saved["study"], saved["cells"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"--out: {folder / STUDY} is damaged ({error})") from error
     mine = json.loads(json.dumps(study.plain()))
@@ -202,8 +202,8 @@ def read_cell(folder: Path, key: str) -> dict[str, Any]:
 
 def hash_arrays(*arrays: np.ndarray) -> str:
     """A hash of arrays: types, shapes and values."""
-    found = hashlib.sha256()
+    hashed = hashlib.sha256()
     for array in arrays:
-        found.update(f"{array.dtype} {array.shape}".encode())
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()[:24]
+        hashed.update(f"{array.dtype} {array.shape}".encode())
+        hashed.update(np.ascontiguousarray(array).tobytes())
+    return hashed.hexdigest()[:24]

@@ -164,20 +164,20 @@ def steps_of(cell: Cell, snn: SpikingNetwork) -> int:
 
     content = cell.content
     options = {**conversion.options(content["method"]["name"]), **content["converted"]["options"]}
-    found = {}
+    times = {}
     for name, general in (("duration", 50.0), ("dt", 1.0)):
         value = content["method"][name]
-        own = getattr(snn.simulation, name)
-        if value is None and own is not None:
-            found[name] = own * 1000
+        default = getattr(snn.simulation, name)
+        if value is None and default is not None:
+            times[name] = default * 1000
             continue
         value = options.get(name) if value is None else value
         value = time(value, name) if isinstance(value, str) else value
-        found[name] = general if value is None else float(value / ms)
+        times[name] = general if value is None else float(value / ms)
     kind = content["perturbation"]["name"]
     if kind != "none" and perturbations.find(kind).name == "time_step":
-        found["dt"] = content["level"]
-    return round(found["duration"] / found["dt"])
+        times["dt"] = content["level"]
+    return round(times["duration"] / times["dt"])
 
 
 def _bytes(snn: SpikingNetwork, steps: int, n_images: int) -> float:

@@ -106,10 +106,10 @@ def disturbances(content: Mapping[str, Any]) -> list[Any]:
     from bionet import perturbations
 
     main = content["perturbation"]
-    found = [perturbations.find(w["name"]).of(w["level"], **w["options"]) for w in main["with"]]
+    made = [perturbations.find(w["name"]).of(w["level"], **w["options"]) for w in main["with"]]
     if main["name"] != "none":
-        found.append(perturbations.find(main["name"]).of(content["level"], **main["options"]))
-    return found
+        made.append(perturbations.find(main["name"]).of(content["level"], **main["options"]))
+    return made
 
 
 def image_changes(content: Mapping[str, Any]) -> list[Any]:
@@ -148,15 +148,15 @@ def gather(study: Study, data_dir: Path | None = None) -> Materials:
             f" but {max(study.images)} is asked for"
         )
     positions = np.asarray(study.images)
-    chosen = Images(whole.name, whole.images[positions], whole.labels[positions])
+    pictures = Images(whole.name, whole.images[positions], whole.labels[positions])
     settings = study.calibration
     calibration = training.drawn(settings["images"], settings["seed"], "calibration.images")
     weights = {
         key: hash_arrays(*(np.asarray(v.detach().cpu()) for v in source.net.state_dict().values()))
         for key, source in sources.items()
     }
-    images = hash_arrays(chosen.images, chosen.labels, calibration.images, calibration.labels)
-    return Materials(study, chosen, calibration, sources, cells_of(study, weights, images))
+    images = hash_arrays(pictures.images, pictures.labels, calibration.images, calibration.labels)
+    return Materials(study, pictures, calibration, sources, cells_of(study, weights, images))
 
 
 def read_images(folder: Path) -> tuple[np.ndarray, np.ndarray]:

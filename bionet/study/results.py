@@ -43,9 +43,9 @@ def table(folder: str | Path) -> pd.DataFrame:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder} holds no study ({error}); make one: bionet study") from error
     rows = [read_cell(folder, k) for k in keys if (folder / CELLS / f"{k}.json").is_file()]
-    found = pd.DataFrame(rows)
-    found.attrs["cells"] = len(keys)
-    return found
+    frame = pd.DataFrame(rows)
+    frame.attrs["cells"] = len(keys)
+    return frame
 
 
 def write_tables(found: pd.DataFrame, folder: Path) -> None:

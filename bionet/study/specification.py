@@ -108,8 +108,8 @@ def load(path: str | Path) -> Study:
     """
     file = ready_studies().get(str(path), Path(path))
     if not file.is_file():
-        known = ", ".join(ready_studies())
-        raise InputError(f"study: there is no file {file}, and the ready studies are {known}")
+        names = ", ".join(ready_studies())
+        raise InputError(f"study: there is no file {file}, and the ready studies are {names}")
     try:
         plain = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:

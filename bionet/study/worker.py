@@ -181,7 +181,7 @@ def _row(
     # A relay's own input is no synapse of the network, and its spikes are its origin's.
     inner = {q.name for q in snn.projections if q.target in passing}
     spikes = {n: c for n, c in run.n_spikes.items() if n != "input" and n not in passing}
-    found = versions()
+    numbers = versions()
     return {
         "network": network["name"],
         "weights": network["weights"],
@@ -216,7 +216,7 @@ def _row(
         "run_seconds": parameters["run_seconds"],
         "compile_seconds": parameters["compile_seconds"],
         "network_hash": parameters["network"],
-        **{f"version_{name}": found.get(name) for name in ("bionet", "brian2", "numpy")},
+        **{f"version_{name}": numbers.get(name) for name in ("bionet", "brian2", "numpy")},
         "cell": task["key"],
     }
 
@@ -253,14 +253,14 @@ def latencies(run: Recording, labels: np.ndarray) -> tuple[int, float]:
 @contextlib.contextmanager
 def _scratch(folder: Path) -> Iterator[None]:
     """A folder of this worker's own for the files of its simulations."""
-    own = folder / "workers" / f"{socket.gethostname()}-{os.getpid()}"
-    own.mkdir(parents=True, exist_ok=True)
-    before, tempfile.tempdir = tempfile.tempdir, str(own)
+    folder_here = folder / "workers" / f"{socket.gethostname()}-{os.getpid()}"
+    folder_here.mkdir(parents=True, exist_ok=True)
+    before, tempfile.tempdir = tempfile.tempdir, str(folder_here)
     try:
         yield
     finally:
         tempfile.tempdir = before
-        shutil.rmtree(own, ignore_errors=True)
+        shutil.rmtree(folder_here, ignore_errors=True)
 
 
 @contextlib.contextmanager

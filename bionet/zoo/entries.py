@@ -132,18 +132,18 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> nn.Module:
     InputError
         If the name or weights are unknown, or the weights don't fit the network.
     """
-    found = entry(name)
-    net = found.make()
+    listed = entry(name)
+    net = listed.make()
     if weights is None:
         return net
-    if weights in found.data:
-        load_weights(net, shipped(found.name, str(weights)))
+    if weights in listed.data:
+        load_weights(net, shipped(listed.name, str(weights)))
     elif Path(weights).exists():
         load_weights(net, weights)
     else:
-        known = ", ".join(found.data) or "no data set"
+        data_sets = ", ".join(listed.data) or "no data set"
         raise InputError(
-            f"weights of '{name}': expected one of {known}, or a safetensors file, "
+            f"weights of '{name}': expected one of {data_sets}, or a safetensors file, "
             f"got '{weights}', which is neither; train some with: bionet train {name}"
         )
     return net.eval()
@@ -246,9 +246,9 @@ def start_from(net: nn.Module, path: str | os.PathLike[str]) -> tuple[str, ...]:
     expected = net.state_dict()
     for name, tensor in expected.items():
         if name not in tensors or tensors[name].shape != tensor.shape:
-            found = tuple(tensors[name].shape) if name in tensors else "nothing"
+            shape = tuple(tensors[name].shape) if name in tensors else "nothing"
             raise InputError(
-                f"{path}: '{name}' must have shape {tuple(tensor.shape)}, got {found}; start from"
+                f"{path}: '{name}' must have shape {tuple(tensor.shape)}, got {shape}; start from"
                 " weights of the same network, or of the one that it was adjusted from"
             )
     left_out = tuple(name for name in tensors if name not in expected)

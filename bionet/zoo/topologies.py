@@ -138,8 +138,8 @@ def layers(
             add("pool", nn.AvgPool2d(int(part[1:])))
             height //= int(part[1:])
             continue
-        if found := re.fullmatch(r"(\d+)c(\d+)", part):
-            n_out, size = int(found[1]), int(found[2])
+        if match := re.fullmatch(r"(\d+)c(\d+)", part):
+            n_out, size = int(match[1]), int(match[2])
             padding = 1 if size == 3 else 0
             add("conv", nn.Conv2d(channels, n_out, size, padding=padding, bias=False))
             channels, height = n_out, height + 2 * padding - size + 1
