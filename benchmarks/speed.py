@@ -36,7 +36,6 @@ from benchmarks.dense import DenseNetwork
 from benchmarks.limit import additions_per_second
 from benchmarks.other_simulators import other_simulators
 from bionet.brian.channel_last import from_channel_last, to_channel_last
-from bionet.network.connections import fan_out
 from bionet.running.arguments import available_cores
 from bionet.running.compiler import compile_arguments, compiler
 
@@ -198,7 +197,7 @@ def synaptic_additions(snn: bionet.SpikingNetwork, counts: dict[str, np.ndarray]
         if q.source != "input":
             spikes = counts[q.source].sum(0, dtype=np.int64)
             total += float(
-                (spikes * fan_out(q.kernel, snn.shape(q.source)).reshape(spikes.shape)).sum()
+                (spikes * q.kernel.fan_out(snn.shape(q.source)).reshape(spikes.shape)).sum()
             )
     return total
 
