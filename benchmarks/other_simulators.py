@@ -2,7 +2,9 @@
 
 Each runs layer by layer over all steps, which is the fastest way of both: the convolution of a
 layer then sees all steps of a batch at once. The constant current of the first layer is computed
-once for each image, as BioNet does. A simulator that is not installed is left out.
+once for each image, as BioNet does. A simulator that is not installed is left out;
+:mod:`benchmarks.other_tools` says how to install them beside BioNet, whose versions of nir they do
+not agree with.
 """
 
 from __future__ import annotations

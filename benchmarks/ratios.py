@@ -1,7 +1,8 @@
 """What things cost beside the plain network, as ratios: ``python -m benchmarks.ratios``.
 
 LeNet-5 (``digits``, method ``rate``, 50 steps) is simulated plain, with each perturbation of its
-membranes and axons, and in float64; with few and with many images; and on every device. Programs
+membranes and axons, and in float64; beside PyTorch and other simulators on one core; with
+``--amounts`` with few and with many images, and on every device. Programs
 are timed by the processor time of their process, which other programs on the machine change
 little, in interleaved rounds; a ratio is the median of the rounds. Compiling is left out.
 """
@@ -17,12 +18,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from brian2 import ms
 from rich.console import Console
 from rich.table import Table
 
 import bionet
-from benchmarks.speed import processor
+from benchmarks.dense import DenseNetwork
+from benchmarks.limit import additions_per_second
+from benchmarks.other_simulators import other_simulators
+from benchmarks.speed import processor, synaptic_additions
 from bionet.perturbations import MembraneNoise, SpikeTimeJitter
 
 STEPS = 50
@@ -73,6 +78,37 @@ def costs(snn: bionet.SpikingNetwork, images: np.ndarray, rounds: int) -> Mappin
             if number:  # the first round compiles
                 seconds[name].append(taken)
     return {"seconds": seconds, "spikes": {n: s / len(images) for n, s in spikes.items()}}
+
+
+def simulators(snn: bionet.SpikingNetwork, images: np.ndarray, rounds: int) -> Table:
+    """Images a second of processor time on one core, beside PyTorch and other simulators."""
+    torch.set_num_threads(1)
+    others = {"PyTorch, dense": DenseNetwork(snn), **other_simulators(snn)}
+    speeds: dict[str, list[float]] = {name: [] for name in ("BioNet", *others)}
+    shares = []
+    for _ in range(rounds):
+        before = children_seconds()
+        run = bionet.simulate(snn, images, STEPS * ms, processes=1)
+        speed = len(images) / (children_seconds() - before)
+        speeds["BioNet"].append(speed)
+        limit = additions_per_second()
+        shares.append(synaptic_additions(snn, run.counts) / len(images) * speed / limit)
+        for name, simulator in others.items():
+            before = time.process_time()
+            simulator.run(images[:50], STEPS)
+            speeds[name].append(50 / (time.process_time() - before))
+    table = Table(title="one core, by its processor time")
+    for heading in ("", "images/s", "BioNet is faster by"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, values in speeds.items():
+        ratios = [a / b for a, b in zip(speeds["BioNet"], values, strict=True)]
+        median = statistics.median(ratios)
+        table.add_row(name, f"{statistics.median(values):,.0f}", f"{median:.1f}x")
+    table.caption = (
+        f"synaptic additions: {statistics.median(shares):.0%} of what the core can add from its"
+        f" first cache ({limit:.3g} a second)"
+    )
+    return table
 
 
 def amounts(snn: bionet.SpikingNetwork, images: np.ndarray, rounds: int) -> Table:
@@ -134,6 +170,7 @@ def main() -> None:
             name, f"{ratio:.2f}", goal, f"{speed:,.0f}", f"{measured['spikes'][name]:,.0f}"
         )
     console.print(table)
+    console.print(simulators(snn, images, options.rounds))
     if options.amounts:
         console.print(amounts(snn, images, options.rounds))
 

@@ -5,7 +5,7 @@ cores, no gradients) and the same network with Brian2's own ``Synapses`` (C++ st
 ways: one image in a run, as a script does it, timed as a whole (start, making 2.3 million synapses,
 simulation, results); and BioNet's own presentation of many images around Brian2's synapses, of
 which the simulation loop alone is timed. SpikingJelly and Sinabs are timed where they are installed
-(``pip install spikingjelly``; ``sinabs``). Compiling is left out; each round runs all of them in
+(:mod:`benchmarks.other_tools` says how). Compiling is left out; each round runs all of them in
 turn, so that the machine's mood hits all alike. The spike counts of all sides are compared before
 anything is timed.
 """
