@@ -53,6 +53,8 @@ napoleon_use_ivar = True
 napoleon_preprocess_types = False
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_js_files = ["accessible.js"]
 html_title = f"BioNet {version}"
 html_copy_source = False
 html_show_sourcelink = False

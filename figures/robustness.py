@@ -23,7 +23,7 @@ from bionet.results.over_seeds import over_seeds
 
 __all__ = ["BAND", "SEEDS", "accuracy_against_perturbation", "by_level"]
 
-LETTER = 0.058  # inches, at 7 points
+LETTER, KEY = 0.05, 0.4  # inches of a letter at 7 points, and of a line in a legend
 NEEDED = ("coding", "perturbation", "level", "n_images")
 BAND, SEEDS = "95 % interval over images", "one seed"
 
@@ -135,7 +135,8 @@ def accuracy_against_perturbation(
         handles.append(Line2D([], [], color="0.5", ls="", marker=".", markersize=3))
         labels.append(SEEDS)
     if axes is None and len(drawn) > 1:
-        columns = min(len(handles), 4)
+        widest = KEY + LETTER * max(map(len, labels))
+        columns = max(1, min(len(handles), 4, int(drawn[0].figure.get_figwidth() / widest)))
         drawn[0].figure.legend(handles, labels, loc="outside upper center", ncols=columns)
     else:
         drawn[0].legend(handles, labels, loc="lower left")

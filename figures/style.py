@@ -130,6 +130,7 @@ def style(
     if colors is not None:
         settings["axes.prop_cycle"] = cycler("color", _colors(colors))
     token = OWN_MARKERS.set(OWN_MARKERS.get() if markers is None else _markers(markers))
+    interactive = matplotlib.is_interactive()
     try:
         with matplotlib.rc_context():
             current.update(settings)
@@ -138,7 +139,10 @@ def style(
             except (KeyError, ValueError) as error:
                 raise InputError(f"changes: matplotlib has no such setting ({error})") from error
             yield
+            interactive = matplotlib.is_interactive()
     finally:
+        # A notebook turns it on when the first figure loads its backend, and shows none without.
+        matplotlib.interactive(interactive)
         OWN_MARKERS.reset(token)
 
 

@@ -22,7 +22,7 @@
 # %%
 from pathlib import Path
 
-Path("my_network.py").write_text('''
+_ = Path("my_network.py").write_text('''
 from torch import nn
 
 
@@ -76,7 +76,7 @@ print(f"network: {(answers == test.labels).mean():.1%} of {len(test.labels)} tes
 snn = bionet.convert(net, method="rate", calibration=train.images[:300], input_shape=(1, 28, 28))
 print(snn)
 print(snn.population("conv0").model.equations)
-snn.save("small.snn")
+_ = snn.save("small.snn")
 
 # %% [markdown]
 # ## 3. Simulate it
@@ -119,7 +119,7 @@ print(audit)
 from bionet import figures
 
 ax = figures.raster(run, image=0)
-figures.save(ax, "raster.pdf")
+_ = figures.save(ax, "raster.pdf")
 
 # %% mystnb={"image": {"alt": "Membrane potentials of conv0 climb to the threshold, fire and begin again"}}
 axes = figures.potentials(run, "conv0", image=0)

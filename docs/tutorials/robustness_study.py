@@ -19,7 +19,7 @@
 # %%
 from pathlib import Path
 
-Path("my_network.py").write_text('''
+_ = Path("my_network.py").write_text('''
 from torch import nn
 
 
@@ -82,7 +82,7 @@ levels = [0, 0.3, 0.6]
 name = "synaptic_failure"
 levels = [0, 0.4, 0.8]
 """
-Path("codes.toml").write_text(study)
+_ = Path("codes.toml").write_text(study)
 
 # %% [markdown]
 # On the command line `bionet study codes.toml --dry-run` says how long it will take. In Python:
@@ -106,7 +106,7 @@ axes = bionet.figures.accuracy_against_perturbation(table)
 # `extend` a study that has got another level, seed or coding simulates only what is new.
 
 # %%
-Path("codes.toml").write_text(study.replace("[0, 0.3, 0.6]", "[0, 0.3, 0.6, 1.2]"))
+_ = Path("codes.toml").write_text(study.replace("[0, 0.3, 0.6]", "[0, 0.3, 0.6, 1.2]"))
 more = bionet.study.run("codes.toml", "runs/codes", jobs=1, extend=True)
 print(f"{len(table)} cells, then {len(more)}")
 print(bionet.study.status("runs/codes"))

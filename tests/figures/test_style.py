@@ -145,3 +145,15 @@ def test_the_style_sheet_names_nothing_unknown_to_matplotlib(caplog):
     sheet = Path(figures.__file__).with_name("bionet.mplstyle")
     mpl.rc_params_from_file(sheet, fail_on_error=True, use_default_template=False)
     assert not caplog.records
+
+
+def test_a_notebook_that_becomes_interactive_while_it_draws_stays_so():
+    """As IPython turns it on where the first figure loads its backend; or no other is shown."""
+    before = mpl.is_interactive()
+    try:
+        mpl.interactive(False)
+        with figures.style():
+            mpl.interactive(True)
+        assert mpl.is_interactive()
+    finally:
+        mpl.interactive(before)

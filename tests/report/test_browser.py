@@ -2,6 +2,7 @@
 
 import base64
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,3 +175,51 @@ def test_the_explorer_plays_and_shows_a_unit(browser, runs, plain):
     WebDriverWait(browser, 20).until(lambda driver: shown(driver, "now") == ended)
     assert shown(browser, "play") == "play"
     assert browser.get_log("browser") == []
+
+
+SITE = Path(__file__).parents[2] / "docs" / "_build" / "html"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize("page", ["report", "explorer", "site"])
+def test_axe_finds_nothing_to_mend(browser, runs, page, width, scheme):
+    """Contrast, names, roles, landmarks and keyboard access, as axe-core checks them (WCAG 2.1)."""
+    axe = pytest.importorskip("axe_core_python.selenium", reason="needs the extra 'browser'")
+    from bionet import cli
+
+    path = runs / f"runs/plain/{page}.html"
+    if page == "site":
+        path = SITE / "tutorials" / "first_network.html"
+        if not path.is_file():
+            pytest.skip("needs the site: make docs")
+    if page == "explorer" and not path.is_file():
+        assert cli.main(["explore", str(path.parent)]) == 0
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    try:
+        browser.get(path.as_uri())
+        found = axe.Axe().run(browser)["violations"]
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+
+
+def test_every_control_is_reached_by_the_keyboard(opened):
+    """Tab goes through all of them, in their order, and each shows where it is."""
+    from selenium.webdriver.common.keys import Keys
+
+    shown_controls = """
+        const all = document.querySelectorAll("a[href], button, select, input");
+        return [...all].filter((e) => e.getClientRects().length).length;
+    """
+    wanted, seen = opened.execute_script(shown_controls), []
+    for _ in range(wanted):
+        opened.switch_to.active_element.send_keys(Keys.TAB)
+        now = opened.switch_to.active_element
+        seen.append(now.id)
+        assert now.value_of_css_property("outline-style") != "none", now.tag_name
+    assert len(set(seen)) == wanted
