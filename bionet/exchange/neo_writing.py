@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 from bionet.exchange.optional import required
-from bionet.exchange.units_table import images_of, spikes_by_unit, spiking_populations, unit_places
+from bionet.exchange.units_table import (
+    images_of,
+    spikes_by_unit,
+    spiking_populations,
+    unit_of,
+    unit_places,
+    units_of,
+    variable_of,
+)
 from bionet.results.recording import Recording
 
 __all__ = ["to_neo"]
@@ -107,13 +115,14 @@ def _sizes_by_unit(run: Recording, name: str, image: int) -> list[np.ndarray] | 
 
 
 def _signal(neo: Any, pq: Any, run: Recording, name: str, image: int, dt: float) -> Any:
-    """The potentials of one image; dimensionless where the model's potential is."""
+    """A recorded variable of one image, in its SI unit; dimensionless where it has none."""
+    population, variable = variable_of(run, name)
     return neo.AnalogSignal(
-        run.potential(name, image),
-        units=pq.dimensionless,
+        np.asarray(run.variable(population, variable, image)),
+        units=unit_of(run, name) or pq.dimensionless,
         sampling_period=dt * pq.ms,
         t_start=dt * pq.ms,
-        name=f"{name} v",
-        population=name,
-        array_annotations={"unit": np.asarray(run.recorded_units[name])},
+        name=f"{population} {variable}",
+        population=population,
+        array_annotations={"unit": units_of(run, name)},
     )

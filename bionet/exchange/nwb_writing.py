@@ -18,7 +18,14 @@ import numpy as np
 
 from bionet.errors import InputError
 from bionet.exchange.optional import required
-from bionet.exchange.units_table import images_of, spiking_populations, unit_places
+from bionet.exchange.units_table import (
+    images_of,
+    spiking_populations,
+    unit_of,
+    unit_places,
+    units_of,
+    variable_of,
+)
 from bionet.files import atomic
 from bionet.results.recording import Recording
 
@@ -150,11 +157,13 @@ def _units(file: Any, run: Recording, images: np.ndarray, names: Any, length: fl
     file.units.resolution = dt
 
 
+# As NWB writes them; without unit a potential counts in thresholds.
+UNITS = {"V": "volts", "A": "amperes", "S": "siemens", "": "n.a."}
 PLACES = ("channel", "row", "column")
 
 
 def _series(pynwb: Any, run: Recording, name: str) -> Any:
-    """Potentials of all recorded images in a row, (n_images n_steps, n_units)."""
+    """A recorded variable in all recorded images in a row, (n_images n_steps, n_units)."""
     from hdmf.backends.hdf5.h5_utils import H5DataIO
     from hdmf.data_utils import DataChunkIterator
 
@@ -163,15 +172,17 @@ def _series(pynwb: Any, run: Recording, name: str) -> Any:
         _rows(values), maxshape=(None, values.shape[2]), buffer_size=run.n_steps, dtype=values.dtype
     )
     dt = run.parameters["dt_ms"] / 1000
+    (population, variable), unit = variable_of(run, name), unit_of(run, name)
+    what = "Membrane potential" if variable == "v" else f"Variable {variable}"
     return pynwb.TimeSeries(
-        name=f"potential_{name}",
+        name=f"potential_{population}" if variable == "v" else f"{variable}_{population}",
         data=H5DataIO(rows, compression="gzip", chunks=(run.n_steps, min(values.shape[2], 1024))),
-        unit="n.a.",  # in units of the threshold; what NWB writes for a quantity without unit
+        unit=UNITS.get(unit, unit),
         rate=1 / dt,
         starting_time=dt,
-        description=f"Membrane potential of {name} after every step, set back at every trial;"
+        description=f"{what} of {population} after every step, set back at every trial;"
         " a column a unit",
-        comments="units " + " ".join(map(str, np.asarray(run.recorded_units[name]))),
+        comments="units " + " ".join(map(str, units_of(run, name))),
     )
 
 

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from brian2.units.fundamentalunits import get_or_create_dimension, get_unit
 
 from bionet.errors import InputError
 from bionet.results.recording import Recording
 
-__all__ = ["images_of", "spikes_by_unit", "spiking_populations", "unit_places"]
+__all__ = [
+    "images_of",
+    "spikes_by_unit",
+    "spiking_populations",
+    "unit_of",
+    "unit_places",
+    "units_of",
+    "variable_of",
+]
 
 
 def spiking_populations(run: Recording, populations: Sequence[str] | None) -> tuple[str, ...]:
@@ -74,3 +83,23 @@ def unit_places(shape: tuple[int, ...]) -> dict[str, np.ndarray]:
             zip(("channel", "row", "column"), np.unravel_index(np.arange(size), shape), strict=True)
         )
     return places
+
+
+def variable_of(run: Recording, key: str) -> tuple[str, str]:
+    """Population and variable of a recorded trace: ``conv1`` is its potential."""
+    population, _, variable = key.partition(".")
+    return population, variable or "v"
+
+
+def units_of(run: Recording, key: str) -> np.ndarray:
+    """The recorded units of a trace, int array (n_units,)."""
+    population, _ = variable_of(run, key)
+    return np.asarray(run.recorded_units.get(key, run.recorded_units.get(population)))
+
+
+def unit_of(run: Recording, key: str) -> str:
+    """The SI unit in which a trace is kept, such as ``V``; empty for a plain number."""
+    exponents = run.parameters.get("units", {}).get(key, [None, []])[1]
+    if not any(exponents):
+        return ""
+    return str(get_unit(get_or_create_dimension(tuple(exponents))))

@@ -8,6 +8,8 @@ from brian2 import ms
 
 import bionet
 from bionet import equations
+from bionet.network import Population, Projection, Readout, SpikingNetwork
+from bionet.network.kernels import Dense
 
 IMAGES, STEPS = 5, 40
 RECORDED = (1, 3)
@@ -177,3 +179,40 @@ def test_a_missing_package_is_one_line(run, monkeypatch, method, package, extra)
     arguments = ["x"] if method in ("to_nwb", "to_sonata") else []
     with pytest.raises(bionet.InputError, match=rf"package {package}.*bionet\[{extra}\]"):
         getattr(run, method)(*arguments)
+
+
+def test_potentials_and_currents_keep_their_units(tmp_path):
+    """Cells in mV and pA: Neo and NWB say volt and ampere, and hold the recording's values."""
+    from brian2 import amp, pA, volt
+
+    from bionet.equations import integrator, lif
+
+    neo, pynwb = pytest.importorskip("neo"), pytest.importorskip("pynwb")
+    cell = bionet.synapse.exponential(5 * ms).on(lif())
+    populations = (
+        Population("cells", (3,), cell, {"I": 150 * pA}),
+        Population("readout", (3,), integrator()),
+    )
+    projections = (
+        Projection("input", "cells", Dense(np.eye(3)), gain=50 * pA),
+        Projection("cells", "readout", Dense(np.eye(3))),
+    )
+    snn = SpikingNetwork(
+        populations, projections, (3,), Readout("cells", "readout"), coding="poisson"
+    )
+    run = bionet.simulate(
+        snn, np.ones((1, 3)), 20 * ms, 0.5 * ms, device="numpy", record={"cells": ["v", "I_syn"]}
+    )
+    signals = {s.name: s for s in run.to_neo().segments[0].analogsignals}
+    assert isinstance(signals["cells v"], neo.AnalogSignal)
+    assert str(signals["cells v"].dimensionality) == "V"
+    assert str(signals["cells I_syn"].dimensionality) == "A"
+    np.testing.assert_allclose(signals["cells v"].magnitude, run.potential("cells") / volt)
+    path = run.to_nwb(tmp_path / "cells.nwb")
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        module = io.read().processing["simulation"]
+        assert module["potential_cells"].unit == "volts"
+        assert module["I_syn_cells"].unit == "amperes"
+        current = module["I_syn_cells"].data[:]
+    np.testing.assert_allclose(current, run.variable("cells", "I_syn") / amp)
+    assert current.max() > 0
