@@ -30,6 +30,7 @@ import torch
 
 from bionet.conversion.steps.layers import per_input
 from bionet.conversion.tracing.activations import see_values
+from bionet.conversion.tracing.piecewise import pieces
 from bionet.conversion.tracing.records import (
     AveragePool,
     Conv,
@@ -117,13 +118,14 @@ def activation_scales(
         for r in weighted
     }
     see_values(traced.graph, calibration, weighted, lambda r, v: tallies[r.name].add(v), batch_size)
+    made = pieces(traced.graph)
     scales: Scales = {"input": np.array(1.0)}
     for record in records:
         if isinstance(record, AveragePool):
             scales[record.name] = scales[record.source] * pool_gain(record)
         elif isinstance(record, MaxPool):
             scales[record.name] = scales[record.source]
-        elif tallies[record.name].silent and only_maps(record):
+        elif tallies[record.name].silent and (only_maps(record) or record.node in made):
             # A difference of a tree whose other side is always larger: any scale will do.
             scales[record.name] = np.array(max(float(scales[i].max()) for i in record.inputs))
         elif not tallies[record.name].silent or not (twin := twin_of(record, weighted)):

@@ -31,7 +31,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-__all__ = ["in_pieces", "shapes_of"]
+__all__ = ["in_pieces", "pieces", "shapes_of"]
 
 Rule = Callable[[fx.GraphModule, fx.Node, dict[str, Any]], Any]  # the new node, or None
 
@@ -108,6 +108,11 @@ def in_pieces(graph: fx.GraphModule, gates: bool = True) -> fx.GraphModule:
     return graph
 
 
+def pieces(graph: fx.GraphModule) -> set[str]:
+    """Names of the nodes that :func:`in_pieces` has made: none of them is the user's."""
+    return {node.name for node in graph.graph.nodes if "piece" in node.meta}
+
+
 def _rule(graph: fx.GraphModule, node: fx.Node) -> Rule | None:
     kind: Any = node.target
     if node.op == "call_module":
@@ -149,6 +154,7 @@ def _call(node: fx.Node, function: Any, *args: Any, **kwargs: Any) -> Any:
     """A new call in a node's place, with its place in the network."""
     name = f"{node.name}_{_name(function)}"
     made = node.graph.create_node("call_function", function, args, kwargs, name)
+    made.meta["piece"] = True
     if "nn_module_stack" in node.meta:
         made.meta["nn_module_stack"] = node.meta["nn_module_stack"]
     return made

@@ -355,6 +355,21 @@ def test_a_last_sigmoid_is_dropped_with_a_word():
     assert "note: Sigmoid at layer '2'" in str(snn)
 
 
+def test_a_maximum_of_which_one_side_always_wins_has_a_scale():
+    net = Net(
+        lambda s, x: s.c(torch.maximum(s.a(x), F.relu(x)).flatten(1)),
+        a=conv(2, 2), c=nn.Linear(72, 3),
+    )  # fmt: skip
+    with torch.no_grad():
+        net.a.bias.fill_(-9)
+    images = np.random.default_rng(0).random((3, *SHAPE)).astype(np.float32)
+    snn = convert(net, "rate", images, normalisation="max")
+    with torch.no_grad():
+        expected = net(torch.from_numpy(images)).numpy()
+    shown = evaluate(snn, images)["readout"] * snn.origin.scales["readout"]
+    np.testing.assert_allclose(shown, expected, atol=1e-5)
+
+
 OUTPUTS = {
     "squeeze(1)": lambda y: y.squeeze(1),
     "squeeze()": lambda y: y.squeeze(),
