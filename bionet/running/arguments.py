@@ -50,8 +50,8 @@ def check_pixels(snn: SpikingNetwork, signal: Signal, model: InputModel) -> None
         raise InputError(
             f"image {signal.first_outside(least)} holds pixels below {least:g} (the least is"
             f" {low:g}), for which the {model.name} coding has no spike; scale the images"
-            f" to lie between {least:g} and {most:g}, and let the network subtract"
-            " the mean (a BatchNorm2d before its first layer)"
+            f" to lie between {least:g} and {most:g}, or convert the network with calibration"
+            " images that hold such pixels"
         )
     if model.signed and snn.simulation.signed_input:
         least = min(least, -most)

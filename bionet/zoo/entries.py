@@ -309,7 +309,7 @@ def _state_dict(path: Path) -> dict[str, torch.Tensor]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of many kinds, for a damaged file too
         raise InputError(
-            f"{path}: holds more than tensors, or is damaged; pickled objects are never loaded,"
+            f"{path}: holds more than tensors, or is damaged; pickles are never loaded,"
             " because reading one can run any code: where you trust it, save its tensors alone,"
             " safetensors.torch.save_file(net.state_dict(), 'x.safetensors')"
         ) from error
