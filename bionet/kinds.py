@@ -126,6 +126,7 @@ KINDS |= {
     name: (f"a {name}", _instance(name))
     for name in (
         "Code",
+        "Conductance",
         "Dataset",
         "Diagnosis",
         "EarlyExit",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -132,9 +132,10 @@ def _surface(
     arguments = context.params
     if arguments["kind"] != "adapted":
         raise InputError("--synapse measures adapted rates; leave out --kind")
+    conductance: Any = synapse_of(synapse)
     surface = rate_surface(
         model,
-        synapse_of(synapse),
+        conductance,
         physical(background, "--background"),
         time_of(arguments["dt"], "--dt"),
         settle=time_of(arguments["settle"], "--settle"),

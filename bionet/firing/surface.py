@@ -34,7 +34,7 @@ from brian2 import Hz, Quantity, amp, ms, siemens
 from brian2.units.fundamentalunits import get_dimensions
 
 from bionet.equations.model import NeuronModel
-from bionet.equations.synapses import Conductance
+from bionet.equations.synapses.conductance import Conductance
 from bionet.errors import InputError
 from bionet.firing.kept import kept_on_disk
 from bionet.firing.measurement import FINER, PRECISION, Protocol, spikes_at

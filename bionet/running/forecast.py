@@ -106,7 +106,13 @@ def forecast(
     device = options.get("device", "cpp_standalone")
     if device not in DEVICES:
         raise InputError(f"unknown device {device!r}; known are {', '.join(DEVICES)}")
-    same = {"coding": None, "max_rate": None, "lanes": None, "dtype": None, "pipelined": None}
+    same: dict[str, Any] = {
+        "coding": None,
+        "max_rate": None,
+        "lanes": None,
+        "dtype": None,
+        "pipelined": None,
+    }
     same |= {n: v for n, v in options.items() if n not in ("seed", "readout", "progress")}
     plan, presented, recorded, batch = planned(snn, images, duration, dt, **same)
     updates = sum(p.size * max(1, len(p.model.state)) for p in snn.populations)

@@ -82,13 +82,16 @@ def with_current(
             f"{name}: model {neuron.name!r} has a variable {taken[0]!r} already; give this"
             " synapse another name for its variables"
         )
+    receiving: dict[str, Any] = {}
+    if inputs:
+        receiving = {"input": next(iter(inputs.values())), "inputs": inputs}
     equations = with_sum(neuron.equations, neuron.current, current)
     return replace(
         neuron,
         name=f"{neuron.name}; {name}",
         equations="\n".join([equations, *lines]),
         parameters={**neuron.parameters, **parameters},
-        **({"input": next(iter(inputs.values())), "inputs": inputs} if inputs else {}),
+        **receiving,
         method=method if method and neuron.method == "exact" else neuron.method,
     )
 
