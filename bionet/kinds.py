@@ -202,8 +202,9 @@ def told(value: Any) -> str:
         if len(text) <= 60 and "\n" not in text:
             return text
     kind = type(value).__name__
-    shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
-    shape += f" and type {value.dtype}" if hasattr(value, "dtype") else ""
+    shape = ""
+    if hasattr(value, "__array__") and hasattr(value, "dtype"):
+        shape = f" of shape {tuple(value.shape)} and type {value.dtype}"
     article = "an" if kind[0] in "AEIOUaeiou" else "a"
     return f"{article} {kind}{shape}" + (LOADER if kind == "DataLoader" else "")
 

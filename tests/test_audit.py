@@ -474,3 +474,20 @@ def test_the_residual_s_bound_grows_with_the_values(factor):
     found = bionet.audit(net, snn, replace(run, final_values=more), images)
     assert found.row("linear0").excess is None and found.row("linear2").excess > 10
     assert found.row("linear2").cause == "simulation"
+
+
+def test_a_bounded_layer_at_its_bound_is_converted_right():
+    """f is min(., bound): beyond it the layer below says more than the layer can."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 5, bias=False), nn.Hardtanh(0, 1), nn.Linear(5, 2)
+    ).eval()  # fmt: skip
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.mul_(30)
+    images = np.random.default_rng(0).random((5, 5), dtype=np.float32)
+    snn = bionet.convert(net, calibration=images)
+    assert snn.scales["linear2"] == 1  # reached: the network's bound, not its percentile
+    run = bionet.simulate(snn, images, 400 * ms, device="numpy", final_potentials=True)
+    audit = bionet.audit(net, snn, run, images)
+    assert audit.row("linear2").cause != "conversion" and audit.row("linear2").correlation > 0.99

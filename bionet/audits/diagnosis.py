@@ -46,7 +46,6 @@ import torch
 
 from bionet.audits.rate_comparison import Comparison
 from bionet.errors import InputError
-from bionet.kinds import typed
 from bionet.network import FirstSpikeCode, Fold, Population, SpikingNetwork
 from bionet.network.initial_values import initial_values
 from bionet.network.kernels import Kernel
@@ -81,7 +80,6 @@ OPTIONS_OF_SIZES: Mapping[str, str] = {
 END = 10**9  # no layer is left to compute
 
 
-@typed
 @dataclass(frozen=True)
 class Diagnosis:
     """What each layer loses to what.

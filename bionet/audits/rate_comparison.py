@@ -98,7 +98,12 @@ class Comparison:
         if name == "input":
             return None, None
         population = self.snn.population(name)
-        return self._answer(population, ideal), self._answer(population, shown)
+        answers = self._answer(population, ideal), self._answer(population, shown)
+        bound = _bound(ideal[name]) if fires(population) and name in ideal else None
+        if bound is None:
+            return answers
+        ideally, actually = (None if a is None else np.minimum(a, bound) for a in answers)
+        return ideally, actually
 
     def residual(self, name: str, shown: Values, part: slice) -> np.ndarray | None:
         """Violation of the closed form over theta, (n_images, *shape); None where it has none."""
@@ -249,6 +254,18 @@ class Comparison:
         return (
             plain and unlimited and prompt and (not fires(population) or model.resets == "subtract")
         )
+
+
+def _bound(activations: np.ndarray) -> float | None:
+    """The bound of a bounded ReLU, such as ReLU6, where the activations reach it.
+
+    Nothing else makes the largest activation occur several times; where it does by chance, the
+    activations lie below it anyway.
+    """
+    largest = float(activations.max(initial=0.0))
+    if largest > 0 and np.count_nonzero(activations >= largest * (1 - 1e-6)) > 1:
+        return largest
+    return None
 
 
 class Tally:

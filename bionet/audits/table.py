@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from bionet.errors import InputError, did_you_mean
-from bionet.kinds import typed
 from bionet.notebook import html_table
 from bionet.results.equality import same_values
 
@@ -100,7 +99,6 @@ class LayerAudit:
     excess: float | None = None
 
 
-@typed
 @dataclass(frozen=True, eq=False)
 class Audit:
     """The result of :func:`audit`.

@@ -54,11 +54,21 @@ def reproduce(
     items = chosen(paper, item)
     settings = Settings(quick, images, _weights(weights or []), data_dir, seed, progress, device)
     check_writable(out)
-    for found in items:
-        check_replaced(out / f"{found.paper}-{found.name}", force)
-    for found in items:
-        command = _command(found.paper, found.name, quick, images, weights or [], seed)
-        produce(found, settings, out / f"{found.paper}-{found.name}", command)
+    commands = [_command(i.paper, i.name, quick, images, weights or [], seed) for i in items]
+    homes = [out / f"{item.paper}-{item.name}" for item in items]
+    for home, command in zip(homes, commands, strict=True):
+        check_item(home, command, force)
+    for found, home, command in zip(items, homes, commands, strict=True):
+        produce(found, settings, home, command)
+
+
+def check_item(home: Path, command: str, force: bool) -> None:
+    """Refuse the results of another command; the same one gives them again from their parts."""
+    try:
+        before = json.loads((home / "result.json").read_text())["command"]
+    except (OSError, ValueError, KeyError, TypeError):
+        before = None
+    check_replaced(home, force or before == command)
 
 
 def produce(item: Item, settings: Settings, home: Path, command: str) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bionet.commands import options as o
-from bionet.commands.outputs import check_replaced, check_writable, pages, resumable
+from bionet.commands.outputs import check_writable, pages, resumable
 from bionet.errors import InputError
 from bionet.progress import duration_text
 from bionet.results.run_json import describe, tell, write_run
@@ -144,27 +144,25 @@ def _climb(
     force: bool,
 ) -> None:
     """The ladder of realism: no cells of equal kind, but rungs that build on each other."""
-    from bionet.commands.reproduce import produce
+    from bionet.commands.reproduce import check_item, produce
     from bionet.reproduce import Settings, chosen
     from bionet.reproduce.realism import RUNGS
 
+    folder = out or Path("runs") / LADDER
+    words = f"bionet study {LADDER} --data {data}"
+    words += "" if images is None else f" --images {images}"
+    words += f" --seed {seed}" if seed else ""
+    check_writable(folder)
+    check_item(folder, words, force)
+    settings = Settings(images=images, data_dir=data_dir, seed=seed, progress=progress)
     if dry_run:
-        check_writable(out or Path("runs") / LADDER)
-        check_replaced(out or Path("runs") / LADDER, force)
-        Settings(data_dir=data_dir).test(data, images or 1)
+        settings.test(data, images or 1)  # refused where the data are missing
         table = Table("rung", "what it adds", box=None)
         for number, rung in enumerate(RUNGS, 1):
             table.add_row(f"{number}. {rung.name}", rung.adds)
         Console().print(table)
         return
-    folder = out or Path("runs") / LADDER
-    check_writable(folder)
-    check_replaced(folder, force)
-    settings = Settings(images=images, data_dir=data_dir, seed=seed, progress=progress)
     (item,) = chosen(LADDER, f"lenet5-{data}")
-    words = f"bionet study {LADDER} --data {data}"
-    words += "" if images is None else f" --images {images}"
-    words += f" --seed {seed}" if seed else ""
     produce(item, settings, folder, words)
 
 

@@ -90,8 +90,14 @@ def from_nir(
     graph = _read(nir, Path(source)) if isinstance(source, str | Path) else source
     if not hasattr(graph, "nodes"):
         raise InputError(f"from_nir: source must be a path or a NIRGraph, but is {told(graph)}")
-    convention = _convention(writer, dt, integration, reset, noted_network(graph))
-    return _Reading(flattened(graph), graph, convention, input_shape).network()
+    try:
+        convention = _convention(writer, dt, integration, reset, noted_network(graph))
+        return _Reading(flattened(graph), graph, convention, input_shape).network()
+    except InputError:
+        raise
+    except Exception as error:  # what a node holds that no writer writes cannot be told beforehand
+        what = str(error).partition("\n")[0]
+        raise InputError(f"from_nir: a node holds what cannot be read ({what})") from error
 
 
 def _read(nir: Any, path: Path) -> Any:

@@ -35,7 +35,6 @@ __all__ = ["Events", "events"]
 FIELDS = ("t", "x", "y", "p")
 
 
-@typed
 @dataclass(frozen=True, eq=False)
 class Events(Timed):
     """Events of a camera; see :func:`events`.

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["Frames", "frames"]
 
 
-@typed
 @dataclass(frozen=True, eq=False)
 class Frames(Stimulus):
     """Movies; see :func:`frames`.

@@ -16,7 +16,6 @@ from bionet.network.signal import FrameSignal
 __all__ = ["StaticImages", "check_values", "static"]
 
 
-@typed
 @dataclass(frozen=True, eq=False)
 class StaticImages(Stimulus):
     """Static images; see :func:`static`.

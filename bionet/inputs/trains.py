@@ -16,7 +16,6 @@ from bionet.results.recording import Recording
 __all__ = ["SpikeTrains", "replay", "spike_trains"]
 
 
-@typed
 @dataclass(frozen=True, eq=False)
 class SpikeTrains(Timed):
     """Spike trains; see :func:`spike_trains`.

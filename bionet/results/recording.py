@@ -49,7 +49,6 @@ class Spikes(NamedTuple):
     amplitude: np.ndarray
 
 
-@typed
 @dataclass(frozen=True, eq=False)
 class Recording:
     """The result of :func:`bionet.simulate`.

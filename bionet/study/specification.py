@@ -28,7 +28,6 @@ UNDISTURBED: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-@typed
 @dataclass(frozen=True)
 class Study:
     """A checked study.

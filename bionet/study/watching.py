@@ -25,7 +25,6 @@ LOCK, CANCEL = ".lock", "cancel"
 RECENT = 20  # cells whose ends give the rate
 
 
-@typed
 @dataclass(frozen=True)
 class Status:
     """A study's progress.

@@ -24,7 +24,6 @@ from torch import nn
 from bionet.errors import BioNetError
 from bionet.evaluation import device_of, mode
 from bionet.files import output_folder
-from bionet.kinds import typed
 from bionet.progress import Log, shows_bars
 from bionet.train.checkpoint import digest, load_checkpoint, save_checkpoint
 from bionet.train.recipes import Recipe, flip_randomly, one_cycle, shift_randomly
@@ -32,7 +31,6 @@ from bionet.train.recipes import Recipe, flip_randomly, one_cycle, shift_randoml
 __all__ = ["Epoch", "Job", "run_epochs"]
 
 
-@typed
 @dataclass(frozen=True)
 class Epoch:
     """One pass over the training images.

@@ -64,7 +64,6 @@ SCALE_IMAGES = 500
 MODES: Mapping[str, Mode] = {"tdsnn": "finetune", "rounded": "compensate"}
 
 
-@typed
 @dataclass(frozen=True)
 class TrainResult:
     """What a training reached.

@@ -65,7 +65,6 @@ PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 INSIDE = ("state_dict", "model_state_dict", "model", "net")
 
 
-@typed
 @dataclass(frozen=True)
 class ZooEntry:
     """A network of the zoo.

@@ -78,7 +78,6 @@ SHAPE_QUERIES = (
 )
 
 
-@typed
 @dataclass(frozen=True, eq=False)
 class Trace:
     """A traced network.

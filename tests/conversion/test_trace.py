@@ -268,7 +268,7 @@ REFUSED = [
     ),
     (forward(lambda s, x: (x, x)), "returns more than one tensor"),
     (forward(lambda s, x: x), "Net has no layers to convert"),
-    (np.ones(3), "the network must be a torch.nn.Module, but is a ndarray"),
+    (np.ones(3), "net must be a torch.nn.Module, but is a ndarray"),
 ]
 
 

@@ -1,6 +1,7 @@
 """NIR in and out: closed forms of its equations, round trips, refusals by name."""
 
 import json
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -341,3 +342,27 @@ def test_a_missing_package_is_one_line(monkeypatch):
 def test_units_are_checked():
     with pytest.raises(Exception, match="unit second for argument 'dt'"):
         from_nir(_graph(_lif()), dt=3 * Hz)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("conv0_weights/groups", np.zeros((2, 2))),
+        ("input/shape", np.array([np.nan, 1.0])),
+        ("readout/r", np.zeros(0)),
+        ("linear6/metadata", np.zeros(3)),
+        ("conv0_weights/bias", "text"),
+    ],
+)
+def test_what_no_writer_writes_is_one_line(tmp_path, place, value):
+    h5py = pytest.importorskip("h5py")
+    snn, _ = _converted(method="rate")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        snn.to_nir(tmp_path / "x.nir")
+    with h5py.File(tmp_path / "x.nir", "r+") as file:
+        del file[f"node/nodes/{place}"]
+        file[f"node/nodes/{place}"] = value
+    with pytest.raises(bionet.InputError) as refused:
+        from_nir(tmp_path / "x.nir")
+    assert "\n" not in str(refused.value)
