@@ -125,6 +125,7 @@ def calls(w):
         "conversion.temporal_network": (c.temporal_network, {"net": w.net, "leak": 10.0}),
         "conversion.add_bias_neurons": (c.add_bias_neurons, {"net": w.net, "leak": 10.0}),
         "conversion.to_average_pooling": (c.to_average_pooling, {"net": w.net}),
+        "conversion.to_relu": (c.to_relu, {"net": w.net}),
         "conversion.trace": (c.trace, {"net": w.net, "input_shape": (1, 4, 4)}),
         "conversion.winner_take_all": (c.winner_take_all, {
             "snn": w.snn, "population": "conv0", "inhibition": 5 * ms,
@@ -291,7 +292,8 @@ def calls(w):
 # Results of others, not called by users; base classes; functions without arguments; functions of
 # one's own kind of argument that another one stands for.
 NOT_TRIED = {
-    "Audit", "Diagnosis", "Recording", "SharedSynapses", "conversion.Trace", "conversion.convert",
+    "Audit", "Diagnosis", "Recording", "conversion.OneInput", "inputs.joined",
+    "SharedSynapses", "conversion.Trace", "conversion.convert",
     "conversion.fold_batchnorm", "conversion.fold_report", "conversion.joined",
     "conversion.normalise_weights", "conversion.population_records", "datasets.Dataset",
     "equations.InputModel", "equations.NeuronModel", "equations.exponential_if",

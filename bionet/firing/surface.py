@@ -38,7 +38,7 @@ from bionet.equations.synapses.conductance import Conductance
 from bionet.errors import InputError
 from bionet.firing.kept import kept_on_disk
 from bionet.firing.measurement import FINER, PRECISION, Protocol, spikes_at
-from bionet.kinds import typed
+from bionet.kinds import told, typed
 
 __all__ = ["RateSurface", "rate_surface"]
 
@@ -157,6 +157,8 @@ def rate_surface(
             f"a surface of rates needs highest > 1 and points >= 4, but got {highest} and {points}"
         )
     current = 0 * amp if background is None else background
+    if not hasattr(synapse, "held"):
+        raise InputError(f"synapse must be a bionet.synapse.conductance, but is {told(synapse)}")
     model = synapse.held(neuron)
     if get_dimensions(current) is not get_dimensions(amp):
         raise InputError(f"background must be a current such as 100*pA, but is {background!r}")

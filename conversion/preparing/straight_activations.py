@@ -20,6 +20,7 @@ import copy
 from torch import nn
 
 from bionet.errors import InputError
+from bionet.kinds import typed
 
 __all__ = ["SMOOTH", "to_relu"]
 
@@ -32,6 +33,7 @@ SMOOTH: dict[type[nn.Module], type[nn.Module]] = {
 AT_THE_END = (nn.Sigmoid, nn.Tanh)
 
 
+@typed
 def to_relu(net: nn.Module) -> nn.Module:
     """A copy of the network with smooth activations replaced as the table of this module says.
 
