@@ -15,6 +15,7 @@ TOPS = {
 # What every room may import.
 COMMON = {
     "errors", "files", "interruption", "kinds", "notebook", "quantities", "progress", "registry",
+    "versions",
 }  # fmt: skip
 EVERYTHING_BUT = {
     "study": {"pages", "figures", "train", "commands", "cli", "reproduce", "docs"},
@@ -31,6 +32,7 @@ MAY_IMPORT = {
     "interruption": set(),
     "quantities": set(),
     "progress": set(),
+    "versions": set(),
     "registry": {"errors"},
     "equations": set(),
     "options": {"equations", "firing"},

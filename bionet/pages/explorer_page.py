@@ -7,16 +7,15 @@ content security policy holds here too.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bionet.errors import InputError
 from bionet.files import atomic
 from bionet.pages.image_browser import picture
+from bionet.pages.rendered import rendered
 from bionet.results.recording import Recording
 
 __all__ = ["explorer", "explorer_data"]
@@ -136,16 +135,9 @@ def explorer(
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"an explorer's name ends in .html, such as explorer.html, not {path}")
-    environment = Environment(
-        loader=PackageLoader("bionet.pages", "templates"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.get_template("explorer.html.jinja").render(
+    text = rendered(
+        "explorer.html.jinja",
         title=title,
-        version=metadata.version("bionet"),
         data=explorer_data(run, fields, images, labels),
     )
     with atomic(path) as part:

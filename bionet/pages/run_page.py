@@ -13,13 +13,11 @@ import io
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bionet import figures
 from bionet.audits.table import Audit
@@ -27,6 +25,7 @@ from bionet.errors import InputError
 from bionet.files import atomic
 from bionet.pages.answer import confusions, failures, sentences
 from bionet.pages.image_browser import browser_data
+from bionet.pages.rendered import rendered
 from bionet.results.latency import latency
 from bionet.results.metrics import wilson_interval
 from bionet.results.recording import Recording
@@ -116,18 +115,10 @@ def html_report(material: Material, path: str | Path) -> Path:
 
 def page(material: Material) -> str:
     """The report as text; see :func:`html_report`."""
-    environment = Environment(
-        loader=PackageLoader("bionet.pages", "templates"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     run, audit = material.run, material.audit
     with drawing():
-        return environment.get_template("report.html.jinja").render(
+        return rendered("report.html.jinja",
             title=material.title,
-            version=metadata.version("bionet"),
             tiles=_tiles(material),
             lead=sentences(
                 run, material.labels, material.description.get("accuracy_ann"), material.diagnosis

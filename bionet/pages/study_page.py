@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bionet import figures
 from bionet.errors import InputError
 from bionet.figures.robustness import by_level
 from bionet.files import atomic
+from bionet.pages.rendered import rendered
 from bionet.pages.run_page import drawing, embedded
 
 if TYPE_CHECKING:
@@ -62,18 +60,11 @@ def study_report(
     n_images = int(table["images" if "images" in table else "n_images"].sum())
     versions = ", ".join(f"{name} {v}" for name, v in (found.get("versions") or {}).items())
     provenance = {"versions": versions, **(found.get("arguments") or {})}
-    environment = Environment(
-        loader=PackageLoader("bionet.pages", "templates"),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     with drawing():
         drawn = figures.accuracy_against_perturbation(table)
-        text = environment.get_template("study.html.jinja").render(
+        text = rendered(
+            "study.html.jinja",
             title=title,
-            version=metadata.version("bionet"),
             command=command,
             tiles=[
                 ("cells", f"{len(table):,}", "rows of the table"),

@@ -8,13 +8,13 @@ import math
 import platform
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 from bionet.errors import InputError
+from bionet.versions import versions_of
 
 if TYPE_CHECKING:
     from bionet.network import SpikingNetwork
@@ -58,13 +58,7 @@ PACKAGES = ("bionet", "brian2", "torch", "numpy", "scipy", "matplotlib")
 
 def versions() -> dict[str, str]:
     """Versions of Python and the packages that shape a result; missing ones are left out."""
-    numbers = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            numbers[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return numbers
+    return {"python": platform.python_version()} | versions_of(*PACKAGES)
 
 
 def describe(command: str, arguments: Mapping[str, Any], **values: Any) -> dict[str, Any]:

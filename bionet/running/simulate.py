@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +37,7 @@ from bionet.running.run_results import Monitored, RunResults, check_sizes, joine
 from bionet.running.shown import Shown, as_events, shown
 from bionet.running.streaming import batch_of_images, streamed
 from bionet.running.temporal_code import temporal_results, warn_of_clipping
+from bionet.versions import versions_of
 
 __all__ = ["DEVICES", "planned", "simulate"]
 
@@ -414,11 +413,7 @@ def _parameters(
         **({"signs": signs} if (signs := cell_signs(snn)) else {}),
         "units": recorded_dimensions(snn, plan),
         "seconds": seconds,
-        "versions": {
-            name: metadata.version(name)
-            for name in ("bionet", "brian2", "numpy")
-            if _installed(name)
-        },
+        "versions": versions_of("bionet", "brian2", "numpy"),
         "processors": os.cpu_count(),
     }
 
@@ -446,9 +441,3 @@ def recorded_dimensions(snn: SpikingNetwork, plan: Plan) -> dict[str, list[Any]]
         dimensions = snn.population(name).model.dimensions[variable]
         units[key] = [variable, [float(e) for e in dimensions._dims]]
     return units
-
-
-def _installed(name: str) -> bool:
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        return bool(metadata.version(name))
-    return False

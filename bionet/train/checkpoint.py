@@ -7,7 +7,6 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import nn
 from bionet.errors import InputError
 from bionet.files import write_tensors
 from bionet.kinds import typed
+from bionet.versions import versions_of
 from bionet.zoo import read_weights
 
 __all__ = ["digest", "load_checkpoint", "save_checkpoint", "save_weights", "versions"]
@@ -54,13 +54,9 @@ def _write(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str,
 
 def versions() -> dict[str, str]:
     """Versions of what trained weights depend on, by package."""
-    found = {"python": platform.python_version()}
-    for package in ("bionet", "torch", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # run from a checkout that isn't installed
-            found[package] = "not installed"
-    return found
+    packages = ("bionet", "torch", "numpy")
+    missing = dict.fromkeys(packages, "not installed")
+    return {"python": platform.python_version()} | missing | versions_of(*packages)
 
 
 def digest(*tensors: torch.Tensor) -> str:

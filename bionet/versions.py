@@ -1,0 +1,18 @@
+"""Versions of installed packages, as provenance notes them."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+__all__ = ["versions_of"]
+
+
+def versions_of(*packages: str) -> dict[str, str]:
+    """Versions of packages by name; those that are not installed are left out."""
+    installed = {}
+    for name in packages:
+        try:
+            installed[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+            continue
+    return installed
