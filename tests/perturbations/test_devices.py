@@ -33,7 +33,7 @@ def test_spikes_are_the_same_in_a_program(four_layers, four_layer_images, assert
     want, found = (
         bionet.simulate(
             snn, four_layer_images, 30 * ms, device=device, lanes=lanes, dtype="float64",
-            record={"conv2": ["spikes", "v"], "input_relay2": ["spikes"]},
+            record={"conv2": ["spikes", "v"], "input_relay": ["spikes"]},
         )
         for device, lanes in (("numpy", 7), ("cpp_standalone", 3))
     )  # fmt: skip
