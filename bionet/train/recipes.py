@@ -128,7 +128,7 @@ RECIPES: Mapping[tuple[str, str], Recipe] = MappingProxyType(
         },
         ("net6", "cifar10"): Recipe(epochs=160, learning_rate=1e-3, augment=4, flip=True),
         ("shang", "cifar10"): Recipe(epochs=14, augment=2, flip=True),
-        # Of a size at which networks of these kinds are trained elsewhere; of them only rows was trained.
+        # Of a size at which networks of these kinds are trained elsewhere; only rows was trained.
         ("resnet20", "cifar10"): Recipe(
             epochs=60,
             learning_rate=4e-3,

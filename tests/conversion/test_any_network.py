@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from brian2 import ms
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
@@ -269,7 +269,11 @@ def test_random_networks_approach_their_outputs_as_1_over_t(kinds, seed, method)
     with torch.no_grad():
         expected = net(torch.from_numpy(images)).numpy()
     options = {"normalisation": "max", "calibration": images} if method == "rate" else {}
-    snn = convert(net, method, input_shape=SHAPE, **options)
+    try:
+        snn = convert(net, method, input_shape=SHAPE, **options)
+    except InputError as error:
+        assume("is silent over the whole" not in str(error))  # a dead layer, which is refused
+        raise
     scale = float(snn.origin.scales["readout"])
     ideal = evaluate(snn, images)["readout"].reshape(2, -1)
     np.testing.assert_allclose(ideal * scale, expected, rtol=0, atol=1e-6)
