@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bionet.perturbations import PERTURBATIONS
-from bionet.study.specification import KEYS
+from bionet.study.tables import MethodTable, NetworkTable, PerturbationTable, StudyFile
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -21,5 +21,6 @@ def test_every_column_and_key_is_explained(whole):
     text = (DOCS / "studies.md").read_text()
     for column in whole.columns:
         assert f"`{column}`" in text or column.startswith("version_"), column
-    for key in sorted({key for keys in KEYS.values() for key in keys}):
-        assert key in text, key
+    for kind in (StudyFile, NetworkTable, MethodTable, PerturbationTable):
+        for name, field in kind.model_fields.items():
+            assert (field.alias or name) in text, name
