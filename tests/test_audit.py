@@ -491,3 +491,17 @@ def test_a_bounded_layer_at_its_bound_is_converted_right():
     run = bionet.simulate(snn, images, 400 * ms, device="numpy", final_potentials=True)
     audit = bionet.audit(net, snn, run, images)
     assert audit.row("linear2").cause != "conversion" and audit.row("linear2").correlation > 0.99
+
+
+@pytest.mark.parametrize("method", ["phase", "burst"])
+def test_outputs_below_zero_of_spikes_with_sizes_show_nothing(method):
+    """Such spikes are positive: an output population that stays silent there is right."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
+    with torch.no_grad():
+        net[2].bias -= 3
+    images = np.random.default_rng(0).random((5, 3), dtype=np.float32)
+    snn = bionet.convert(net, method, calibration=images)
+    run = bionet.simulate(snn, images, device="numpy", final_potentials=True)
+    rows = bionet.audit(net, snn, run, images).rows
+    assert "conversion" not in {row.cause for row in rows}

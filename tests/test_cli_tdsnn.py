@@ -56,7 +56,7 @@ def test_pipelined_networks_are_simulated_audited_and_ejected(here, capsys):
     assert bionet.Recording.load("audit").parameters["pipelined"]
     simulate = "simulate one.snn --data good.npz --images 3 --device numpy --no-progress"
     for option, expected in (("--pipelined", True), ("--one-by-one", False)):
-        assert cli.main([*simulate.split(), option, "--out", "run"]) == 0
+        assert cli.main([*simulate.split(), option, "--force", "--out", "run"]) == 0
         assert bionet.Recording.load("run").parameters["pipelined"] is expected
     assert (
         cli.main(["eject", "one.snn", "--data", "good.npz", "--images", "2", "--out", "script.py"])

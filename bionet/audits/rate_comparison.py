@@ -74,7 +74,9 @@ class Comparison:
                     f" {np.shape(activation)}, but the population needs {expected}"
                 )
             scaled = np.asarray(activation, dtype=np.float64) / _scale(scale, population)
-            cut = fires(population) and not sized(population)
+            # Sizes of methods phase and burst are positive; where "theta_p" has no "theta_n",
+            # a negative part was left out, which the verdict says.
+            cut = fires(population) and (not sized(population) or _is_sum_of_sizes(population))
             values[population.name] = np.maximum(scaled, 0) if cut else scaled
         return values | {cell: values[of] for cell, of in self.partners.items() if of in values}
 

@@ -38,6 +38,7 @@ def networks(draw):
         shape, flat = (draw(st.integers(1, 12)),), True
     first = shape
     for _ in range(draw(st.integers(1, 3))):
+        before = len(layers)
         kind = "linear" if flat else draw(st.sampled_from(("conv", "conv", "pool", "flatten")))
         bias = draw(st.booleans())
         if kind == "linear":
@@ -73,7 +74,7 @@ def networks(draw):
             with torch.no_grad():
                 shape = tuple(net(torch.zeros(1, *first)).shape[1:])
         except RuntimeError:  # a kernel larger than its image
-            layers.pop()
+            del layers[before:]
             continue
         if kind != "pool":
             layers.append(draw(st.sampled_from(ACTIVATIONS))())
