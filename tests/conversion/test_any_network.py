@@ -426,7 +426,7 @@ def test_few_steps_serve_layers_along_any_number_of_axes(axes):
     ("layer", "message"),
     [
         (nn.GRU(6, 6, batch_first=True), "GRU at layer '0'.*a Conv1d over the sequence converts"),
-        (nn.GELU(), "GELU at layer '0'.*replace it by ReLU and fine-tune"),
+        (nn.GELU(), "GELU at layer '0'.*to_relu.*train that on"),
         (nn.LayerNorm(6), "LayerNorm at layer '0'.*train with BatchNorm2d"),
     ],
 )
