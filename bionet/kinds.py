@@ -164,9 +164,10 @@ def typed(called: Called) -> Called:
     """
     if inspect.isclass(called):
         initial = typed(called.__init__)
-        called.__init__ = functools.update_wrapper(  # type: ignore[misc]
+        making = functools.update_wrapper(
             lambda self, *values, **keywords: initial(self, *values, **keywords), initial
         )
+        setattr(called, "__init__", making)  # noqa: B010 -- a type checker refuses an assignment
         return called
     # Brian2's check of units hides the function that it wraps.
     function: Any = getattr(called, "_orig_func", called)

@@ -154,7 +154,7 @@ def _unit(rows: pd.DataFrame) -> str:
 
 def _in_lines(words: str, unit: str, ax: Axes) -> str:
     """A label in one line, or in two where the axis is narrow: beside it is another axis."""
-    width = ax.get_position().width * ax.figure.get_figwidth()
+    width = ax.bbox.width / ax.figure.dpi
     return f"{words} {unit}" if LETTER * len(f"{words} {unit}") < width else f"{words}\n{unit}"
 
 

@@ -163,9 +163,11 @@ class NormalNumbers(Group, CodeRunner):
 
     def fill(self) -> None:
         """The numbers of this step: the NumPy device."""
-        words = ("seed_low", "seed_high", "step")
-        drawn = [int(self.variables[word].get_value().item()) for word in words]
+        low, high, step = (
+            int(self.variables[word].get_value().item())
+            for word in ("seed_low", "seed_high", "step")
+        )
         streams = self.variables["stream"].get_value().reshape(self.lanes, -1)[:, 0]
         for array, site in self.sites.items():
-            numbers = standard_normal(self.n_units, streams, *drawn, site)
+            numbers = standard_normal(self.n_units, streams, low, high, step, site)
             self.variables[array].get_value().reshape(self.lanes, -1)[:] = numbers

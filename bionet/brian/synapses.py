@@ -339,11 +339,13 @@ class SharedSynapses(Group, CodeRunner):
         now = int(self._clock.variables["timestep"].get_value().item())
         travel = values["_delays"][spikes]
         if self.jitter is not None:
-            words = ("seed_low", "seed_high", "step")
-            drawn = (self.variables[word].get_value().item() for word in words)
+            low, high, step = (
+                int(self.variables[word].get_value().item())
+                for word in ("seed_low", "seed_high", "step")
+            )
             lanes, units = np.divmod(spikes, self.packed.n_source)
             stream = self.variables["stream"].get_value()[lanes]
-            travel = np.maximum(travel + self.jitter.moved(*drawn, stream, units), 0)
+            travel = np.maximum(travel + self.jitter.moved(low, high, step, stream, units), 0)
         waiting = values["_waiting"].reshape(self.slots, self.planes, -1)
         sizes = None
         if amplitude is not None:

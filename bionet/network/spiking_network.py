@@ -288,7 +288,7 @@ class SpikingNetwork:
 
     def _told(self) -> tuple[str, list[tuple[str, ...]], str]:
         """A line, a table with its header, and a line about readout and input."""
-        rows = [("population", "shape", "units", "model", "input from")]
+        rows: list[tuple[str, ...]] = [("population", "shape", "units", "model", "input from")]
         rows.append(("input", _by(self.input_shape), f"{np.prod(self.input_shape):,}", "", ""))
         for p in self.populations:
             sources = ", ".join(

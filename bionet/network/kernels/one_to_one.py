@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -40,7 +41,7 @@ class OneToOne(Kernel):
         if np.ndim(self.weight) or not isinstance(self.weight, numbers.Real):
             array = np.asarray(self.weight)
             object.__setattr__(self, "weight", weight_array(array, array.ndim, "OneToOne.weight"))
-        elif not np.isfinite(self.weight):
+        elif not math.isfinite(self.weight):
             raise InputError(f"OneToOne.weight must be finite, but is {self.weight!r}")
 
     def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
