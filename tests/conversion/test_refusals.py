@@ -48,7 +48,7 @@ def small_net(randomised, bias=True):
         ({"calibration": np.zeros((2, 2, 6, 8), np.uint8)}, "holds uint8 values.*divide"),
         ({"calibration": None, "input_shape": None}, "convert needs input_shape"),
         ({"input_shape": (1, 2, 3, 4, 5)}, r"input_shape is the shape of one image.*got \(1, 2, 3"),
-        ({"input_shape": "wide"}, "input_shape must be a list, each of them a whole number"),
+        ({"input_shape": "wide"}, "convert: input_shape must be a list or None, but is 'wide'"),
         ({"input_shape": (2, 0, 8)}, "input_shape is the shape of one image"),
         ({"input_shape": (1, 6, 8)}, r"input_shape \(1, 6, 8\) does not fit at layer '0'"),
         ({"input_shape": (2, 7, 12)}, r"input_shape \(2, 7, 12\) does not fit at layer '4'"),
