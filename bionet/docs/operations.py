@@ -90,6 +90,18 @@ class Volume(nn.Module):
         return y
 
 
+class Beside(nn.Module):
+    """Two layers that see the same, their channels side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = _conv(3, padding=1), _conv(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Operates on (n, 4, 8, 8)."""
+        return torch.cat([self.left(x), self.right(x)], 1)
+
+
 def _conv(*options: Any, **more: Any) -> nn.Sequential:
     given: dict[str, Any] = {"bias": False} | more
     return nn.Sequential(nn.Conv2d(4, 4, *options, **given), nn.ReLU())
@@ -117,7 +129,8 @@ PLAIN: Mapping[str, Between] = {
     ),
     "upsampling, nearest": nn.Upsample(scale_factor=2),
     "upsampling, bilinear": nn.Upsample(scale_factor=2, mode="bilinear"),
-    "concatenation": lambda x: torch.cat([x, x.flip(1)], 1),
+    "concatenation of parts of a layer": lambda x: torch.cat([x, x.flip(1)], 1),
+    "concatenation of layers": Beside(),
     "sum of branches": lambda x: x + torch.roll(x, 1, 2),
     "difference, weighted sum": lambda x: torch.relu(x - 0.5 * x.flip(2)),
     "larger of branches (maxout)": lambda x: torch.maximum(x, x.flip(1)),
@@ -145,7 +158,10 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "dsnn": {"sigma": 1.0},
     "threshold_search": {"thresholds": 1.0},
 }
-METHODS = ("rate", "augmapping", "termapping", "dsnn", "tdsnn", "threshold_search")
+METHODS = (
+    *("rate", "augmapping", "termapping", "ttfs", "phase", "burst"),
+    *("dsnn", "tdsnn", "threshold_search"),
+)
 
 
 def reason(method: str, net: nn.Module) -> str | None:
