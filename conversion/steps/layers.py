@@ -494,6 +494,6 @@ def check_rectified(records: Records, signed: bool = False) -> None:
             after = ", ".join(r.place for r in consumers(records, record.name))
             raise InputError(
                 f"{record.place} is followed by {after} without a ReLU between; a spiking unit"
-                " of this method rectifies its output: convert by rate, augmapping or termapping,"
-                " or put a ReLU after it and train again"
+                " of this method rectifies its output: convert by rate, ttfs, augmapping or"
+                " termapping, or put a ReLU after it and train again"
             )

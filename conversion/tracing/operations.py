@@ -116,10 +116,10 @@ Entry = tuple[Handler, tuple[str, ...]]
 
 AVERAGE_POOLING = (
     "train with AvgPool2d instead (bionet.conversion.to_average_pooling replaces it;"
-    " then fine-tune), or use rate, augmapping or termapping"
+    " then fine-tune), or use rate, ttfs, augmapping or termapping"
 )
-OTHERS = "convert by rate, augmapping or termapping"
-NO_BRANCHES = "train without branches that meet, or use rate, augmapping or termapping"
+OTHERS = "convert by rate, ttfs, augmapping or termapping"
+NO_BRANCHES = "train without branches that meet, or use rate, ttfs, augmapping or termapping"
 RECTIFY = "it is neither linear nor made of straight pieces: "
 OF_MODULES = (
     "bionet.conversion.to_relu(net) puts ReLU and the like in place of such layers; train that on"

@@ -437,7 +437,7 @@ def test_what_no_unit_computes_is_refused_with_what_to_do(layer, message):
 
 def test_the_remedy_of_a_linear_bottleneck_works():
     net = nn.Sequential(conv(2, 3), conv(3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(72, 3))
-    with pytest.raises(InputError, match="convert by rate, augmapping or termapping"):
+    with pytest.raises(InputError, match="convert by rate, ttfs, augmapping or termapping"):
         convert(net, "dsnn", input_shape=SHAPE, sigma=1.0)
     images = np.random.default_rng(0).random((2, *SHAPE))
     for method in ("rate", "augmapping", "termapping"):
