@@ -3,7 +3,8 @@
 Python turns SIGINT into a KeyboardInterrupt, which can be lost: Brian2 takes the first signal of a
 run as a request to stop early, and would hand back a part of the results; Python drops an
 exception in a destructor; a library may turn one into an error of its own.
-:func:`interruptible` therefore raises it at once, and again at its end where it was lost.
+:func:`interruptible` therefore raises it at once, and again where it was lost: at the next
+:func:`check_interrupted`, at the latest at its end.
 """
 
 from __future__ import annotations

@@ -293,10 +293,11 @@ class _Options:
             check_share(self.initial_potential)
         if self.bias_correction and not has_images:
             raise InputError("bias_correction needs images: pass calibration=images")
-        if (self.signed or self.bias_correction or least_squares) and self.reset != "subtract":
+        reset = self.reset
+        if (self.signed or self.bias_correction or least_squares) and reset != "subtract":
             raise InputError(
                 "least_squares, bias_correction and signed are closed forms of reset='subtract',"
-                f" but reset is {self.reset!r}"
+                f" but reset is {reset!r}"
             )
         if self.pool_tau is not None and self.max_pooling == "count":
             raise InputError("pool_tau belongs to max_pooling='gate': a count forgets nothing")

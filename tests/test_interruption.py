@@ -70,6 +70,20 @@ def test_a_run_in_another_thread_gives_no_part_of_its_results(tiny, tiny_images)
     assert isinstance(ended[0], KeyboardInterrupt)
 
 
+def test_a_destructor_that_swallows_it_does_not_keep_a_run_going(tiny, tiny_images, monkeypatch):
+    """Python drops what is raised in a destructor: the run ends with its step all the same."""
+    show = bionet.progress.Progress.brian_report
+
+    def report(bar, *given):
+        with contextlib.suppress(KeyboardInterrupt):
+            interrupt()
+        return show(bar, *given)
+
+    monkeypatch.setattr(bionet.progress.Progress, "brian_report", report)
+    with pytest.raises(KeyboardInterrupt):
+        bionet.simulate(tiny, tiny_images, 10_000_000 * ms, device="numpy")
+
+
 def interrupt():
     signal.pthread_kill(MAIN, signal.SIGINT)
 

@@ -26,6 +26,7 @@ from bionet.brian.feed import Feed, FrameFeed
 from bionet.brian.finite import NotFinite, NotFiniteError, first_not_finite
 from bionet.brian.kept import Kept
 from bionet.equations.randomness import seed_words
+from bionet.interruption import check_interrupted
 
 __all__ = [
     "Collected",
@@ -417,6 +418,7 @@ class PresentationEnd(Group, CodeRunner):
         if not isinstance(get_device(), RuntimeDevice):
             super().run()
             return
+        check_interrupted()  # at once, not after hours, where a destructor has swallowed Ctrl-C
         step = self.variables["step"].get_value()
         now, steps = int(step.item()), self._trace.shape[1]
         self._trace[:, now] = (

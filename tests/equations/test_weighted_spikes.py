@@ -163,8 +163,8 @@ def test_parameters_out_of_range(make, message):
     ("method", "options", "message"),
     [
         ("phase", {"period": 0}, "period of method 'phase'"),
-        ("burst", {"kind": "long"}, "kind must be 'count' or 'growing'"),
-        ("burst", {"readout": "LS"}, "readout must be 'MP' or 'MS' or 'FS'"),
+        ("burst", {"kind": "long"}, "kind of method 'burst' must be 'count' or 'growing'"),
+        ("burst", {"readout": "LS"}, "readout of method 'burst' must be 'MP', 'MS' or 'FS'"),
         ("burst", {"calibration": None, "input_shape": (1, 10, 10)}, "pass calibration=images"),
     ],
 )

@@ -48,7 +48,7 @@ def test_a_rate_between_is_bilinear_and_beyond_is_that_of_the_edge(surface):
     [
         (
             (bionet.synapse.exponential(5 * ms),),
-            "synapse must be a bionet.synapse.conductance, but",
+            "synapse must be a Conductance, but is an Exponential",
         ),
         ((SYNAPSE, 3 * mV), "background must be a current such as 100"),
         ((SYNAPSE, 500 * pA), "fires without excitation; lower its background"),
