@@ -219,7 +219,9 @@ def test_a_pooling_of_a_convolution_is_one_convolution(
 )
 def test_a_pooling_over_the_edge_of_a_convolution_stays_a_layer(pool):
     records = trace(nn.Sequential(nn.Conv2d(1, 2, 2), pool, nn.ReLU()), (1, 5, 5)).records
-    with pytest.raises(InputError, match="layer '0'.* followed by layer '1'.*convert by rate, ttfs"):
+    with pytest.raises(
+        InputError, match="layer '0'.* followed by layer '1'.*convert by rate, ttfs"
+    ):
         population_records(records)
     names = [record.name for record in population_records(records, pairs=True)]
     assert names == ["conv0", "conv0_off", "pool1"]
