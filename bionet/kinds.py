@@ -149,7 +149,7 @@ KINDS |= {
         "Trace",
     )
 }
-KINDS["Audit"] = ("an Audit", _instance("Audit", "TemporalAudit"))
+KINDS["Audit"] = ("an Audit", _instance("Audit"))
 
 
 def typed(called: Called) -> Called:

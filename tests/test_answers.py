@@ -26,6 +26,19 @@ def test_json_is_what_run_json_holds(capsys):
     assert "give one of them" in capsys.readouterr().err
 
 
+def test_json_of_what_writes_no_run_json(capsys, tmp_path):
+    line = ["simulate", "lenet5", "--weights", "digits", "--images", "2", "--device", "numpy"]
+    assert cli.main([*line, "--dry-run", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["images"] == 2 and told["seconds"] > 0 and told["memory"]
+    (tmp_path / "study.json").write_text(json.dumps({"study": {"name": "x"}, "cells": ["a", "b"]}))
+    assert cli.main(["study", "status", str(tmp_path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["name"], told["cells"], told["finished"]) == ("x", 2, 0)
+    assert cli.main(["reproduce", "--list", "--json"]) == 0
+    assert any("fig2a" in line for line in json.loads(capsys.readouterr().out))
+
+
 def test_completion_is_offered(capsys):
     assert cli.main(["--help"]) == 0
     assert "--install-completion" in capsys.readouterr().out

@@ -77,6 +77,7 @@ class FirstSpikeRow(TimesRow):
 class FirstSpikeAudit(TimesAudit):
     """The result of :func:`bionet.audit` for a network of method ``ttfs``."""
 
+    code: ClassVar[str] = "first spike"
     columns: ClassVar[tuple[str, ...]] = ("values", "off", "clipped", "silent", "zero")
     causes: ClassVar[Mapping[str, str]] = CAUSES
 

@@ -52,9 +52,12 @@ class TimesAudit(Audit):
         Heads of the columns between the number of units and the correlation.
     causes : mapping of str to str
         What to do about each cause of an error.
+    code : str
+        What a file calls the audited code.
     """
 
     columns: ClassVar[tuple[str, ...]] = ()
+    code: ClassVar[str] = ""
     causes: ClassVar[Mapping[str, str]] = {}
 
     def cells(self) -> list[tuple[str, ...]]:
@@ -79,7 +82,7 @@ class TimesAudit(Audit):
 
     def to_dict(self) -> dict[str, Any]:
         """A plain description for JSON."""
-        return super().to_dict() | {"code": "time"}
+        return super().to_dict() | {"code": self.code}
 
 
 def random_pairs(pairs: np.ndarray, most: int) -> np.ndarray:

@@ -90,6 +90,7 @@ class TemporalRow(TimesRow):
 class TemporalAudit(TimesAudit):
     """The result of :func:`bionet.audit` for a network with a temporal code."""
 
+    code: ClassVar[str] = "time"
     columns: ClassVar[tuple[str, ...]] = (
         "spike steps",
         "within rounding",

@@ -46,11 +46,13 @@ def answering(command: Callable[..., None]) -> Callable[..., None]:
             return
         if "progress" in options:
             options["progress"] = False
-        with contextlib.redirect_stdout(io.StringIO()), written() as descriptions:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed), written() as descriptions:
             command(*values, **options)
         if as_json:
-            told = descriptions[0] if len(descriptions) == 1 else descriptions
-            typer.echo(json.dumps(plain(told), indent=1))
+            # What describes nothing, such as a list of names, is told line by line.
+            told: Any = descriptions or printed.getvalue().splitlines()
+            typer.echo(json.dumps(plain(told[0] if len(told) == 1 else told), indent=1))
 
     # Resolved here: typer does not resolve the annotations of a signature that is set.
     hints = typing.get_type_hints(command, include_extras=True)

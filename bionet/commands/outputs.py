@@ -163,6 +163,7 @@ def load_audit(folder: Path) -> Audit:
     InputError
         If there is none, or it is damaged.
     """
+    from bionet.audits.first_spike_audit import FirstSpikeAudit, FirstSpikeRow
     from bionet.audits.table import Audit, LayerAudit
     from bionet.audits.temporal_audit import TemporalAudit, TemporalRow
     from bionet.files import read_tensors
@@ -178,12 +179,16 @@ def load_audit(folder: Path) -> Audit:
         for row in rows:
             if row["correlation"] is None:
                 row["correlation"] = float("nan")
-        timed = plain.get("code") == "time"
-        layers = tuple((TemporalRow if timed else LayerAudit)(**row) for row in rows)
+        kinds: dict[str | None, tuple[type[Audit], type[LayerAudit]]] = {
+            None: (Audit, LayerAudit),
+            TemporalAudit.code: (TemporalAudit, TemporalRow),
+            FirstSpikeAudit.code: (FirstSpikeAudit, FirstSpikeRow),
+        }
+        audit, layer = kinds[plain.get("code")]
+        layers = tuple(layer(**row) for row in rows)
         # The file has the arrays in alphabetical order; figures show them in the network's.
         pairs = {row.population: samples[row.population] for row in layers}
-        return (TemporalAudit if timed else Audit)(
-            layers, plain["n_images"], plain["n_steps"], pairs
-        )
+        notes = tuple(plain.get("notes", ()))
+        return audit(layers, plain["n_images"], plain["n_steps"], pairs, notes)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder / AUDIT} is damaged ({error}); audit again") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,7 +14,7 @@ from bionet.commands.convert import CALIBRATION_IMAGES, converted, exchanged
 from bionet.commands.outputs import check_replaced, check_writable, save_labels, staged
 from bionet.errors import InputError
 from bionet.quantities import frequency, numbers, time
-from bionet.results.run_json import describe, measure, result_table, write_run
+from bionet.results.run_json import describe, measure, result_table, tell, write_run
 from bionet.sources import Images, Source, converted_source, load_images, source_network
 
 if TYPE_CHECKING:
@@ -105,7 +105,9 @@ def simulate(
     if dry_run:
         from bionet.running.forecast import forecast
 
-        typer.echo(str(forecast(snn, pictures.images, **settings)))
+        expected = forecast(snn, pictures.images, **settings)
+        tell(dataclasses.asdict(expected))
+        typer.echo(str(expected))
         return
     from bionet.running.simulate import simulate as simulate_network
 
@@ -159,7 +161,7 @@ def _from_file(path: Path, images: int | None) -> Images:
 def save_run(out: Path, run: Recording, chosen: Images, found: dict[str, Any]) -> None:
     """Write a recording, the labels and ``run.json``: all of them or none."""
     with staged(out) as folder:
-        replace(run, final_potentials={}).save(folder)
+        dataclasses.replace(run, final_potentials={}).save(folder)
         if chosen.labels.size:
             save_labels(folder, chosen.labels)
         write_run(folder / "run.json", found)

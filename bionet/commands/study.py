@@ -176,14 +176,14 @@ def _seen_from_outside(what: str, folder: Path | None, watch: bool) -> None:
         studies.cancel(folder)
         typer.echo(f"the study in {folder} ends after the cells in hand")
         return
-    state = studies.status(folder)
-    typer.echo(str(state))
-    while watch and state.running:
-        time.sleep(WATCH_SECONDS)
-        now = studies.status(folder)
-        if now != state:
-            typer.echo(str(now))
-        state = now
+    state = None
+    while state is None or (watch and state.running):
+        if state is not None:
+            time.sleep(WATCH_SECONDS)
+        before, state = state, studies.status(folder)
+        if state != before:
+            tell(dataclasses.asdict(state))
+            typer.echo(str(state))
 
 
 def _list() -> None:

@@ -51,7 +51,7 @@ def joined(*tensors: Any) -> np.ndarray:
     InputError
         If there are none, or they differ in the number of images.
     """
-    arrays = [np.asarray(tensor) for tensor in tensors]
+    arrays = [np.asarray(t.detach().cpu() if hasattr(t, "detach") else t) for t in tensors]
     counts = [len(array) if array.ndim > 1 else None for array in arrays]
     if not arrays or None in counts or len(set(counts)) > 1:
         raise InputError(

@@ -1,6 +1,7 @@
 """Method ttfs: every unit's value is the activation of the network, whatever the clock."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import bionet
+from bionet.commands.outputs import load_audit, save_audit
 from bionet.errors import InputError
 from bionet.network import MaxPool2d, SpikingNetwork
 from bionet.perturbations import DeadUnits, SpikeTimeJitter, SynapticFailure, WeightNoise, perturb
@@ -304,10 +306,14 @@ def test_no_warning_where_nothing_is_clipped(net, images):
         bionet.simulate(snn, images[:1], device="numpy")
 
 
-def test_the_audit_finds_no_bad_layer_and_names_changed_weights(net, images):
+def test_the_audit_finds_no_bad_layer_and_names_changed_weights(net, images, tmp_path):
     snn = bionet.convert(net, "ttfs", calibration=images, readout="FS")
     run = bionet.simulate(snn, images, device="numpy", final_potentials=True)
     audit = bionet.audit(net, snn, run, images)
+    save_audit(tmp_path, replace(audit, notes=("of the conversion",)))
+    again = load_audit(tmp_path)
+    assert again.notes == ("of the conversion",)
+    assert replace(again, notes=()) == audit and str(replace(again, notes=())) == str(audit)
     assert audit.first_bad is None
     assert "no bad layer" in str(audit)
     for row in audit.rows[:-1]:

@@ -9,9 +9,10 @@ import numpy as np
 
 from bionet.errors import InputError
 from bionet.kinds import typed
-from bionet.network.kernel_base import Kernel, on_images
+from bionet.network.kernel_base import on_images
 from bionet.network.kernels.pooling import Pooling
 from bionet.network.kernels.table import entered
+from bionet.network.kernels.unit_to_unit import UnitToUnit
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +73,7 @@ class MaxPool2d(Pooling):
 @typed
 @entered
 @dataclass(frozen=True, eq=False)
-class Largest(Kernel):
+class Largest(UnitToUnit):
     """A gate: unit i passes its spike to unit i if its estimate is the largest of its population.
 
     Parameters
@@ -87,21 +88,8 @@ class Largest(Kernel):
     estimate: str = "r"
     weight: float = 1.0
     kind: ClassVar[str] = "largest"
-    native: ClassVar[bool] = True
     linear: ClassVar[bool] = False
     rule: ClassVar[str] = "gate"
-
-    def target_shape(self, source: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape of the target population; see :meth:`Kernel.target_shape`."""
-        return source
-
-    def n_synapses(self, source: tuple[int, ...]) -> int:
-        """Number of synapses; see :meth:`Kernel.n_synapses`."""
-        return int(np.prod(source))
-
-    def fan_out(self, source: tuple[int, ...]) -> np.ndarray:
-        """Synapses that leave each unit; see :meth:`Kernel.fan_out`."""
-        return np.ones(source, dtype=np.int64)
 
     def mapped(self, values: torch.Tensor) -> torch.Tensor:
         """Refused: what passes is no function of one set of values."""

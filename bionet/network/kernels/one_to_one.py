@@ -11,8 +11,9 @@ import numpy as np
 
 from bionet.errors import InputError
 from bionet.kinds import typed
-from bionet.network.kernel_base import Kernel, weight_array
+from bionet.network.kernel_base import weight_array
 from bionet.network.kernels.table import entered
+from bionet.network.kernels.unit_to_unit import UnitToUnit
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +24,7 @@ __all__ = ["OneToOne"]
 @typed
 @entered
 @dataclass(frozen=True, eq=False)
-class OneToOne(Kernel):
+class OneToOne(UnitToUnit):
     """Unit i of the source projects to unit i of the target.
 
     Parameters
@@ -33,7 +34,6 @@ class OneToOne(Kernel):
 
     weight: Any = 1.0
     kind: ClassVar[str] = "one_to_one"
-    native: ClassVar[bool] = True
     pointwise: ClassVar[bool] = True
     channelwise: ClassVar[bool] = True
 
@@ -51,14 +51,6 @@ class OneToOne(Kernel):
                 f"OneToOne.weight has shape {self.weight.shape}, but the source has {source}"
             )
         return source
-
-    def n_synapses(self, source: tuple[int, ...]) -> int:
-        """Number of synapses; see :meth:`Kernel.n_synapses`."""
-        return int(np.prod(source))
-
-    def fan_out(self, source: tuple[int, ...]) -> np.ndarray:
-        """Synapses that leave each unit; see :meth:`Kernel.fan_out`."""
-        return np.ones(source, dtype=np.int64)
 
     def mapped(self, values: torch.Tensor) -> torch.Tensor:
         """The map of values; see :meth:`Kernel.mapped`."""
