@@ -71,6 +71,8 @@ def test_the_traced_network_of_joined_inputs_is_the_network(kind, shapes):
     torch.manual_seed(0)
     net, tensors = kind().eval(), several(shapes)
     images = bionet.inputs.joined(*tensors)
+    trained = [torch.from_numpy(t).requires_grad_() for t in tensors]
+    np.testing.assert_array_equal(bionet.inputs.joined(*trained), images)
     traced = trace(OneInput(net, shapes), images.shape[1:])
     with torch.no_grad():
         made = traced.graph(torch.from_numpy(images)).numpy()
