@@ -286,6 +286,29 @@ def test_the_estimate_of_memory_covers_the_state(synapse):
     assert 0.9 * held <= state <= 1.5 * held
 
 
+@pytest.mark.parametrize(
+    "delayed", [{"delay": 40}, {"delay": 40 * ms}, {"delay": 5 * ms, "jitter": 2 * ms}]
+)
+def test_the_estimate_of_memory_covers_the_queue(delayed):
+    """A delay of steps takes what the same delay as a time takes: what the synapses hold."""
+    cells = Population("cells", (5000,), integrate_and_fire())
+    read = Population("readout", (2,), bionet.equations.integrator())
+    wires = Projection("input", "cells", Dense(np.zeros((5000, 1))))
+    out = Projection("cells", "readout", Dense(np.zeros((2, 5000))))
+    totals = []
+    for projection in (out, replace(out, **delayed)):
+        snn = SpikingNetwork((cells, read), (wires, projection), (1,), Readout("cells", "readout"))
+        plan = make_plan(
+            snn, duration=50 * ms, dt=1 * ms, coding=None, max_rate=None, lanes=3,
+            dtype="float32", record=None,
+        )  # fmt: skip
+        totals.append(bionet.running.memory.estimate(snn, plan, 3, 0)["state of cells"])
+    _, groups = bionet.build(snn, np.zeros((3, 1)), 50 * ms, 1 * ms)
+    queue = groups["readout_synapses"].variables
+    held = sum(queue[name].get_value().nbytes for name in ("_waiting", "_delays", "_due"))
+    assert 0.9 * held <= totals[1] - totals[0] <= 1.5 * held
+
+
 def test_the_estimate_of_memory_covers_the_recording(tiny, tiny_images):
     """What stays in memory at the end is no more than what was estimated before."""
     record = {"conv": ["spikes", "v"], "readout": "v"}

@@ -15,17 +15,19 @@ import sys
 
 import numpy as np
 
+from bionet.brian.assemble import queued_steps
 from bionet.brian.plan import Plan
 from bionet.brian.presentation import count_dtype, spike_dtype, step_dtype
+from bionet.brian.queue import n_planes
 from bionet.errors import InputError
 from bionet.network import Population, SpikingNetwork
+from bionet.network.delays import jitter_reach, needed_slots
 
 __all__ = ["available_memory", "check_memory", "estimate", "peak_memory", "state_bytes"]
 
 # Share of steps in which a unit fires, for the estimate of recorded spikes; measured networks
 # stay below it (LeNet-5 with percentile 99.9: 0.1).
 ACTIVITY = 0.2
-SPREADS = 5  # standard deviations of a delay, beyond which no axon lies
 SPIKE_BYTES = 12 + 12  # index and time in the monitor, then image, step, unit in the table
 
 
@@ -100,13 +102,19 @@ def state_bytes(population: Population, plan: Plan, driven: bool = False) -> int
 
 def _queue_bytes(snn: SpikingNetwork, population: Population, plan: Plan) -> int:
     """Bytes of the spikes that delays hold back, for one lane."""
-    number, total = np.dtype(plan.dtype).itemsize, 0
+    number, total = np.dtype(plan.dtype).itemsize, 0.0
     for projection in snn.projections:
-        latest = float(projection.delay) + SPREADS * float(projection.delay_spread)
-        if projection.source == population.name and latest:
-            sized = number if population.model.amplitude is not None else 0
-            total += population.size * (math.ceil(latest / plan.dt) + 1) * (1 + sized)
-    return total
+        if projection.source != population.name:
+            continue
+        reach = jitter_reach(projection, plan.dt)
+        slots = needed_slots(np.max(queued_steps(snn, projection, plan.dt)) + reach)
+        if not slots:
+            continue
+        sized = population.model.amplitude is not None
+        planes = n_planes(slots, counted=reach > 0 and not sized)
+        per_unit = 2 * 4 + slots * planes / 8  # its delay, its place among those due, its bits
+        total += population.size * (per_unit + (slots * number if sized else 0))
+    return math.ceil(total)
 
 
 def available_memory() -> int:
