@@ -128,11 +128,15 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         """Import the modules of BioNet that define entries."""
         if self._complete or self.package is None:
             return
-        self._complete = True
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.ispkg:
-                importlib.import_module(f"{self.package}.{module.name}")
+        self._complete = True  # at once: a module may look into the table that it is entered in
+        try:
+            package = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(package.__path__):
+                if not module.ispkg:
+                    importlib.import_module(f"{self.package}.{module.name}")
+        except BaseException:  # such as Ctrl-C: half a table would say that there is no more
+            self._complete = False
+            raise
 
 
 def imported(name: str, what: str) -> Entry:  # type: ignore[type-var]

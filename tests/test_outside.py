@@ -279,3 +279,21 @@ def test_what_is_no_entry_is_refused(installed, tiny, tmp_path):
         neuron("outside_bionet:np")
     with pytest.raises(KeyError):
         Registry("thing", "bionet.things")["none"]
+
+
+def test_a_table_whose_loading_was_interrupted_is_loaded_again(tmp_path, monkeypatch):
+    home = tmp_path / "half_loaded"
+    home.mkdir()
+    (home / "__init__.py").write_text(
+        "from bionet.registry import Registry\n"
+        "TABLE = Registry('thing', 'bionet.things', 'half_loaded')\n"
+    )
+    (home / "first.py").write_text("from half_loaded import TABLE\nTABLE.add('first', 1)\n")
+    (home / "second.py").write_text("raise KeyboardInterrupt")
+    monkeypatch.syspath_prepend(tmp_path)
+    table = importlib.import_module("half_loaded").TABLE
+    with pytest.raises(KeyboardInterrupt):
+        list(table)
+    (home / "second.py").write_text("from half_loaded import TABLE\nTABLE.add('second', 2)\n")
+    importlib.invalidate_caches()
+    assert list(table) == ["first", "second"]

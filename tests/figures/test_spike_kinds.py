@@ -196,6 +196,7 @@ def test_colours_and_markers_are_keywords(run):
 def test_a_new_file_is_a_new_kind(tmp_path, monkeypatch):
     file = "from bionet.figures.kinds import KINDS\nKINDS.add('sketch', print)\n"
     (tmp_path / "sketch.py").write_text(file)
+    assert "raster" in KINDS  # all files are loaded: what a test imports first stays in the table
     monkeypatch.setattr(figures, "__path__", [*figures.__path__, str(tmp_path)])
     monkeypatch.setattr(KINDS, "_complete", False)
     monkeypatch.setattr(KINDS, "_entries", dict(KINDS._entries))
