@@ -19,6 +19,7 @@ from bionet.results.run_json import describe, tell, write_run
 
 if TYPE_CHECKING:
     from bionet.study import Study
+    from bionet.study.watching import Status
 
 __all__ = ["study"]
 
@@ -176,14 +177,19 @@ def _seen_from_outside(what: str, folder: Path | None, watch: bool) -> None:
         studies.cancel(folder)
         typer.echo(f"the study in {folder} ends after the cells in hand")
         return
-    state = None
-    while state is None or (watch and state.running):
-        if state is not None:
-            time.sleep(WATCH_SECONDS)
+    state = studies.status(folder)
+    _show(state)
+    while watch and state.running:
+        time.sleep(WATCH_SECONDS)
         before, state = state, studies.status(folder)
         if state != before:
-            tell(dataclasses.asdict(state))
-            typer.echo(str(state))
+            _show(state)
+
+
+def _show(state: Status) -> None:
+    """The line, or the JSON record, of how far a study is."""
+    tell(dataclasses.asdict(state))
+    typer.echo(str(state))
 
 
 def _list() -> None:
