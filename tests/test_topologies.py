@@ -54,7 +54,7 @@ def test_layers(name):
         if isinstance(module, nn.LeakyReLU):
             pooled = isinstance(modules[number + 1], nn.AvgPool2d)
             dropped = isinstance(modules[number + 1], nn.Dropout)
-            dropout = name in ("net5", "net5_quarter", "net5_leaky", "net6")
+            dropout = name in ("net5_quarter", "net5_leaky")
             assert dropped == (dropout and not pooled)
 
 

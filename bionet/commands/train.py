@@ -88,6 +88,13 @@ def train(
     dtype: Annotated[
         Literal["float32", "float16"], typer.Option(help="Type that the weights are stored in.")
     ] = "float32",
+    precision: Annotated[
+        Literal["float32", "bfloat16"] | None,
+        typer.Option(
+            help="Type of the products while training; bfloat16 is about twice as fast where the"
+            " processor multiplies it.  [default: the recipe's]"
+        ),
+    ] = None,
     data_dir: DataDir = None,
     seed: Seed = 0,
     progress: ProgressBar = True,
@@ -144,6 +151,7 @@ def train(
             input_gain=input_gain,
             dtype=dtype,
             levels=levels,
+            precision=precision,
             **same,
         )
     _report(context, network, data, device, result, out)

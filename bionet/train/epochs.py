@@ -30,6 +30,8 @@ from bionet.train.recipes import Recipe, flip_randomly, one_cycle, shift_randoml
 
 __all__ = ["Epoch", "Job", "run_epochs"]
 
+LATER_SETTINGS = ("flip", "label_smoothing", "precision")
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -83,10 +85,12 @@ class Job:
     def settings(self) -> dict[str, Any]:
         """What a checkpoint must have in common with the training that goes on from it."""
         data = digest(self.images, self.labels)
-        found = {**dataclasses.asdict(self.recipe), "seed": self.seed, "data": data}
-        if not self.recipe.flip:  # checkpoints written before there were flips have no such key
-            del found["flip"]
-        return {**found, **self.extra}
+        recipe = dataclasses.asdict(self.recipe)
+        for field in dataclasses.fields(Recipe):
+            # Checkpoints written before there was such a setting don't have it.
+            if field.name in LATER_SETTINGS and recipe[field.name] == field.default:
+                del recipe[field.name]
+        return {**recipe, "seed": self.seed, "data": data, **self.extra}
 
 
 class _RateColumn(ProgressColumn):
@@ -195,8 +199,10 @@ def _run_epoch(
             images = flip_randomly(images, generator)
         if recipe.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
-        outputs = net(images.to(device))
-        loss = nn.functional.cross_entropy(outputs, labels)
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            outputs = net(images.to(device))
+        outputs = outputs.float()
+        loss = nn.functional.cross_entropy(outputs, labels, label_smoothing=recipe.label_smoothing)
         if job.cost is not None:
             loss = loss + job.cost()
         if not math.isfinite(loss.item()):

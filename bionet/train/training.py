@@ -108,6 +108,8 @@ def train(
     weight_decay: float = 0.01,
     flip: bool = False,
     channels_last: bool = False,
+    label_smoothing: float = 0.0,
+    precision: Literal["float32", "bfloat16"] = "float32",
     extra: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Train a network in place, from the weights it has; its mode and device stay as they are.
@@ -118,7 +120,8 @@ def train(
         From images to (n, classes).
     data_train, data_test : Dataset, or pair of images (n, ...) and labels (n,)
         The test data are looked at once, after the last epoch.
-    epochs, batch_size, learning_rate, augment, weight_decay, flip, channels_last
+    epochs, batch_size, learning_rate, augment, weight_decay, flip, channels_last, \
+label_smoothing, precision
         See `Recipe`.
     seed : int
         Of the order of the images, their shifts and dropout.
@@ -143,7 +146,17 @@ def train(
         If the loss stops being a number.
     """
     check_seed(seed)
-    recipe = Recipe(epochs, batch_size, learning_rate, weight_decay, augment, flip, channels_last)
+    recipe = Recipe(
+        epochs,
+        batch_size,
+        learning_rate,
+        weight_decay,
+        augment,
+        flip,
+        channels_last,
+        label_smoothing,
+        precision,
+    )
     job = Job(*as_tensors(data_train, "data_train"), recipe, seed, extra=extra or {})
     test = as_tensors(data_test, "data_test")
     check_trainable(net, job)
@@ -202,6 +215,7 @@ def train_zoo(
     input_gain: float = 1.0,
     dtype: Literal["float32", "float16"] = "float32",
     levels: int | None = None,
+    precision: Literal["float32", "bfloat16"] | None = None,
 ) -> TrainResult:
     """Train a network of the zoo by its recipe and write its weights with their provenance.
 
@@ -243,6 +257,8 @@ def train_zoo(
         Train with QCFS activations of so many levels in place of ReLUs
         (:class:`bionet.conversion.QCFS`), from the shipped weights where there are some. The
         file then holds their scales too.
+    precision : {"float32", "bfloat16"}, optional
+        Type of the products while training, see `Recipe`; the recipe's by default.
 
     Returns
     -------
@@ -262,7 +278,11 @@ def train_zoo(
         )
     if dtype not in ("float32", "float16"):
         raise InputError(f"dtype: expected float32 or float16, got {dtype!r}")
-    given: dict[str, Any] = {"epochs": epochs, "learning_rate": learning_rate}
+    given: dict[str, Any] = {
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "precision": precision,
+    }
     recipe = dataclasses.replace(recipe, **{k: v for k, v in given.items() if v is not None})
     check_seed(seed)
     data_train = datasets.load(data, "train", data_dir)
