@@ -43,7 +43,7 @@ def test_layers(name):
     assert [tuple(module.weight.shape) for module in weighted] == WEIGHTS[name]
     assert all(module.bias is None for module in weighted)
     norms = [m for m in modules if isinstance(m, nn.BatchNorm2d | nn.BatchNorm1d)]
-    assert len(norms) == (len(weighted) - 1 if name == "net5_small" else 0)
+    assert len(norms) == (len(weighted) - 1 if name in ("net5", "net5_small", "net6") else 0)
     modules = [module for module in modules if module not in norms]
     shape = zoo.entry(name).input_shape
     assert net.eval()(torch.zeros(1, *shape)).shape == (1, 10)

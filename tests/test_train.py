@@ -341,6 +341,8 @@ def test_train_zoo_writes_weights_with_their_provenance(tmp_path: Path) -> None:
         "augment": 2,
         "flip": False,
         "channels_last": False,
+        "label_smoothing": 0.0,
+        "precision": "float32",
     }
     assert evaluate(zoo.lenet5(result.weights), *datasets.load("digits")) == result.accuracy_test
 
@@ -488,3 +490,40 @@ def test_a_qcfs_training_loses_nothing_in_its_own_steps_and_goes_on(
         train_zoo("lenet5", **(line | {"levels": 8}), out=tmp_path, checkpoint=kept)
     with pytest.raises(InputError, match="levels and leak are of two activations"):
         train_zoo("lenet5", **line, leak=10.0, out=tmp_path)
+
+
+def test_smoothed_labels_are_the_loss_of_the_mixed_targets() -> None:
+    """Equal to the cross-entropy with targets 1 - e + e / n and e / n, before the first step."""
+    torch.manual_seed(0)
+    images, labels = torch.rand(20, 6), torch.arange(20) % 4
+    net = nn.Linear(6, 4)
+    with torch.no_grad():
+        mixed = torch.full((20, 4), 0.2 / 4).scatter(1, labels[:, None], 0.8 + 0.2 / 4)
+        expected = -(mixed * net(images).log_softmax(1)).sum(1).mean()
+    result = train(
+        net,
+        (images, labels),
+        (images, labels),
+        epochs=1,
+        seed=0,
+        batch_size=20,
+        progress=False,
+        label_smoothing=0.2,
+    )
+    assert result.history[0].loss == pytest.approx(float(expected), rel=1e-6)
+    with pytest.raises(InputError, match=r"label_smoothing: expected a number in \[0, 1\), got 1"):
+        Recipe(1, label_smoothing=1.0)
+
+
+def test_bfloat16_products_train_float32_weights(digits: tuple[Pair, Pair]) -> None:
+    """The products have 8 bits: the first loss differs by that much, and not by nothing."""
+    nets = []
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(0)
+        nets.append(nn.Sequential(nn.Flatten(), nn.Linear(784, 30), nn.ReLU(), nn.Linear(30, 10)))
+        result = fit(nets[-1], digits, epochs=1, batch_size=len(digits[0][0]), precision=precision)
+        nets[-1].loss = result.history[0].loss
+    assert all(p.dtype == torch.float32 for p in nets[1].parameters())
+    assert 0 < abs(nets[1].loss - nets[0].loss) < 2**-7 * nets[0].loss
+    with pytest.raises(InputError, match="precision: expected float32 or bfloat16, got"):
+        Recipe(1, precision="float16")
