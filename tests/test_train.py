@@ -360,8 +360,13 @@ def test_weights_are_stored_in_half_the_space_with_the_accuracy_of_what_is_store
     told = zoo.provenance(half.weights)
     assert told["command"].endswith("--epochs 1 --threads 1 --dtype float16")
     assert evaluate(net, *datasets.load("digits")) == half.accuracy_test == told["accuracy"]
-    with pytest.raises(InputError, match="dtype: expected float32 or float16, got 'int8'"):
-        train_zoo("lenet5", "digits", **line, out=tmp_path, dtype="int8")
+    eighth = train_zoo("lenet5", "digits", **line, out=tmp_path / "eighth", dtype="int8")
+    assert eighth.weights.stat().st_size < 0.26 * single.weights.stat().st_size
+    net = zoo.lenet5(eighth.weights)
+    told = zoo.provenance(eighth.weights)
+    assert evaluate(net, *datasets.load("digits")) == eighth.accuracy_test == told["accuracy"]
+    with pytest.raises(InputError, match="dtype: expected one of .*float16, int8, got 'int4'"):
+        train_zoo("lenet5", "digits", **line, out=tmp_path, dtype="int4")
 
 
 def test_training_starts_from_weights_of_the_network_it_was_adjusted_from(tmp_path: Path) -> None:

@@ -86,7 +86,10 @@ def train(
         typer.Option(help="Of rounded: pixels are coded this many times as large."),
     ] = 1.0,
     dtype: Annotated[
-        Literal["float32", "float16"], typer.Option(help="Type that the weights are stored in.")
+        Literal["float32", "float16", "int8"],
+        typer.Option(
+            help="Type that the weights are stored in; int8 with a scale for each output channel."
+        ),
     ] = "float32",
     precision: Annotated[
         Literal["float32", "bfloat16"] | None,

@@ -8,7 +8,7 @@ import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -19,13 +19,29 @@ from bionet.files import write_tensors
 from bionet.kinds import typed
 from bionet.versions import versions_of
 from bionet.zoo import read_weights
+from bionet.zoo.eight_bits import pack, rounded
 
-__all__ = ["digest", "load_checkpoint", "save_checkpoint", "save_weights", "versions"]
+__all__ = [
+    "StoredType",
+    "check_stored_type",
+    "digest",
+    "load_checkpoint",
+    "round_weights",
+    "save_checkpoint",
+    "save_weights",
+    "versions",
+]
+
+# Types that weights are stored in; int8 has a scale for each output channel.
+StoredType = Literal["float32", "float16", "int8"]
 
 
 @typed
 def save_weights(
-    net: nn.Module, path: str | os.PathLike[str], metadata: Mapping[str, Any] | None = None
+    net: nn.Module,
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, Any] | None = None,
+    dtype: StoredType | None = None,
 ) -> None:
     """Write the weights of a network as a safetensors file, whole or not at all.
 
@@ -37,13 +53,45 @@ def save_weights(
         The file; one that is there is replaced.
     metadata : mapping of str to anything JSON can say, optional
         Where the weights come from; `bionet.zoo.provenance` gives it back.
+    dtype : {"float32", "float16", "int8"}, optional
+        Type to store them in; by default the one that they have. ``"int8"``: eight bits a weight
+        with a scale for each output channel, see :mod:`bionet.zoo.eight_bits`.
 
     Raises
     ------
     InputError
-        If the folder can't be written.
+        If the type is unknown, or the folder can't be written.
     """
-    _write(Path(path), net.state_dict(), dict(metadata or {}))
+    if dtype is not None:
+        check_stored_type(dtype)
+    tensors = net.state_dict()
+    if dtype == "int8":
+        tensors = pack(tensors)
+    elif dtype is not None:
+        tensors = {name: _as_float(tensor, dtype) for name, tensor in tensors.items()}
+    _write(Path(path), tensors, dict(metadata or {}))
+
+
+def check_stored_type(dtype: str) -> None:
+    """Refuse a type that weights can't be stored in."""
+    if dtype not in get_args(StoredType):
+        raise InputError(f"dtype: expected one of {', '.join(get_args(StoredType))}, got {dtype!r}")
+
+
+@typed
+def round_weights(net: nn.Module, dtype: StoredType) -> None:
+    """Give a network the values that its weights have once stored, each in its present type."""
+    if dtype == "float16":
+        values = {name: _as_float(tensor, dtype) for name, tensor in net.state_dict().items()}
+    else:
+        values = net.state_dict() if dtype == "float32" else rounded(net.state_dict())
+    net.load_state_dict(values)
+
+
+def _as_float(tensor: torch.Tensor, dtype: str) -> torch.Tensor:
+    """A tensor in a floating-point type, or as it is if it holds integers."""
+    kind = torch.float16 if dtype == "float16" else torch.float32
+    return tensor.to(kind) if tensor.is_floating_point() else tensor
 
 
 def _write(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:

@@ -30,7 +30,13 @@ from bionet.errors import InputError
 from bionet.evaluation import Arrays, as_tensors, check_network, device_of, evaluate, find_device
 from bionet.files import output_folder
 from bionet.kinds import typed
-from bionet.train.checkpoint import save_weights, versions
+from bionet.train.checkpoint import (
+    StoredType,
+    check_stored_type,
+    round_weights,
+    save_weights,
+    versions,
+)
 from bionet.train.epochs import Epoch, Job, run_epochs
 from bionet.train.recipes import (
     RECIPES,
@@ -213,7 +219,7 @@ def train_zoo(
     leak: float | None = None,
     mode: Mode = "finetune",
     input_gain: float = 1.0,
-    dtype: Literal["float32", "float16"] = "float32",
+    dtype: StoredType = "float32",
     levels: int | None = None,
     precision: Literal["float32", "bfloat16"] | None = None,
 ) -> TrainResult:
@@ -251,8 +257,9 @@ def train_zoo(
         offset of the code and values rounded to the nearest step.
     input_gain : float
         With ``mode="compensate"``: pixels are coded this many times as large.
-    dtype : {"float32", "float16"}
-        Type that the weights are stored in. The accuracies are those of the stored values.
+    dtype : {"float32", "float16", "int8"}
+        Type that the weights are stored in; int8 with a scale for each output channel. The
+        accuracies are those of the stored values.
     levels : int, optional
         Train with QCFS activations of so many levels in place of ReLUs
         (:class:`bionet.conversion.QCFS`), from the shipped weights where there are some. The
@@ -276,8 +283,7 @@ def train_zoo(
         raise InputError(
             "levels and leak are of two activations, QCFS and a temporal code; give one"
         )
-    if dtype not in ("float32", "float16"):
-        raise InputError(f"dtype: expected float32 or float16, got {dtype!r}")
+    check_stored_type(dtype)
     given: dict[str, Any] = {
         "epochs": epochs,
         "learning_rate": learning_rate,
@@ -307,8 +313,8 @@ def train_zoo(
             extra={} if levels is None else {"levels": levels},
             **dataclasses.asdict(recipe),
         )
-        if dtype == "float16":
-            _round_to_half(net)
+        if dtype != "float32":
+            round_weights(net, dtype)
             result = dataclasses.replace(
                 result,
                 accuracy_train=evaluate(trained, *data_train),
@@ -344,7 +350,7 @@ def train_zoo(
     }
     if levels is not None:
         metadata["activation"] = {"kind": "qcfs", "levels": levels}
-    save_weights(net.half() if dtype == "float16" else net, path, metadata)
+    save_weights(net, path, metadata, dtype)
     return dataclasses.replace(result, weights=path)
 
 
@@ -367,13 +373,6 @@ def _in_the_code(net: nn.Module, leak: float, mode: Mode, input_gain: float) -> 
         add_bias_neurons(net, leak)
         return trained
     return temporal_network(net, leak, mode, "nearest", input_gain)
-
-
-def _round_to_half(net: nn.Module) -> None:
-    """Round every floating-point tensor of a network to a float16, in its own type."""
-    for tensor in net.state_dict().values():
-        if tensor.is_floating_point():
-            tensor.copy_(tensor.half())
 
 
 @contextmanager

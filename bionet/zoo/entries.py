@@ -31,7 +31,7 @@ from torch import nn
 from bionet.errors import InputError, did_you_mean
 from bionet.files import read_tensors
 from bionet.kinds import typed
-from bionet.zoo import architectures, branched, imagenet
+from bionet.zoo import architectures, branched, eight_bits, imagenet
 from bionet.zoo.topologies import TOPOLOGIES, maker
 
 __all__ = [
@@ -264,7 +264,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
     Parameters
     ----------
     path : path
-        The file.
+        The file. Weights of eight bits (:mod:`bionet.zoo.eight_bits`) come as float32.
 
     Returns
     -------
@@ -288,7 +288,8 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
         raise InputError(
             f"{path}: a tensor has a type that can't be read ({error}); save it as float32"
         ) from error
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}, _decode(header, path)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return eight_bits.unpack(tensors, str(path)), _decode(header, path)
 
 
 def _begins_with_a_header(path: Path) -> bool:
