@@ -23,6 +23,7 @@ from bionet.reproduce import (
     augmented,
     chosen,
     markdown,
+    rate,
     tdsnn,
     threshold,
 )
@@ -202,6 +203,44 @@ def test_threshold_search_of_lenet5_runs(monkeypatch):
     assert 742e-3 * counted == pytest.approx(rows["power at 742 images/s, counted events"].value)
     assert result.figures["confusion"]().get_xlabel()
     plt.close("all")
+
+
+def test_few_steps_end_with_one_spike_and_any_qcfs_weights_there_are(tmp_path, monkeypatch):
+    """Rungs beyond the paper: ttfs without loss, and QCFS weights by the name of their file."""
+
+    def tiny():
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(100, 4)
+        )
+
+    torch.manual_seed(3)
+    net, images = tiny().eval(), torch.rand(30, 1, 5, 5).numpy()
+    labels = net(torch.from_numpy(images)).argmax(1).numpy()
+    monkeypatch.setattr(Settings, "test", lambda self, name, n: (images[:n], labels[:n]))
+    monkeypatch.setattr(Settings, "calibration", lambda self, name: (images, labels))
+    monkeypatch.setattr(Settings, "network", lambda self, *_: net)
+    entries = {"tiny": bionet.zoo.ZooEntry("tiny", tiny, (1, 5, 5), ())}
+    monkeypatch.setattr(bionet.zoo, "ENTRIES", entries)
+    monkeypatch.setattr(bionet.zoo.entries, "ENTRIES", entries)
+    monkeypatch.setenv("BIONET_WEIGHTS", str(tmp_path))
+    settings = Settings(device="numpy")
+    rungs, notes = rate.quantised(settings, "mnist", images, labels, images)
+    assert not rungs and "bionet train lenet5 --data mnist --activation qcfs" in notes[0]
+    trained = bionet.conversion.quantised_network(net, 4, torch.from_numpy(images))
+    header = {"activation": {"kind": "qcfs", "levels": 4}}
+    bionet.train.save_weights(trained, tmp_path / "tiny-mnist-qcfs.safetensors", header)
+    result = chosen("rate", "fast-mnist")[0].run(settings)
+    rows = {row.label: row for row in result.rows}
+    assert [row.value for name, row in rows.items() if name.startswith("ttfs")] == [100]
+    assert "own answer on 30 of 30 images" in result.notes[1]
+    own = trained(torch.from_numpy(images)).argmax(1).numpy() == labels
+    assert rows["qcfs network (tiny)"].value == pytest.approx(100 * own.mean())
+    assert rows["qcfs (tiny), 4 steps"].value > 80
+    given = {"tiny-qcfs": tmp_path / "tiny-mnist-qcfs.safetensors"}
+    monkeypatch.delenv("BIONET_WEIGHTS")
+    assert settings.other_network("tiny", "mnist", "qcfs") is None
+    again = Settings(weights=given).other_network("tiny", "mnist", "qcfs")
+    assert isinstance(again[1], bionet.conversion.QCFS)
 
 
 WAYS = ("rounded up", "to the nearest", "finer input", "trained with rounding")

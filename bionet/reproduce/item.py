@@ -98,6 +98,15 @@ class Settings:
             )
         return zoo.load(name, data)
 
+    def other_network(self, name: str, data: str, kind: str) -> nn.Module | None:
+        """A network of the zoo with weights of a kind such as ``qcfs``, None without any.
+
+        They are those of ``--weights NAME-KIND=FILE``, or the file ``NAME-DATA-KIND.safetensors``
+        in a folder of weights (:func:`bionet.zoo.added_weights`).
+        """
+        given = self.weights.get(f"{name}-{kind}") or zoo.added_weights(name, f"{data}-{kind}")
+        return None if given is None else zoo.load(name, given)
+
 
 @dataclass(frozen=True)
 class Row:

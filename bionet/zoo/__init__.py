@@ -3,6 +3,7 @@
 from bionet.zoo.entries import (
     ENTRIES,
     ZooEntry,
+    added_weights,
     cifar10_quick,
     cifar10_quick_original,
     entry,
@@ -22,6 +23,7 @@ from bionet.zoo.entries import (
 __all__ = [
     "ENTRIES",
     "ZooEntry",
+    "added_weights",
     "cifar10_quick",
     "cifar10_quick_original",
     "entry",

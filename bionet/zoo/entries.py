@@ -37,6 +37,7 @@ from bionet.zoo.topologies import TOPOLOGIES, maker
 __all__ = [
     "ENTRIES",
     "ZooEntry",
+    "added_weights",
     "cifar10_quick",
     "cifar10_quick_original",
     "entry",
@@ -78,7 +79,8 @@ class ZooEntry:
     input_shape : tuple (channels, height, width)
         One image.
     data : tuple of str
-        Data sets that there are trained weights for; ``-rounded`` are for a temporal code.
+        Data sets that there are trained weights for; ``-rounded`` are for a temporal code,
+        ``-qcfs`` have QCFS activations.
     """
 
     name: str
@@ -118,8 +120,10 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> nn.Module:
     name : str
         One of `names`.
     weights : str or path, optional
-        A data set that weights come with the package for, or a safetensors file. Without it the
-        network is untrained: PyTorch's random initial weights, in training mode.
+        A data set that weights come with the package for, a safetensors file, or the NAME of a file
+        ``NETWORK-NAME.safetensors`` in the folder that the environment variable ``BIONET_WEIGHTS``
+        names, or in ``weights/`` of a checkout. Without it the network is untrained: PyTorch's
+        random initial weights, in training mode.
 
     Returns
     -------
@@ -139,6 +143,8 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> nn.Module:
         load_weights(net, shipped(listed.name, str(weights)))
     elif Path(weights).exists():
         load_weights(net, weights)
+    elif (dropped := added_weights(listed.name, str(weights))) is not None:
+        load_weights(net, dropped)
     else:
         data_sets = ", ".join(listed.data) or "no data set"
         raise InputError(
@@ -379,18 +385,28 @@ def shipped(network: str, data: str) -> Path:
     InputError
         If the file is in none of these folders.
     """
-    file = f"{network}-{data}.safetensors"
+    found = added_weights(network, data)
+    if found is not None:
+        return found
+    raise InputError(
+        f"the weights {network}-{data}.safetensors are not in this installation, which holds the"
+        " digits' alone: set BIONET_WEIGHTS to the folder weights/ of BioNet's repository,"
+        f" or train them with 'bionet train {network} --data {data}'"
+    )
+
+
+def added_weights(network: str, name: str) -> Path | None:
+    """The file ``NETWORK-NAME.safetensors`` in a folder of weights, None where none has it.
+
+    Whoever trains other weights puts their file there, and they are loaded by name.
+    """
+    if Path(name).name != name:  # a path is no name
+        return None
     folders = [PACKAGED, CHECKOUT]
     if "BIONET_WEIGHTS" in os.environ:
         folders.insert(0, Path(os.environ["BIONET_WEIGHTS"]).expanduser())
-    for folder in folders:
-        if (folder / file).is_file():
-            return folder / file
-    raise InputError(
-        f"the weights {file} are not in this installation, which holds the digits' alone: set"
-        " BIONET_WEIGHTS to the folder weights/ of BioNet's repository, or train them with"
-        f" 'bionet train {network} --data {data}'"
-    )
+    files = (folder / f"{network}-{name}.safetensors" for folder in folders)
+    return next((file for file in files if file.is_file()), None)
 
 
 def _decode(header: Mapping[str, str], path: Path) -> dict[str, Any]:
