@@ -68,8 +68,8 @@ CONDUCTANCE = "conductance:0mV,-80mV,5ms,5ms"
 # With the leak of the benchmark of Brette et al. (-60 mV) it fires without current. At eight
 # rheobases both fire at some 70 Hz, so that their reference is half of the others'.
 HODGKIN_HUXLEY = "hodgkin_huxley:E_L=-70mV"
-# Hidden units, epochs as a ReLU network, shifts in pixels.
-MLPS = {"mlp": (100, 3, 0), "mlp300": (300, 8, 1)}
+# Hidden units, epochs as a ReLU network, shifts in pixels, epochs of the fine-tuning.
+MLPS = {"mlp": (100, 3, 0, 2), "mlp300": (300, 16, 1, 12)}
 ROWS = tuple(
     Row(network, data, neuron, synapse, dale, presentation)
     for network, data in (
@@ -103,7 +103,7 @@ def relu_network(row: Row, folder: Path) -> nn.Module:
     net, path = mlp(row.network), folder / f"{row.network}-{row.data}.safetensors"
     if not path.exists():
         sets = (bionet.datasets.load(row.data, split=split) for split in ("train", "test"))
-        _, n, shifts = MLPS[row.network]
+        _, n, shifts, _ = MLPS[row.network]
         bionet.train.train(net, *sets, epochs=n, seed=SEED, augment=shifts)
         save_weights(net, path)
     bionet.zoo.load_weights(net, path)
@@ -138,7 +138,7 @@ def trained(row: Row, folder: Path, epochs: int) -> Path:
             activation_of(made_of(row)),
             data.images,
             data.labels,
-            epochs=epochs,
+            epochs=MLPS[row.network][3],
             augment=MLPS[row.network][2],
             seed=SEED,
             checkpoint=path.with_suffix(".checkpoint"),
@@ -237,7 +237,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True, help="of weights and results")
     parser.add_argument("--images", type=int, default=1000, help="test images, drawn")
-    parser.add_argument("--epochs", type=int, default=3, help="of the fine-tuning")
+    parser.add_argument("--epochs", type=int, default=3, help="of the fine-tuning of networks of the zoo")
     parser.add_argument("--presentation", type=float, default=100.0, help="in ms")
     parser.add_argument("--dt", type=float, default=0.25, help="in ms")
     parser.add_argument("--only", default="", help="rows whose name holds this text")

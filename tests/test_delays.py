@@ -9,8 +9,9 @@ from scipy.stats import kstest, truncnorm
 
 import bionet
 from bionet.brian.assemble import JITTER_SITE
+from bionet.brian.queue import split_mix
 from bionet.equations import integrate_and_fire, integrator, signed_integrate_and_fire
-from bionet.equations.randomness import counter_normal, normal_quantile
+from bionet.equations.randomness import normal_quantile, philox
 from bionet.errors import InputError
 from bionet.network import Population, Projection, Readout, SpikingNetwork
 from bionet.network.delays import jitter_bounds, unit_delays
@@ -82,6 +83,23 @@ def test_delays_are_a_normal_number_cut_off_at_none():
     assert unit_delays(q, (1000,), 1e-3, least=1).min() == 1
 
 
+def mixed_word(state, number):
+    """SplitMix64 as its paper has it, in whole numbers: the state's word after ``number`` steps."""
+    z = (state + number * 0x9E3779B97F4A7C15) % 2**64
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+    return z ^ (z >> 31)
+
+
+def test_random_words_are_those_of_splitmix64():
+    """The first words of the state 0 are those of the generator's first after a step."""
+    assert split_mix(np.zeros(1, np.uint64), np.array([1])).tolist() == [0xE220A8397B1DCDAF]
+    begin, numbers = np.uint64(2**63 + 12345), np.arange(1000)
+    words = split_mix(begin, numbers)
+    assert words.tolist() == [mixed_word(int(begin), int(n)) for n in numbers]
+    assert kstest(words / 2.0**64, "uniform").pvalue > 1e-3
+
+
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_jitter_moves_each_spike_by_a_normal_number_of_its_own(lanes):
     """Against the quantile function itself; the sizes of spikes that meet are added."""
@@ -91,7 +109,12 @@ def test_jitter_moves_each_spike_by_a_normal_number_of_its_own(lanes):
     weights, met = snn.projections[0].kernel.weights, 0
     for image in range(2):
         steps, units = run.spikes("input", image=image)[:2]
-        z = counter_normal(FAST["seed"], 0, np.int32(image), units, steps, JITTER_SITE)
+        begin = [philox((0, step, image, JITTER_SITE), (FAST["seed"], 0)) for step in steps]
+        words = [
+            mixed_word(int(b[0]) + (int(b[1]) << 32), int(unit)) >> 32
+            for b, unit in zip(begin, units, strict=True)
+        ]
+        z = normal_quantile(np.array(words))
         moved = np.clip(np.floor(2 * z + 0.5), -4, 4).astype(int)
         arrives = steps + np.maximum(delays[units] + moved, 0)
         v = np.zeros(3)

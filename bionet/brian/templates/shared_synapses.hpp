@@ -474,59 +474,61 @@ template <typename T, int SLOTS, int PLANES, bool GRADED> struct Queue {
     }
 };
 
-// Steps that single spikes travel besides their unit's delay: Philox4x32-10 of unit (in the order of
-// a lane), step, image and site, as in bionet.equations.randomness, compared with bounds (see
-// bionet.network.delays). Eight spikes at a time fill the vector registers.
+// Steps that single spikes travel besides their unit's delay: SplitMix64 of the unit (in the order of
+// a lane), which begins at two words of Philox4x32-10 of step, image and site, as in
+// bionet.brian.queue. Its upper half is compared with bounds (see bionet.network.delays). Philox for
+// every spike takes three times as long.
 template <int N_SOURCE> struct Jitter {
     const int32_t* streams;  // [lane]: image
     const int32_t* bounds;   // [0]: reach, then the words
     uint32_t seed_low, seed_high, step, site;
 
     static constexpr int many = 16;
-    // Words of 32 bits in lanes of 64, so that a product needs no packing.
     typedef uint64_t Words __attribute__((vector_size(64)));
     typedef uint32_t Narrow __attribute__((vector_size(32)));
-    inline void draw(const uint32_t* units, uint32_t stream, const Words* keys, int32_t* moved) const {
+    inline uint64_t begin(uint32_t stream) const {
+        uint32_t c0 = 0, c1 = step, c2 = stream, c3 = site;
+        for (uint32_t round = 0; round < 10; round++) {
+            const uint64_t p = c0 * uint64_t(0xD2511F53u), q = c2 * uint64_t(0xCD9E8D57u);
+            c0 = uint32_t(q >> 32) ^ c1 ^ uint32_t(seed_low + round * 0x9E3779B9u);
+            c1 = uint32_t(q);
+            c2 = uint32_t(p >> 32) ^ c3 ^ uint32_t(seed_high + round * 0xBB67AE85u);
+            c3 = uint32_t(p);
+        }
+        return c0 | uint64_t(c1) << 32;
+    }
+    inline void draw(const uint32_t* units, uint64_t begin, int32_t* moved) const {
         const int reach = bounds[0];
         for (int half = 0; half < many; half += 8) {
             Narrow here;
             std::memcpy(&here, units + half, sizeof(here));
-            Words c0 = __builtin_convertvector(here, Words);
-            Words c1 = Words() + step, c2 = Words() + stream, c3 = Words() + site;
-            for (int round = 0; round < 10; round++) {
-                const Words p = c0 * 0xD2511F53u, q = c2 * 0xCD9E8D57u;
-                c0 = (q >> 32) ^ c1 ^ keys[2 * round];
-                c1 = q & 0xffffffffu;
-                c2 = (p >> 32) ^ c3 ^ keys[2 * round + 1];
-                c3 = p & 0xffffffffu;
-            }
-            Words steps = Words() - uint64_t(reach);
+            Words z = begin + __builtin_convertvector(here, Words) * 0x9E3779B97F4A7C15u;
+            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+            z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+            z = (z ^ (z >> 31)) >> 32;
+            const Narrow word = __builtin_convertvector(z, Narrow);
+            Narrow narrow = Narrow() - uint32_t(reach);
             for (int b = 1; b <= 2 * reach; b++)
-                steps -= Words(c0 > uint64_t(uint32_t(bounds[b])));  // true is -1
-            const Narrow narrow = __builtin_convertvector(steps, Narrow);
+                narrow -= Narrow(word > uint32_t(bounds[b]));  // true is -1
             std::memcpy(moved + half, &narrow, sizeof(narrow));
         }
     }
     template <class Line, typename T>
     inline void enter(Line& queue, int slots, const int32_t* spikes, int n_spikes,
                       const T* amplitude, const int32_t* delays, int64_t now) const {
-        Words keys[20];
-        for (uint32_t round = 0; round < 10; round++) {
-            keys[2 * round] = Words() + uint32_t(seed_low + round * 0x9E3779B9u);
-            keys[2 * round + 1] = Words() + uint32_t(seed_high + round * 0xBB67AE85u);
-        }
         for (int from = 0; from < n_spikes;) {
             const int lane = spikes[from] / N_SOURCE, base = lane * N_SOURCE;
             const int stop = int(first_from(spikes + from, spikes + n_spikes, base + N_SOURCE) - spikes);
+            const uint64_t start = begin(uint32_t(streams[lane]));
             for (; from < stop; from += many) {
                 const int count = least(many, stop - from);
                 uint32_t units[many] = {0};
                 int32_t moved[many];
                 for (int k = 0; k < count; k++) units[k] = uint32_t(spikes[from + k] - base);
-                draw(units, uint32_t(streams[lane]), keys, moved);
+                draw(units, start, moved);
                 for (int k = 0; k < count; k++) {
                     const int32_t travel = most(0, delays[units[k]] + moved[k]);  // of any lane
-                    const int slot = int((uint64_t(now) + travel) % uint64_t(slots));
+                    const int slot = int((uint64_t(now) + travel) & uint64_t(slots - 1));
                     queue.enter(spikes[from + k], slot, amplitude);
                 }
             }
