@@ -237,7 +237,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True, help="of weights and results")
     parser.add_argument("--images", type=int, default=1000, help="test images, drawn")
-    parser.add_argument("--epochs", type=int, default=3, help="of the fine-tuning of networks of the zoo")
+    parser.add_argument(
+        "--epochs", type=int, default=3, help="of the fine-tuning of networks of the zoo"
+    )
     parser.add_argument("--presentation", type=float, default=100.0, help="in ms")
     parser.add_argument("--dt", type=float, default=0.25, help="in ms")
     parser.add_argument("--only", default="", help="rows whose name holds this text")
