@@ -32,6 +32,7 @@ from bionet.commands.study import study
 from bionet.commands.train import train
 from bionet.errors import BioNetError, InputError
 from bionet.interruption import interruptible
+from bionet.versions import VERSION
 
 __all__ = ["EXIT_CODES", "app", "main"]
 
@@ -71,9 +72,7 @@ app.command("f-i")(answering(f_i))
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from bionet import __version__
-
-        typer.echo(f"bionet {__version__}")
+        typer.echo(f"bionet {VERSION}")
         raise typer.Exit
 
 

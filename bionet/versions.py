@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from importlib import metadata
 
-__all__ = ["versions_of"]
+__all__ = ["VERSION", "versions_of"]
+
+VERSION = "0.1.0"
+"""BioNet's own; the package takes it from here when it is built."""
 
 
 def versions_of(*packages: str) -> dict[str, str]:

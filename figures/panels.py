@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from bionet.errors import InputError, did_you_mean
-from bionet.figures.style import COLUMN, PAGE, figure_width, new_figure
+from bionet.figures.house_style import COLUMN, PAGE, figure_width, new_figure
 from bionet.results.recording import Recording
 
 __all__ = ["check_runs", "choose", "choose_spiking", "panels", "picture_scale"]

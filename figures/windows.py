@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from bionet.figures.house_style import times
 from bionet.figures.legends import legend_above
-from bionet.figures.style import times
 from bionet.results.recording import Recording
 
 __all__ = ["draw_windows"]

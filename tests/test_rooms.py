@@ -15,7 +15,7 @@ TOPS = {
 # What every room may import.
 COMMON = {
     "errors", "files", "interruption", "kinds", "notebook", "quantities", "progress", "registry",
-    "versions",
+    "templates", "versions",
 }  # fmt: skip
 EVERYTHING_BUT = {
     "study": {"pages", "figures", "train", "commands", "cli", "reproduce", "docs"},
@@ -32,7 +32,9 @@ MAY_IMPORT = {
     "interruption": set(),
     "quantities": set(),
     "progress": set(),
+    "templates": set(),
     "versions": set(),
+    "synapse": {"equations"},
     "registry": {"errors"},
     "equations": set(),
     "options": {"equations", "firing"},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bionet import figures
 from bionet.errors import InputError
-from bionet.figures.robustness import by_level
+from bionet.figures.kinds.robustness import by_level
 from bionet.files import atomic
 from bionet.pages.rendered import rendered
 from bionet.pages.run_page import drawing, embedded

@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from bionet.errors import InputError
 from bionet.files import atomic
+from bionet.versions import VERSION
 
 __all__ = ["Parts", "digest"]
 
@@ -41,7 +41,7 @@ class Parts:
         """The file of a part, whether it is there or not."""
         if self.folder is None:
             return None
-        whole = {"bionet": metadata.version("bionet"), **self.common, **content}
+        whole = {"bionet": VERSION, **self.common, **content}
         text = json.dumps(whole, sort_keys=True, default=str)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
 

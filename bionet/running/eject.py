@@ -15,13 +15,11 @@ import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from brian2 import Hz, Quantity, check_units, second
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bionet.brian.assemble import queued_steps, synapse_names
 from bionet.brian.plan import Plan
@@ -44,6 +42,8 @@ from bionet.running.eject_parts import (
     uses_random_numbers,
 )
 from bionet.running.shown import shown
+from bionet.templates import rendered
+from bionet.versions import VERSION
 
 __all__ = ["MAX_SYNAPSES", "eject"]
 
@@ -160,20 +160,17 @@ def script(
              if f"* {word}" in text}  # fmt: skip
     imports = {"Network", "NeuronGroup", "SpikeMonitor", "Synapses", "defaultclock", "prefs"}
     imports |= units | ({"check_units"} if stochastic else set())
-    environment = Environment(
-        loader=PackageLoader("bionet.running", "templates"),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # a Python script, not HTML
-    )
-    text = environment.get_template("eject.py.jinja").render(
+    text = rendered(
+        "bionet.running",
+        "eject.py.jinja",
+        trimmed=False,
         title=f"A spiking network of {snn.n_units:,} units in Brian2, made by method"
         f" {_plain(snn.method)}.",
         summary=summary(snn, plan),
         script=path.name,
         arrays_file=path.with_suffix(".npz").name,
         n_images=0 if images is None else len(images),
-        version=metadata.version("bionet"),
+        version=VERSION,
         hash=snn.hash(),
         dt_text=dt_text,
         imports=import_line(imports),

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.core.variables import ArrayVariable
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bionet.errors import BioNetError
+from bionet.templates import rendered
 
 __all__ = ["SharedBody", "frame", "light_source", "shared_body", "write_light_sources"]
 
@@ -185,14 +185,9 @@ def frame(device: Any, shared: Mapping[str, SharedBody] = MappingProxyType({})) 
         if isinstance(variable, ArrayVariable)
     ]
     constants = [line for line in settings.values() if not line.startswith("static_arrays/")]
-    environment = Environment(
-        loader=PackageLoader("bionet.running", "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # noqa: S701  C++, not HTML
-    )
-    return environment.get_template("frame.cpp.jinja").render(
+    return rendered(
+        "bionet.running",
+        "frame.cpp.jinja",
         arrays=sorted(arrays, key=lambda a: a.name),
         constants=constants,
         order=order,

@@ -12,7 +12,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import numpy as np
 from bionet.errors import InputError
 from bionet.files import atomic, output_folder
 from bionet.study.specification import Study, source_of
+from bionet.versions import VERSION
 
 __all__ = ["Cell", "cells_of", "digest", "finished", "open_folder", "read_cell", "write_cell"]
 
@@ -73,7 +73,7 @@ def cells_of(study: Study, weights: Mapping[str, str], images: str) -> tuple[Cel
             "images": images,
             "method": method["name"],
             "options": dict(method["options"]),
-            "bionet": metadata.version("bionet"),
+            "bionet": VERSION,
         }
         if "coding" in options(method["name"]) and "coding" not in method["options"]:
             converted["options"]["coding"] = coding

@@ -9,8 +9,8 @@ from brian2 import Hz, ms
 import bionet.figures as figures
 from bionet.audits.table import Audit, LayerAudit
 from bionet.equations import integrate_and_fire, integrator
-from bionet.figures.accuracy_events import events_over_time
-from bionet.figures.feature_maps import mosaic
+from bionet.figures.kinds.accuracy_events import events_over_time
+from bionet.figures.kinds.feature_maps import mosaic
 from bionet.network import Population, Projection, Readout, SpikingNetwork
 from bionet.network.kernels import Dense
 from bionet.results.latency import latency

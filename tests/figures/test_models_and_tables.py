@@ -11,8 +11,8 @@ from brian2 import ms
 import bionet.figures as figures
 from bionet.equations import integrate_and_fire, leaky_integrate_and_fire
 from bionet.errors import InputError
-from bionet.figures.frequency_current import closed_form_rate, simulated_rate
-from bionet.figures.robustness import by_level
+from bionet.figures.kinds.frequency_current import closed_form_rate, simulated_rate
+from bionet.figures.kinds.robustness import by_level
 from bionet.results.metrics import wilson_interval
 
 

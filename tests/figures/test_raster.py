@@ -4,7 +4,7 @@ from brian2 import mV, second
 
 import bionet.figures as figures
 from bionet.errors import InputError
-from bionet.figures.raster import INHIBITORY as RED
+from bionet.figures.kinds.raster import INHIBITORY as RED
 
 INHIBITORY = tuple(int(RED[k : k + 2], 16) / 255 for k in (1, 3, 5))
 

@@ -138,7 +138,7 @@ def test_it_draws_into_the_given_axes(draw, run):
 def test_every_public_name_is_there():
     for name in figures.__all__:
         assert callable(getattr(figures, name)), name
-    with pytest.raises(AttributeError, match="no attribute 'pie_chart'"):
+    with pytest.raises(AttributeError, match="No bionet.figures attribute pie_chart"):
         figures.pie_chart  # noqa: B018
 
 

@@ -14,10 +14,10 @@ from matplotlib.contour import ContourSet
 import bionet.figures as figures
 from bionet.equations import adex, integrate_and_fire
 from bionet.errors import InputError
-from bionet.figures.interval_histogram import intervals, variation
 from bionet.figures.kinds import KINDS
-from bionet.figures.receptive_fields import spike_triggered_average
-from bionet.figures.spike_distances import van_rossum
+from bionet.figures.kinds.interval_histogram import intervals, variation
+from bionet.figures.kinds.receptive_fields import spike_triggered_average
+from bionet.figures.kinds.spike_distances import van_rossum
 from bionet.network import Population, Projection, Readout, SpikingNetwork
 from bionet.network.kernels import Dense
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 import bionet.figures as figures
 from bionet.errors import InputError
-from bionet.figures.style import COLUMN
+from bionet.figures.house_style import COLUMN
 
 MAGIC = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 
