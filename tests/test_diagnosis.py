@@ -1,6 +1,7 @@
 """The doctor: causes add up to the loss, and a planted fault is named."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,11 @@ from brian2 import Hz, ms
 from torch import nn
 
 import bionet
+from bionet.audits.firing_diagnosis import diagnose_firing
+from bionet.conversion.physical.calibration import drives_of, outputs_of
 from bionet.errors import InputError
+from bionet.firing.activation import FrequencyActivation
+from bionet.firing.twin import activations_of, twin
 from bionet.network import Dense
 
 IMAGES = np.random.default_rng(0).random((40, 2, 6, 5)).astype(np.float32)
@@ -109,10 +114,9 @@ def test_what_cannot_be_diagnosed_is_refused(net):
     run = bionet.simulate(snn, IMAGES[:2], 4 * ms, device="numpy")
     with pytest.raises(InputError, match="give those that belong together"):
         bionet.diagnose(net, snn, IMAGES, run=run)
-    timed = bionet.convert(net, "tdsnn", IMAGES, leak=5 * ms)
-    run = bionet.simulate(timed, IMAGES[:2], device="numpy")
-    with pytest.raises(InputError, match="a diagnosis is for rates and first spikes"):
-        bionet.diagnose(net, timed, IMAGES[:2], run=run)
+    bare = replace(snn, origin=replace(snn.origin, scales={}))
+    with pytest.raises(InputError, match="a diagnosis is for rates, spike times"):
+        bionet.diagnose(net, bare, IMAGES[:2], run=run)
 
 
 def test_first_spikes_lose_to_short_windows_to_the_clock_and_to_wrong_weights(net):
@@ -161,3 +165,83 @@ def test_spikes_with_sizes_and_folds_lose_to_what_their_closed_forms_say(net):
     assert late.cost("unevenness") == 0  # a fold does not depend on the order of spikes
     assert late.cost("readout") == 0
     assert bionet.mended(plain, folded, late, IMAGES).code == folded.code
+
+
+def test_late_spikes_lose_to_their_steps_to_wrong_weights_and_to_dead_units(net):
+    coarse = bionet.convert(net, "tdsnn", IMAGES, leak=2 * ms, bias_correction=False)
+    rounded = found(net, coarse)
+    assert rounded.loss > 0.1
+    assert rounded.main_cause == "rounding"
+    assert rounded.cost("weights") == rounded.cost("noise") == rounded.cost("readout") == 0
+    assert "a longer leak" in rounded.verdict()
+    once = bionet.mended(net, coarse, rounded, IMAGES)
+    assert once.code.shifts and once.code.leak == 2
+    twice = bionet.mended(net, once, rounded, IMAGES)
+    assert twice.code.leak == 4
+    fine = bionet.convert(net, "tdsnn", IMAGES, leak=60 * ms)
+    assert abs(found(net, fine).loss) < 0.1
+    projections = [
+        replace(q, kernel=Dense(wrong_flatten(q.kernel.weights)))
+        if q.target == "linear5" and q.source == "conv2"
+        else q
+        for q in fine.projections
+    ]
+    mixed = found(net, replace(fine, projections=tuple(projections)))
+    assert (mixed.main_cause, mixed.main_layer) == ("weights", "linear5")
+    dead = bionet.perturbations.perturb(
+        fine, [bionet.perturbations.DeadUnits(0.7, populations=("conv2",))]
+    )
+    lost = found(net, dead)
+    assert (lost.main_cause, lost.main_layer) == ("noise", "conv2")
+
+
+def wrong_flatten(weights):
+    return weights.reshape(20, 6, 5, 5).transpose(0, 2, 3, 1).reshape(20, 150)
+
+
+def test_physical_neurons_lose_to_the_cause_that_was_made():
+    """A network of rates, and recordings in which one layer fires as its cause makes it."""
+    z = np.linspace(-1, 4, 51)
+    curve = FrequencyActivation(z, 100 * np.clip(z, 0, 2), 100 * Hz, sigma=0.0, noise=0.0)
+    torch.manual_seed(2)
+    relus = nn.Sequential(
+        nn.Flatten(), nn.Linear(60, 24), nn.ReLU(), nn.Linear(24, 16), nn.ReLU(), nn.Linear(16, 5)
+    )
+    graph = twin(relus, curve).eval()
+    with torch.no_grad():
+        graph.get_parameter("5.bias").sub_(graph(torch.tensor(IMAGES)).mean(0))
+        truth = graph(torch.tensor(IMAGES)).argmax(1).numpy()
+    nodes = list(activations_of(graph))
+    drives = drives_of(graph, torch.tensor(IMAGES))
+    rates = {node: curve(torch.tensor(drives[node])).numpy() for node in nodes}
+
+    def diagnosed(second, spikes=10000):
+        """The second layer's rates changed; a presentation in which 1 is so many spikes."""
+        shown = {nodes[0]: rates[nodes[0]], nodes[1]: second(rates[nodes[1]])}
+        answers = outputs_of(graph, torch.tensor(IMAGES), shown).argmax(1).numpy()
+        run = SimpleNamespace(
+            n_steps=spikes * 10, parameters={"dt_ms": 1.0}, n_images=len(IMAGES),
+            counts={node: np.rint(r * spikes) for node, r in shown.items()},
+            predictions=lambda: answers,
+        )  # fmt: skip
+        snn = SimpleNamespace(
+            origin=SimpleNamespace(layers={node: node for node in nodes}),
+            readout=SimpleNamespace(potential="out", spikes="out"),
+        )
+        told = diagnose_firing(graph, snn, run, IMAGES, truth)
+        assert sum(told.costs.values()) == pytest.approx(told.loss, abs=1e-12)
+        assert told.source == 1
+        return told
+
+    assert diagnosed(lambda r: r).loss == 0
+    silenced = np.arange(16) % 4 > 0
+    for change, cause, spikes in (
+        (lambda r: np.where(silenced, 0, r), "dead", 10000),
+        (lambda r: r[:, ::-1] + 0, "weights", 10000),
+        (lambda r: r * np.where(silenced, 3, 1), "fluctuation", 10000),
+        (lambda r: r * np.where(silenced, 0.1, 1), "adaptation", 10000),
+        (lambda r: np.floor(r * 2) / 2, "too short", 2),
+    ):
+        told = diagnosed(change, spikes)
+        assert told.loss > 0.05, cause
+        assert (told.main_cause, told.main_layer) == (cause, nodes[1])

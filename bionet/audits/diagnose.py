@@ -15,8 +15,9 @@ from bionet.conversion import convert, with_initial_potential, with_signed_corre
 from bionet.conversion.tracing.activations import activations
 from bionet.conversion.tracing.several_inputs import OneInput
 from bionet.errors import InputError
+from bionet.firing.twin import is_twin
 from bionet.kinds import typed
-from bionet.network import FirstSpikeCode, Fold, SpikingNetwork
+from bionet.network import FirstSpikeCode, Fold, SpikingNetwork, TemporalCode
 from bionet.network.joined_inputs import as_one
 from bionet.results.recording import Recording
 from bionet.running.simulate import simulate
@@ -49,7 +50,8 @@ def diagnose(
     net : torch.nn.Module
         The network that was converted.
     snn : SpikingNetwork
-        With a rate code, or of first spikes (method ``ttfs``).
+        With a rate code, of spike times (methods ``ttfs`` and ``tdsnn``), or of physical neurons
+        (method ``biophysical``), whose ``net`` is the network of rates (``bionet.fine_tune``).
     images : array (n_images, *input_shape)
     labels : int array (n_images,), optional
         Without them the source network's answers count as right.
@@ -71,6 +73,8 @@ def diagnose(
     --------
     bionet.audits.diagnosis : the causes, and how they are told apart.
     bionet.audits.first_spike_diagnosis : those of method ``ttfs``.
+    bionet.audits.temporal_diagnosis : those of method ``tdsnn``.
+    bionet.audits.firing_diagnosis : those of method ``biophysical``.
     """
     images = as_one(snn, images)
     if snn.origin.inputs and not isinstance(net, OneInput):
@@ -91,6 +95,14 @@ def diagnose(
         scores = torch.cat([net(part.to(kind)).reshape(len(part), -1) for part in parts])
     answers = (scores.argmax(1) if scores.shape[1] > 1 else (scores[:, 0] > 0).long()).numpy()
     truth = answers if labels is None else np.asarray(labels)
+    if isinstance(snn.code, TemporalCode):
+        from bionet.audits.temporal_diagnosis import TemporalLadder
+
+        return TemporalLadder(net, snn, run, images, truth).climb(float((answers == truth).mean()))
+    if snn.code is None and not snn.scales and is_twin(net):
+        from bionet.audits.firing_diagnosis import diagnose_firing
+
+        return diagnose_firing(net, snn, run, images, truth)
     return diagnose_run(activations(net, images, snn), snn, run, images, truth, answers)
 
 
@@ -115,10 +127,18 @@ def mended(
         initial potential where rounding does, and with the signed correction where unevenness
         does. Of a network that was not made by ``rate`` the thresholds stay. One of method
         ``ttfs`` is converted again: with twice the margin where values were clipped, with exact
-        spikes where they were rounded.
+        spikes where they were rounded; one of method ``tdsnn`` with values rounded to the nearest
+        and corrected biases where rounding costs something, or with twice the leak where it had
+        these. Physical neurons get presentations of twice the length where those were too short.
     """
+    if isinstance(snn.code, TemporalCode):
+        return _mended_late_spikes(net, snn, snn.code, found, calibration)
     if isinstance(snn.code, FirstSpikeCode):
         return _mended_first_spikes(net, snn, snn.code, found, calibration)
+    if snn.code is None and not snn.scales and is_twin(net):
+        short = any(found.cost(c) > 0 for c in ("too short", "readout"))
+        last = 2 * found.n_steps * float(snn.times()[1] / second)
+        return replace(snn, simulation=replace(snn.simulation, duration=last)) if short else snn
     costly = [c for c in ("weights", "dead", "clipping", "reset") if found.cost(c) > 0]
     if costly and snn.method == "rate":
         options = {
@@ -161,4 +181,29 @@ def _mended_first_spikes(
         options["interpolate"] = True
     return convert(
         net, "ttfs", calibration, snn.input_shape, readout=snn.readout.default, **options
+    )
+
+
+def _mended_late_spikes(
+    net: nn.Module,
+    snn: SpikingNetwork,
+    code: TemporalCode,
+    found: Diagnosis,
+    calibration: np.ndarray,
+) -> SpikingNetwork:
+    """The network converted again, with a finer code where rounding costs something."""
+    if not found.cost("weights") > 0 and not found.cost("rounding") > 0:
+        return snn
+    options: dict[str, Any] = {
+        **{"leak": code.tau * second, "dt": snn.times()[1], "dtype": snn.simulation.dtype},
+        **{"mode": code.mode, "window": code.window, "margin": code.margin},
+        **{"rounding": code.rounding, "bias_correction": bool(code.shifts)},
+        **{"input_gain": code.input_gain, "input_range": (code.low, code.high)},
+    }
+    if found.cost("rounding") > 0:
+        if code.rounding == "nearest" and code.shifts:
+            options["leak"] = 2 * options["leak"]
+        options |= {"rounding": "nearest", "bias_correction": True}
+    return convert(
+        net, "tdsnn", calibration, snn.input_shape, readout=snn.readout.default, **options
     )

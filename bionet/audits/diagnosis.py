@@ -56,7 +56,8 @@ __all__ = ["CAUSES", "OPTIONS", "Diagnosis", "Ladder", "diagnose_run"]
 
 CAUSES = (
     *("weights", "dead", "noise", "clipping", "rounding"),
-    *("unevenness", "saturated", "leak", "reset", "readout"),
+    *("unevenness", "saturated", "leak", "reset"),
+    *("rate limit", "too short", "fluctuation", "adaptation", "readout"),  # of physical neurons
 )
 # What mends a cause: the option of method rate, and why.
 OPTIONS: Mapping[str, str] = {
@@ -195,9 +196,9 @@ def diagnose_run(
     cut = isinstance(snn.code, Fold) and bool(snn.code.fragments)
     if not ideal or not known or cut or not (snn.scales or _first(snn)):
         raise InputError(
-            "a diagnosis is for rates and first spikes (method ttfs) of layers that were converted"
-            " whole, and have scales; bionet.audit compares what the layers of any other network"
-            " show"
+            "a diagnosis is for rates, spike times (methods ttfs and tdsnn) and physical neurons of"
+            " layers that were converted whole, and have scales; bionet.audit compares what the"
+            " layers of any other network show"
         )
     if _first(snn):
         from bionet.audits.first_spike_diagnosis import FirstSpikeLadder

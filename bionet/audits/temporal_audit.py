@@ -54,7 +54,7 @@ from bionet.results.temporal_values import output_values
 if TYPE_CHECKING:
     from bionet.conversion.tracing.records import Records
 
-__all__ = ["TemporalAudit", "TemporalRow", "temporal_audit"]
+__all__ = ["TemporalAudit", "TemporalRow", "source_records", "temporal_audit"]
 
 CAUSES = {
     "weights": "its spikes do not follow from its inputs: the weights, the bias neuron or the"
@@ -152,7 +152,7 @@ def temporal_audit(
         If network, recording and images do not fit together.
     """
     _check(snn, run)
-    records = _records(net, snn)
+    records = source_records(net, snn)
     parts: dict[str, list[Checked]] = {}
     for start in range(0, run.n_images, batch):
         part = slice(start, min(start + batch, run.n_images))
@@ -182,8 +182,8 @@ def _code(snn: SpikingNetwork) -> TemporalCode:
     return snn.code
 
 
-def _records(net: Any, snn: SpikingNetwork) -> Records:
-    """The records that the network was made of."""
+def source_records(net: Any, snn: SpikingNetwork, corrected: bool = True) -> Records:
+    """The records that the network was made of; with ``corrected``, with its shifts of biases."""
     # The conversion needs torch, which takes seconds to import.
     from bionet.conversion.tdsnn import _ticking, temporal_records
     from bionet.conversion.temporal.closed_form import shifted
@@ -198,7 +198,7 @@ def _records(net: Any, snn: SpikingNetwork) -> Records:
     records = temporal_records(
         traced.records, code.input_gain, snn.input_shape, code.low, code.high
     )
-    records = shifted(records, code.shifts)
+    records = shifted(records, code.shifts) if corrected else records
     weighted = {layer.name for layer in code.layers}
     names = {*code.clocks, *(p.name for p in snn.populations)}
     for record in records:

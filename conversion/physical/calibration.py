@@ -27,7 +27,7 @@ from bionet.firing.activation import STEP, FrequencyActivation
 from bionet.firing.twin import activations_of
 from bionet.network import SpikingNetwork
 
-__all__ = ["Correction", "calibrated", "correction_of", "drives_of"]
+__all__ = ["Correction", "calibrated", "correction_of", "drives_of", "outputs_of"]
 
 BATCH = 250  # images through the network of rates at a time
 BINS = 24
@@ -175,6 +175,27 @@ def drives_of(
         with torch.no_grad():
             _Tap(graph, kept, given).run(images[part])
     return {name: np.concatenate(parts) for name, parts in kept.items()}
+
+
+def outputs_of(
+    graph: torch.fx.GraphModule,
+    images: torch.Tensor,
+    rates: Mapping[str, np.ndarray] | None = None,
+) -> torch.Tensor:
+    """What a twin answers, tensor (n, *classes), with these rates in place of its activations'.
+
+    Parameters
+    ----------
+    graph, images, rates
+        As for :func:`drives_of`.
+    """
+    answers = []
+    for start in range(0, len(images), BATCH):
+        part = slice(start, start + BATCH)
+        given = {name: torch.from_numpy(r[part]).float() for name, r in (rates or {}).items()}
+        with torch.no_grad():
+            answers.append(_Tap(graph, {}, given).run(images[part]))
+    return torch.cat(answers)
 
 
 class _Tap(torch.fx.Interpreter):
