@@ -129,15 +129,17 @@ def exchanged(
     from bionet.options import options_of, read_options
 
     options = dict(options or {})
-    allowed = ("writer", "dt", "integration", "reset") if path.endswith(".nir") else ()
+    takes = {n: o for n, o in options_of(from_nir).items() if n != "input_shape"}
+    allowed = takes if path.endswith(".nir") else {}
     if unknown := sorted(set(options) - set(allowed)):
         raise InputError(
             f"{path}: {unknown[0]} is no option for a network that is a spiking one already;"
-            f" a .nir file takes writer, dt, integration and reset (-O writer=snntorch)"
+            " a .nir file takes writer, dt, integration, reset, potential_unit,"
+            " resistance_unit and coding (-O writer=snntorch)"
         )
     if not path.endswith(".nir"):
         return SpikingNetwork.load(path)
-    options = read_options(options, options_of(from_nir), path)
+    options = read_options(options, takes, path)
     if input_shape is not None:
         options["input_shape"] = shape(input_shape, "--input-shape")
     with warnings_as_lines():

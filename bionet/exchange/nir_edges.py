@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,43 @@ from brian2.units.fundamentalunits import have_same_dimensions
 
 from bionet.errors import InputError
 from bionet.exchange.nir_kernels import scaled
-from bionet.network import AveragePool2d, Conv2d, Dense, OneToOne, Projection, SpikingNetwork
+from bionet.exchange.nir_physical import Gains
+from bionet.network import (
+    AveragePool2d,
+    Conv2d,
+    Dense,
+    Kernel,
+    OneToOne,
+    Projection,
+    SpikingNetwork,
+)
 from bionet.network.delays import unit_delays
 
-__all__ = ["weight_nodes"]
+__all__ = ["Carried", "weight_nodes"]
 
 Shape = tuple[int, ...]
-Drives = MutableMapping[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """What of a population's input the weights before its node have to say, and what they need not.
+
+    Attributes
+    ----------
+    bias : array or None
+        The drive that is still to be said; the first projection that can takes it along.
+    factor : float or array
+        On the weights of an analog input.
+    gains : Gains
+        What the node itself multiplies its input with.
+    """
+
+    bias: Any = None
+    factor: Any = 1.0
+    gains: Gains = Gains()
+
+
+Drives = MutableMapping[str, Carried]
 
 
 def weight_nodes(
@@ -35,9 +66,8 @@ def weight_nodes(
     nir : module
     snn : SpikingNetwork
     projection : Projection
-    drives : mapping of str to (array or None, factor)
-        By population: the bias that is still to be said, which the first projection that can takes
-        along, and the factor on the weights of an analog input.
+    drives : mapping of str to Carried
+        By population.
     nodes, edges
         Of the graph so far; they are added to.
     dt : float
@@ -48,12 +78,18 @@ def weight_nodes(
     InputError
         If NIR has no node for the kernel or for what the projection passes on.
     """
-    _check(projection)
+    kernel = _passed_on(snn, projection)
+    if kernel is None:
+        return
     source, target = snn.shape(projection.source), snn.shape(projection.target)
-    bias, factor = drives[projection.target]
-    kernel = scaled(projection.kernel, _plain_gain(projection))
-    if projection.source == "input" and snn.coding == "analog":
-        kernel = scaled(kernel, factor)
+    carried = drives[projection.target]
+    analog = projection.source == "input" and snn.coding == "analog"
+    gain = carried.gains.pixels if analog else carried.gains.spikes
+    kernel = scaled(
+        kernel, _plain_gain(projection) if gain is None else float(projection.gain) / gain
+    )
+    if analog:
+        kernel = scaled(kernel, carried.factor)
     chain: list[tuple[str, Any]] = []
     order = snn.names
     back = order.index(projection.source) >= order.index(projection.target)
@@ -71,9 +107,9 @@ def weight_nodes(
             f"projection {projection.name}: NIR has no node for the kernel {kernel.kind!r};"
             " save the network with snn.save"
         )
-    parts, said = chain_of[type(kernel)](nir, kernel, source, target, bias)
+    parts, said = chain_of[type(kernel)](nir, kernel, source, target, carried.bias)
     if said:
-        drives[projection.target] = None, factor
+        drives[projection.target] = replace(carried, bias=None)
     at = projection.source
     for what, node in [*chain, *parts]:
         name = f"{projection.target}_{what}"
@@ -89,9 +125,21 @@ def weight_nodes(
     edges.append((at, projection.target))
 
 
-def _check(projection: Projection) -> None:
+def _passed_on(snn: SpikingNetwork, projection: Projection) -> Kernel | None:
+    """The kernel of what a projection passes on; None where it passes on nothing.
+
+    Where all spikes are worth 1, what raises the target is what has a positive weight.
+
+    Raises
+    ------
+    InputError
+        If NIR cannot say it.
+    """
+    is_unit = projection.source != "input" and (
+        snn.population(projection.source).model.spike == "unit"
+    )
     unsaid = {
-        "it passes on only what raises or lowers its target": projection.sign != 0,
+        "it passes on only what raises or lowers its target": projection.sign and not is_unit,
         f"it goes to the variable {projection.variable!r}": projection.variable is not None,
         f"it passes on the event {projection.event!r}": projection.event != "spike",
     }
@@ -101,6 +149,8 @@ def _check(projection: Projection) -> None:
                 f"projection {projection.name}: {what}, which NIR cannot say; save the network"
                 " with snn.save"
             )
+    sign = projection.sign if float(projection.gain) >= 0 else -projection.sign
+    return projection.kernel.part(sign) if sign else projection.kernel
 
 
 def _plain_gain(projection: Projection) -> float:

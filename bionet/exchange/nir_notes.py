@@ -6,6 +6,7 @@ metadata               meaning
 graph ``bionet``       JSON: step in seconds, readout, coding, method, simulation, origin and so on
 node ``bionet_model``  JSON: the neuron model, with reset, refractory period, thresholds, floor
 node ``bionet_drive``  what BioNet's drive per step was multiplied with to make NIR's current
+node ``bionet_gain_*`` gain of the projections that bring spikes or pixels, which the node has
 node ``bionet_NAME``   parameter NAME of the model, in SI units, where the node has no field for it
 =====================  ============================================================================
 
@@ -18,13 +19,14 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from bionet.equations.model import NeuronModel
 from bionet.errors import ExchangeWarning, InputError
+from bionet.exchange.nir_physical import noted_gains, physical_fields, physical_gate, physical_kind
 from bionet.network import Simulation
 from bionet.network.code import Code
 from bionet.network.origin import Origin, Perturbed
@@ -58,11 +60,30 @@ class NodeNote:
         Without the drive ``I``.
     drive : float or array
         NIR's current over BioNet's drive per step.
+    current : Quantity, number or array, optional
+        The noted drive.
+    gains : dict
+        Gains of the projections that bring ``"spikes"`` and ``"pixels"``, where they are not 1.
     """
 
     model: NeuronModel
     parameters: dict[str, Any]
     drive: Any
+    current: Any = None
+    gains: dict[str, Any] = field(default_factory=dict)
+
+    def with_drive(self, drive: Any) -> dict[str, Any]:
+        """The parameters, for a drive in units of the node's input."""
+        if "I" not in self.model.dimensions:
+            return self.parameters
+        plain = np.asarray(drive / self.drive, dtype=float)
+        if self.gains or "g_L" in self.parameters:  # the constant current is in v_leak
+            return self.parameters | {"I": self.current}
+        plain = plain - np.asarray(self.parameters.get("leak", 0.0))
+        noted = None if self.current is None else np.asarray(self.current)
+        if noted is not None and np.allclose(noted, plain, rtol=1e-6, atol=0):
+            plain = noted
+        return self.parameters | {"I": self.model.quantity("I", plain)}
 
 
 def noted_network(graph: Any) -> dict[str, Any]:
@@ -129,7 +150,13 @@ def noted_model(name: str, node: Any, values: Mapping[str, Any], dt: float) -> N
             f"the metadata 'bionet_model' of node {name!r} of the NIR graph is damaged ({error})"
         ) from error
     # A model of BioNet's own has no resistance; its weights count as they are.
-    if "r" in values and "r" not in model.constants and not _untouched(values, dt):
+    kind = physical_kind(model)
+    if kind is not None:
+        is_as_written = _is_as_written(kind, model, metadata, values, dt)
+    else:
+        has_node_equation = "r" not in values or "r" in model.constants
+        is_as_written = has_node_equation or _untouched(values, dt)
+    if not is_as_written:
         warnings.warn(
             f"from_nir: node {name!r} was changed, or the step of {dt:g} s is not the one it was"
             " written for; its own equation is used, without what BioNet had noted (its reset,"
@@ -145,10 +172,33 @@ def noted_model(name: str, node: Any, values: Mapping[str, Any], dt: float) -> N
         extra = metadata.get(f"bionet_{parameter}")
         plain = values.get(FROM_NODE.get(parameter, parameter))
         # A threshold is written a little lower; whoever changed it meant the node's.
-        is_noted = extra is not None and (plain is None or np.allclose(extra, plain, rtol=1e-6))
+        is_noted = extra is not None and (
+            plain is None or np.allclose(extra, np.asarray(plain), rtol=1e-6)
+        )
         value = _one(extra) if is_noted else plain
         parameters[parameter] = model.quantity(parameter, np.asarray(value)[()])
-    return NodeNote(model, parameters, np.asarray(metadata.get("bionet_drive", 1.0))[()])
+    current = metadata.get("bionet_I")
+    if current is not None:
+        current = model.quantity("I", np.asarray(_one(current))[()])
+    gains = {} if kind is None else noted_gains(model, metadata)[1]
+    drive = np.asarray(metadata.get("bionet_drive", 1.0))[()]
+    return NodeNote(model, parameters, drive, current, gains)
+
+
+def _is_as_written(
+    kind: str, model: NeuronModel, metadata: Mapping[str, Any], values: Mapping[str, Any], dt: float
+) -> bool:
+    """Whether a node's fields are what the noted parameters of a neuron with units make of them."""
+    if kind in ("gate", "sum"):
+        expected: dict[str, Any] = {} if kind == "sum" else {"theta": physical_gate(model)}
+    else:
+        noted = {n: np.asarray(metadata[f"bionet_{n}"], dtype=float) for n in model.constants}
+        _, expected, _ = physical_fields(kind, noted, noted_gains(model, metadata)[0], dt)
+        expected["theta"] = expected.pop("v_threshold")
+    return expected.keys() <= values.keys() and all(
+        np.allclose(np.asarray(values[name]), value, rtol=1e-6, atol=0)
+        for name, value in expected.items()
+    )
 
 
 def _untouched(values: Mapping[str, Any], dt: float) -> bool:

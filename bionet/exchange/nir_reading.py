@@ -4,7 +4,8 @@ Nodes with a state, and Threshold, become populations. A weighted node between t
 kernel; its bias is a drive of the target. Where weighted nodes follow one another, each but the
 last becomes a population of relays (:func:`bionet.equations.nir_nodes.relay`), which hand on sums
 in the same step. Flatten only changes how units are counted, Delay is the delay of a projection. An
-edge that closes a loop arrives a step later, or after its Delay.
+edge that closes a loop arrives a step later, or after its Delay. A Scale that notes a neuron model
+is a population too, the sums of dendrites that :mod:`bionet.exchange.nir_physical` wrote.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from typing import Any
 import numpy as np
 from brian2 import Hz, Quantity, check_units, second
 
+from bionet.equations.inputs import CODINGS
 from bionet.equations.nir_nodes import NIR_NEURONS, nir_neuron, relay, silent
 from bionet.errors import ExchangeWarning, InputError
 from bionet.exchange.nir_conventions import WRITERS, NirConvention
 from bionet.exchange.nir_graph import FlatGraph, flattened, identifier
 from bionet.exchange.nir_kernels import WEIGHTED, array, fitted, scaled, weighted
 from bionet.exchange.nir_notes import NodeNote, noted_fields, noted_model, noted_network
+from bionet.exchange.nir_physical import checked_units, lif_gains, lif_of
 from bionet.exchange.optional import required
 from bionet.kinds import told, typed
 from bionet.network import OneToOne, Population, Projection, Readout, Simulation, SpikingNetwork
@@ -43,6 +46,8 @@ PARAMETERS = {
     "tau_syn": ("tau_syn", second),
 }
 WIRES = ("Input", "Output", "Flatten", "Delay")
+SUM = "sum of dendrites"
+NEURONS = (*NIR_NEURONS, SUM)
 # Equal time constants have no closed form of two exponentials; so near they make no difference.
 APART = 1e-5
 
@@ -57,6 +62,9 @@ def from_nir(
     integration: str | None = None,
     reset: str | None = None,
     input_shape: tuple[int, ...] | None = None,
+    potential_unit: Quantity | None = None,
+    resistance_unit: Quantity | None = None,
+    coding: str = "analog",
 ) -> SpikingNetwork:
     """A network in NIR, the Neuromorphic Intermediate Representation, as a SpikingNetwork.
 
@@ -75,6 +83,14 @@ def from_nir(
         subtraction.
     input_shape : tuple of int, optional
         In place of that of the Input node, which some writers give with a batch dimension.
+    potential_unit, resistance_unit : Quantity, optional
+        What a potential and a resistance of 1 in the file are, such as ``10*mV`` and ``100*Mohm``.
+        With them every LIF and CubaLIF becomes a :func:`bionet.equations.lif` with delta or
+        exponential synapses. Spikes arrive at the end of their step there, a step later than NIR
+        has it, potentials begin at rest, and a constant current passes no synapse.
+    coding : str
+        What the input is: constant currents (``"analog"``), or spikes (``"poisson"``, say). Neurons
+        with units take the two through different variables; others take any at every simulation.
 
     Returns
     -------
@@ -92,7 +108,11 @@ def from_nir(
         raise InputError(f"from_nir: source must be a path or a NIRGraph, but is {told(graph)}")
     try:
         convention = _convention(writer, dt, integration, reset, noted_network(graph))
-        return _Reading(flattened(graph), graph, convention, input_shape).network()
+        reading = _Reading(flattened(graph), graph, convention, input_shape)
+        reading.units = checked_units(potential_unit, resistance_unit)
+        CODINGS.find(coding)
+        reading.coding = coding
+        return reading.network()
     except InputError:
         raise
     except Exception as error:  # what a node holds that no writer writes cannot be told beforehand
@@ -141,6 +161,9 @@ class _Reading:
         input_shape: tuple[int, ...] | None,
     ) -> None:
         self.graph, self.convention = graph, convention
+        self.units: tuple[Quantity, Quantity] | None = None
+        self.coding = "analog"
+        self.gains: dict[str, dict[str, Any]] = {}
         self.noted = noted_network(source)
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.names: dict[str, str] = {graph.input: "input"}
@@ -173,14 +196,16 @@ class _Reading:
 
     @property
     def _is_analog(self) -> bool:
-        return self.noted.get("coding", "analog") == "analog"
+        return self.noted.get("coding", self.coding) == "analog"
 
     def _kind(self, name: str) -> str:
-        return type(self.graph.nodes[name]).__name__
+        node = self.graph.nodes[name]
+        kind = type(node).__name__
+        return SUM if kind == "Scale" and _is_noted_sum(node) else kind
 
     def _is_unit(self, name: str) -> bool:
         """Whether a node becomes a population: a neuron, the input, or a relay."""
-        if self._kind(name) in NIR_NEURONS or name == self.graph.input:
+        if self._kind(name) in NEURONS or name == self.graph.input:
             return True
         return self._kind(name) in WEIGHTED and any(
             self._kind(n) in WEIGHTED or n in self.graph.outputs
@@ -275,13 +300,27 @@ class _Reading:
                 stacklevel=2,
             )
         note = self.notes[target]
-        if source == self.graph.input and note is not None and self._is_analog:
+        is_pixels = source == self.graph.input and self._is_analog
+        if is_pixels and note is not None:
             kernel = scaled(kernel, 1 / note.drive)
+        kernel, gain = self._with_gain(target, "pixels" if is_pixels else "spikes", kernel)
         order = list(self.graph.nodes)
         back = order.index(source) >= order.index(target)
         self.projections.append(
-            Projection(self.names[source], self.names[target], kernel, max(steps, int(back)))
+            Projection(
+                self.names[source], self.names[target], kernel, max(steps, int(back)), gain=gain
+            )
         )
+
+    def _with_gain(self, target: str, what: str, kernel: Any) -> tuple[Any, Any]:
+        """A kernel and its gain onto a population with units; a gain that differs is in weights."""
+        note = self.notes[target]
+        gain = (self.gains.get(target, {}) if note is None else note.gains).get(what, 1.0)
+        plain = np.asarray(gain)
+        if plain.ndim == 0:
+            return kernel, gain
+        first = gain.reshape(-1)[0]
+        return scaled(kernel, plain / float(first)), first
 
     def _read_values(self, name: str) -> None:
         """Parameters of a neuron, and what BioNet noted of it."""
@@ -305,6 +344,13 @@ class _Reading:
             values["r"] = values["r"] * Hz
         self.values[name] = values
         self.notes[name] = noted_model(name, node, values, self.convention.dt)
+        if self.units and self.notes[name] is None and self._kind(name) in ("LIF", "CubaLIF"):
+            if self.convention.reset != "to":
+                raise InputError(
+                    f"node {name!r} of the NIR graph: a lif resets to a potential; leave out"
+                    " reset='subtract', or potential_unit and resistance_unit"
+                )
+            self.gains[name] = lif_gains(values, self.units, self.convention)
 
     def _population(self, name: str) -> Population:
         shape, drive = self.shapes[name], self.drives.get(name, 0.0)
@@ -312,10 +358,11 @@ class _Reading:
         if self._kind(name) in WEIGHTED:
             return Population(self.names[name], shape, relay(), {"I": drive})
         if note is not None:
-            values = note.parameters
-            if "I" in note.model.dimensions:
-                values = values | {"I": drive / note.drive - values.get("leak", 0.0)}
-            return Population(self.names[name], shape, note.model, values)
+            return Population(self.names[name], shape, note.model, note.with_drive(drive))
+        if self.units and name in self.gains:
+            model, values = lif_of(self._kind(name), self.values[name], self.units)
+            current = np.asarray(drive) * self.gains[name]["pixels"]
+            return Population(self.names[name], shape, model, values | {"I": current})
         return Population(self.names[name], shape, *self._model(name, self.values[name], drive))
 
     def _model(self, name: str, values: dict[str, Any], drive: Any) -> tuple[Any, dict[str, Any]]:
@@ -369,7 +416,7 @@ class _Reading:
     ) -> SpikingNetwork:
         # Potentials in double precision: the closed forms take differences of exponentials.
         simulation = Simulation(dt=self.convention.dt, dtype="float64")
-        fields: dict[str, Any] = {"method": "nir", "coding": "analog", "simulation": simulation}
+        fields: dict[str, Any] = {"method": "nir", "coding": self.coding, "simulation": simulation}
         return SpikingNetwork(
             tuple(populations),
             tuple(projections),
@@ -377,6 +424,11 @@ class _Reading:
             readout,
             **(fields | noted_fields(self.noted)),
         )
+
+
+def _is_noted_sum(node: Any) -> bool:
+    """Whether a Scale hands on what BioNet's dendritic sums received, unscaled."""
+    return "bionet_model" in (node.metadata or {}) and bool((array(node.scale) == 1).all())
 
 
 def _same(values: np.ndarray) -> bool:

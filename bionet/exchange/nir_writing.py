@@ -12,7 +12,7 @@ NIR fires above the threshold, BioNet from it on (four spikes through an average
 are 1 exactly), so the threshold written is the largest single-precision number below BioNet's.
 
 What NIR has no words for travels in the metadata (:mod:`bionet.exchange.nir_notes`), and a warning
-says what that is.
+says what that is. Neurons in volts and amperes: :mod:`bionet.exchange.nir_physical`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from brian2 import Quantity, check_units, second
+from brian2 import Hz, Quantity, check_units, second
 
 from bionet.equations import NeuronModel, constant_leak, integrator, leaky_integrator
 from bionet.equations.nir_nodes import NIR_NEURONS, nir_neuron, relay, silent
 from bionet.errors import ExchangeWarning, InputError
-from bionet.exchange.nir_edges import weight_nodes
+from bionet.exchange.nir_edges import Carried, weight_nodes
 from bionet.exchange.nir_notes import NOTED
+from bionet.exchange.nir_physical import Gains, differential, physical_node, physical_words
 from bionet.exchange.optional import required
 from bionet.files import atomic
 from bionet.network import Population, SpikingNetwork
@@ -42,6 +43,7 @@ __all__ = ["nir_graph", "to_nir"]
 # Variables that a model may have beside those of its NIR node: limits, refractory period, the
 # collected input of a step, thresholds and sizes of spikes.
 LIMITS = {"z", "t_ref", "v_min", "leak", "theta", "theta_p", "theta_n", "o", "total", "bound"}
+LIMITS |= {"readout_from"}
 
 
 @check_units(dt=second)
@@ -96,10 +98,12 @@ def nir_graph(snn: SpikingNetwork, dt: Quantity | None = None, readout: str | No
     unheard = set() if readout is None else _unheard(snn, heard)
     populations = [p for p in snn.populations if p.model != silent() and p.name not in unheard]
     nodes: dict[str, Any] = {"input": nir.Input(input_type=np.array(snn.input_shape))}
-    drives: dict[str, tuple[Any, Any]] = {}
+    drives: dict[str, Carried] = {}
     unsaid: dict[str, list[str]] = {}
     for population in populations:
-        nodes[population.name], drives[population.name] = _node(nir, population, step)
+        nodes[population.name], drives[population.name] = _node(
+            nir, population, step, Gains.of(snn, population.name)
+        )
         for what in _unsaid(population.model):
             unsaid.setdefault(what, []).append(population.name)
     edges: list[tuple[str, str]] = []
@@ -107,8 +111,8 @@ def nir_graph(snn: SpikingNetwork, dt: Quantity | None = None, readout: str | No
         if projection.target in unheard:
             continue
         weight_nodes(nir, snn, projection, drives, nodes, edges, step)
-    for name, (bias, _) in drives.items():
-        if bias is not None:
+    for name, carried in drives.items():
+        if carried.bias is not None:
             raise InputError(
                 f"population {name!r} has a drive I that no bias of NIR can say (no Dense"
                 " projection or convolution reaches it, or the drive differs within a channel);"
@@ -145,21 +149,25 @@ def _note(snn: SpikingNetwork, dt: float) -> dict[str, Any]:
     return {"dt": dt} | {name: description[name] for name in unsaid}
 
 
-def _node(nir: Any, population: Population, dt: float) -> tuple[Any, tuple[Any, Any]]:
-    """A population's node, and the (bias, factor of an analog input) that its drive becomes."""
+def _node(nir: Any, population: Population, dt: float, gains: Gains) -> tuple[Any, Carried]:
+    """A population's node, and what of its input the weights before it have to say."""
+    physical = physical_node(nir, population, gains, dt)
+    if physical is not None:
+        return physical[0], Carried(factor=physical[1], gains=gains)
     model, values = population.model, population.parameters
     full = {n: np.broadcast_to(v, population.shape).astype(float) for n, v in values.items()}
     ones = np.ones(population.shape)
     drive = full["I"] if "I" in full and full["I"].any() else None
     if model == relay():
-        return nir.Scale(ones), (drive, 1.0)
+        return nir.Scale(ones), Carried(drive)
     metadata: dict[str, Any] = {"bionet_model": json.dumps(model.to_dict())}
     kind = _nir_kind(model)
     if kind is not None:
         node = _plain_node(nir, kind, full | _threshold(model, full, metadata))
         node.metadata = {} if model == nir_neuron(kind) else metadata
-        return node, (drive, 1.0)
+        return node, Carried(drive)
     kind, leaky = _family(population)
+    is_rate = _is_rate_integrator(model)
     factor: Any = 1.0
     if "leak" in full:  # a constant leak is a current; the reader takes it off the drive again
         drive = full["I"] + full["leak"]
@@ -168,6 +176,9 @@ def _node(nir: Any, population: Population, dt: float) -> tuple[Any, tuple[Any, 
         factor = full["tau"] / dt * decay
         factor = float(factor.flat[0]) if np.ptp(factor) == 0 else factor
         metadata["bionet_drive"] = factor
+    elif is_rate:  # a current in hertz, integrated over the step
+        factor = metadata["bionet_drive"] = dt
+        metadata["bionet_I"] = full["I"]
     used = {"I", "theta", "theta_p", "tau"}
     for name in set(model.constants) - used:
         # A scalar as a plain number: HDF5 cannot compress an array without dimensions.
@@ -179,7 +190,7 @@ def _node(nir: Any, population: Population, dt: float) -> tuple[Any, tuple[Any, 
         fields["v_reset"] = 0 * ones
     node = getattr(nir, kind)(**fields)
     node.metadata = metadata
-    return node, (None if drive is None else drive * factor, factor)
+    return node, Carried(None if drive is None else drive * factor, factor)
 
 
 def _threshold(
@@ -205,14 +216,15 @@ def _family(population: Population) -> tuple[str, bool]:
         If no node of NIR has it.
     """
     model = population.model
-    equations = _differential(model)
-    plain = [_differential(m) for m in (integrator(), constant_leak())]
-    leaky = _differential(leaky_integrator(1 * second))
+    equations = differential(model)
+    plain = [differential(m) for m in (integrator(), constant_leak())]
+    leaky = differential(leaky_integrator(1 * second))
     variables = set(model.dimensions) - {"v", "I"}
     leaks = equations == leaky
     if leaks:
         variables -= {"tau"}
-    if equations not in (*plain, leaky) or variables - LIMITS or model.events or model.inhibition:
+    known = equations in (*plain, leaky) or _is_rate_integrator(model)
+    if not known or variables - LIMITS or model.events or model.inhibition:
         raise InputError(
             f"population {population.name!r}: NIR has no node for the model {model.name!r};"
             " save the network with snn.save"
@@ -220,8 +232,9 @@ def _family(population: Population) -> tuple[str, bool]:
     return ("LIF" if leaks else "IF") if model.threshold else ("LI" if leaks else "I"), leaks
 
 
-def _differential(model: NeuronModel) -> dict[str, str]:
-    return {n: str(e.expr) for n, e in model.brian().items() if e.type == "differential equation"}
+def _is_rate_integrator(model: NeuronModel) -> bool:
+    """Whether a model only integrates a current in hertz, as the readout of neurons in mV does."""
+    return differential(model) == {"v": "I"} and model.dimensions["I"] is Hz.dim
 
 
 # What tells one kind of neuron from another.
@@ -229,7 +242,7 @@ NIR_FACTS: tuple[Callable[[NeuronModel], Any], ...] = (
     lambda model: model.threshold,
     lambda model: model.reset,
     lambda model: model.update,
-    _differential,
+    differential,
 )
 
 
@@ -256,7 +269,9 @@ def _unsaid(model: NeuronModel) -> list[str]:
     """What of a model its NIR node does not say, in words."""
     if model == relay():
         return []
-    words = []
+    words = physical_words(model)
+    if "readout_from" in model.dimensions:
+        words.append("a readout that begins later than the presentation")
     if model.resets == "subtract":
         words.append("a reset by subtraction")
     elif model.reset and model.resets is None:

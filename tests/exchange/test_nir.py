@@ -285,7 +285,7 @@ def test_the_command_line_takes_and_gives_nir(tmp_path, capsys):
     assert main(["convert", str(tmp_path / "x.nir")]) == 2
     assert "x.snn is there already; give --force" in capsys.readouterr().err
     assert main(["convert", str(tmp_path / "x.nir"), "--force", "-O", "sigma=3"]) == 2
-    assert "takes writer, dt, integration and reset" in capsys.readouterr().err
+    assert "takes writer, dt, integration, reset" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("readout", "gone"), [("MS", "readout"), ("MP", "linear6")])
