@@ -143,6 +143,9 @@ def check_folder(folder: Path, study: Study, cells: tuple[Cell, ...], extend: bo
         remedy = "choose another folder"
         if larger:
             remedy = f"{remedy}, or keep its cells and simulate the new ones: --extend"
+        elif extend and {"data", "split", "images", "calibration"} & set(different):
+            remedy = f"{remedy} with --out: a cell holds the answers to all images of its study,"
+            remedy += " so other images make every cell new, and --extend only adds cells"
         elif extend:
             remedy = f"{remedy}: an extended study keeps every cell that the folder has"
         raise InputError(

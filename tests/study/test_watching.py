@@ -83,6 +83,17 @@ def test_an_extended_study_simulates_what_is_new(whole, there, copied):
     with pytest.raises(InputError, match="an extended study keeps every cell"):
         study.run(tiny, copied, jobs=1, extend=True)
     check_folder(copied, *cells(dataclasses.replace(more, seeds=(9, 3, 0))), extend=True)
+    _, dsnn = more.methods
+    for axis, entries in (
+        ("methods", (*more.methods, {**more.methods[0], "label": "second"})),
+        ("methods", ({**more.methods[0], "codings": ["uniform", "analog", "poisson"]}, dsnn)),
+        ("networks", (*more.networks, {**more.networks[0], "input_shape": [1, 4, 4]})),
+    ):
+        grown = dataclasses.replace(more, **{axis: entries})
+        check_folder(copied, *cells(grown), extend=True)
+    images = dataclasses.replace(more, images=(*more.images, 9))
+    with pytest.raises(InputError, match="differs in 'images'; .*only adds cells"):
+        check_folder(copied, *cells(images), extend=True)
 
 
 def test_refusals(copied, tmp_path, capsys):
