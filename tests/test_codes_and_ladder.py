@@ -53,6 +53,7 @@ def test_the_comparison_counts_refuses_and_goes_on(tmp_path, monkeypatch):
         ComparedCode("rate, fast", "rate", {"preset": "fast", "steps": 3}),
         ComparedCode("ttfs", "ttfs", {"dtype": "float32"}),
         ComparedCode("none such", "no_such_method"),
+        ComparedCode("of no biases", "dsnn", {"fold": True, "sigma": 1.0, "tau": 1.0}),
     )
     monkeypatch.setattr(codes, "CODES", chosen)
     monkeypatch.setattr(codes, "CALIBRATION", 20)
@@ -66,10 +67,11 @@ def test_the_comparison_counts_refuses_and_goes_on(tmp_path, monkeypatch):
     assert found.exit_code == 0, found.output
     home = tmp_path / "codes-lenet5-digits"
     table = pd.read_csv(home / "codes.csv")
-    assert list(table["code"]) == ["rate, fast"] * 2 + ["ttfs"] * 2
+    assert list(table["code"]) == ["rate, fast"] * 2 + ["ttfs"] * 2 + ["of no biases"] * 2
     text = (home / "result.md").read_text()
     assert "none such: no method of this name is installed" in text
     assert "ttfs, synaptic_failure: " in text
+    assert text.count("\n- of no biases: ") == 1 and "| of no biases | - |" in text
     assert np.isnan(table["accuracy"].iloc[3])
 
     net, test = bionet.zoo.load("lenet5", "digits"), bionet.datasets.load("digits", "test")

@@ -34,7 +34,7 @@ from bionet.equations.latex import statements
 from bionet.equations.randomness import uses_rand
 from bionet.errors import InputError
 from bionet.kinds import typed
-from bionet.network import Population, Projection, SpikingNetwork
+from bionet.network import FirstSpikeCode, Population, Projection, SpikingNetwork
 from bionet.network.delays import is_time
 from bionet.network.input_population import input_spikes
 from bionet.network.kernels import OneToOne
@@ -305,6 +305,10 @@ def check_pathways(snn: SpikingNetwork, perturbation: NetworkPerturbation) -> No
     events = {(q.source, q.target) for q in snn.projections if q.event != "spike"}
     spikes = {(q.source, q.target) for q in snn.projections if q.event == "spike"}
     carried = snn.code is not None and snn.code.amplitudes
+    # A falling synapse delivers its whole value with the spike, so that both are lost together;
+    # but one that comes later would deliver what it stood for in its own time.
+    falling = isinstance(snn.code, FirstSpikeCode) and snn.code.falling
+    carried = carried and not (falling and isinstance(perturbation, SynapticFailure))
     for source, target in spikes if carried else events & spikes:
         if perturbation.concerns(source, snn):
             raise InputError(

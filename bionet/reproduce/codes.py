@@ -11,9 +11,9 @@ estimate from them (:mod:`bionet.results.costs`): 0.9 pJ an addition, 3.7 pJ a m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,11 @@ class ComparedCode:
     steps: int | None = None
     perturbed: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def disturbed(self) -> Mapping[str, Any]:
+        """Options of the conversion where the network is perturbed."""
+        return {**self.options, **self.perturbed}
+
 
 CODES: tuple[ComparedCode, ...] = (
     ComparedCode("rate", "rate", steps=50),
@@ -105,8 +110,12 @@ def comparison(network: str, data: str) -> Any:
         cells = [(code, name, level) for code in installed for name, level in _conditions()]
         shown = track(cells, "codes", console=Console(stderr=True), disable=not settings.progress)
         rows = []
+        # A conversion may search by simulation: once for each code, whatever disturbs it.
+        convert = cache(partial(_converted, net, calibration))
         for code, name, level in shown:
-            compute = partial(row, code, name, level, net, calibration, images, labels, settings)
+            options = code.disturbed if name != UNDISTURBED else code.options
+            made = partial(convert, code.method, _Options(options))
+            compute = partial(row, code, name, level, made, images, labels, settings)
             cell = {"perturbation": name, "level": level}
             found = parts.get({"code": _plain(code), **cell}, compute)
             rows.append({"code": code.name, **cell, **found})
@@ -141,25 +150,34 @@ def comparison(network: str, data: str) -> Any:
     return run
 
 
+class _Options(dict[str, Any]):
+    """Options of a conversion, told apart by what they say."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(str(self))
+
+
+def _converted(
+    net: nn.Module, calibration: np.ndarray, method: str, options: _Options
+) -> SpikingNetwork:
+    return bionet.convert(net, method, calibration, **options)
+
+
 def row(
     code: ComparedCode,
     perturbation: str,
     level: float,
-    net: nn.Module,
-    calibration: np.ndarray,
+    convert: Callable[[], SpikingNetwork],
     images: np.ndarray,
     labels: np.ndarray,
     settings: Settings,
 ) -> dict[str, Any]:
     """What one code achieves and costs under one perturbation, as plain JSON.
 
-    Where the code cannot have the perturbation, ``refused`` says why.
+    Where the code cannot have the network or the perturbation, ``refused`` says why.
     """
-    disturbed = perturbation != UNDISTURBED
-    options = {**code.options, **(code.perturbed if disturbed else {})}
-    snn = bionet.convert(net, code.method, calibration, **options)
     try:
-        snn, images = _disturbed(snn, images, perturbation, level, settings.seed)
+        snn, images = _disturbed(convert(), images, perturbation, level, settings.seed)
         times = () if code.steps is None else (code.steps * ms, 1 * ms)
         run = settings.simulate(snn, images, *times, progress=False)
     except InputError as error:
@@ -220,11 +238,14 @@ def _source_operations(table: pd.DataFrame) -> list[str]:
 
 
 def _refusals(table: pd.DataFrame) -> list[str]:
-    """A line for each code and perturbation that do not go together."""
+    """A line for each code and perturbation that do not go together, or a code and the network."""
     if "refused" not in table:
         return []
-    refused = table[table["refused"].notna()].drop_duplicates(["code", "perturbation"])
-    return [f"{r.code}, {r.perturbation}: {r.refused}" for r in refused.itertuples()]
+    refused = table[table["refused"].notna()].drop_duplicates(["code", "refused"])
+    return [
+        f"{r.code}{'' if r.perturbation == UNDISTURBED else ', ' + r.perturbation}: {r.refused}"
+        for r in refused.itertuples()
+    ]
 
 
 def _costs(table: pd.DataFrame) -> str:
@@ -233,7 +254,8 @@ def _costs(table: pd.DataFrame) -> str:
         "| code | accuracy | 95 % interval | steps | latency | spikes | operations | energy |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for r in table[table["perturbation"] == UNDISTURBED].itertuples():
+    whole = table[(table["perturbation"] == UNDISTURBED) & table["accuracy"].notna()]
+    for r in whole.itertuples():
         lines.append(
             f"| {r.code} | {100 * r.accuracy:.2f} % | {100 * r.low:.2f} to {100 * r.high:.2f} |"
             f" {r.steps:.0f} | {r.latency:.0f} | {r.spikes:,.0f} | {r.operations / 1e6:.2f} M |"
@@ -265,6 +287,8 @@ ITEMS = (
     Item("codes", "lenet5-digits", "all codes side by side", "ours",
          comparison("lenet5", "digits")),
     Item("codes", "lenet5-mnist", "all codes side by side", "ours", comparison("lenet5", "mnist")),
+    Item("codes", "cifar10_quick-cifar10", "all codes side by side", "ours",
+         comparison("cifar10_quick", "cifar10")),
     Item("codes", "rueckauer-cifar10", "all codes side by side", "ours",
          comparison("rueckauer", "cifar10")),
 )  # fmt: skip
