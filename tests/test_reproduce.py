@@ -22,6 +22,7 @@ from bionet.reproduce import (
     Settings,
     augmented,
     chosen,
+    close_decisions,
     markdown,
     rate,
     tdsnn,
@@ -145,6 +146,36 @@ def test_augmapping_gives_all_rows_and_six_figures(monkeypatch):
     for draw in result.figures.values():
         assert draw().get_xlabel()
     plt.close("all")
+
+
+def test_the_images_that_are_waited_for_have_small_margins(monkeypatch):
+    answers = np.array([[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1], [1, 1, 0, 0]])
+    assert np.array_equal(
+        close_decisions.read_from(answers, np.zeros(4, int)), [3, 1, np.nan, 3], equal_nan=True
+    )
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 24), nn.ReLU(), nn.Linear(24, 4)).eval()
+    images = torch.rand(60, 1, 4, 4).numpy()
+    outputs = net(torch.from_numpy(images)).detach().numpy()
+    labels = outputs.argmax(1)
+    labels[::7] = (labels[::7] + 1) % 4
+    monkeypatch.setitem(
+        close_decisions.NETWORKS, "net4", ("mnist", 90.0, {"augmapping": (12, 0.1, 40)})
+    )
+    monkeypatch.setattr(Settings, "test", lambda self, name, n: (images[:n], labels[:n]))
+    monkeypatch.setattr(Settings, "network", lambda self, *_: net)
+    result = chosen("augmapping", "net4-waits")[0].run(Settings(device="numpy", images=40))
+    table = result.tables["images"]
+    ordered = np.sort(outputs, axis=1)
+    margins = ordered[:, -1] - ordered[:, -2]
+    assert table["margin"].tolist() == sorted(margins)[:40]
+    assert table["right"].tolist() == (labels == outputs.argmax(1))[table["image"]].tolist()
+    rows = {row.label: row.value for row in result.rows}
+    other = table[table["differs_at_paper"]]
+    assert len(other) > 0 and rows["largest margin among them, step 12"] == other["margin"].max()
+    assert rows["answers other than the network's, step 40"] < len(other)
+    waited = table[table["right"] & (table["step"] > 12)]
+    assert all(f"| {image} |" in result.text for image in waited["image"])
 
 
 def test_augmapping_of_a_deep_network_needs_its_negative_spikes(monkeypatch):

@@ -8,7 +8,16 @@ the paper's numbers.
 from __future__ import annotations
 
 from bionet.errors import InputError, did_you_mean
-from bionet.reproduce import augmented, codes, dsnn, rate, realism, tdsnn, threshold
+from bionet.reproduce import (
+    augmented,
+    close_decisions,
+    codes,
+    dsnn,
+    rate,
+    realism,
+    tdsnn,
+    threshold,
+)
 from bionet.reproduce.item import Item, Result, Row, Settings, markdown
 
 __all__ = ["ITEMS", "Item", "Result", "Row", "Settings", "chosen", "markdown"]
@@ -18,6 +27,7 @@ ITEMS: tuple[Item, ...] = (
     *rate.ITEMS,
     *tdsnn.ITEMS,
     *augmented.ITEMS,
+    *close_decisions.ITEMS,
     *threshold.ITEMS,
     *codes.ITEMS,
     *realism.ITEMS,
