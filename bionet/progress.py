@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -20,9 +21,10 @@ from rich.progress import (
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-__all__ = ["Log", "Progress", "duration_text", "shows_bars"]
+__all__ = ["Log", "Progress", "duration_text", "shows_bars", "tracked"]
 
 LINE_SECONDS = 30.0
+Item = TypeVar("Item")
 
 
 def shows_bars() -> bool:
@@ -83,40 +85,52 @@ class Log:
 
 
 class RateColumn(ProgressColumn):
-    """Items per second."""
+    """What is done a second; a minute, of long things."""
+
+    def __init__(self, per_minute: bool) -> None:
+        super().__init__()
+        self._per_minute = per_minute
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.1f}/s")
+        if speed is None:
+            return Text("")
+        return Text(f"{60 * speed:,.1f}/min" if self._per_minute else f"{speed:,.1f}/s")
 
 
 class Progress:
-    """A progress bar on standard error, or nothing at all.
+    """A bar on standard error, lines where none can be drawn, or nothing at all.
 
     Parameters
     ----------
-    total : int
-        Number of images.
+    total : int or None
+        How many there are; None while that is not known.
     show : bool
+    unit : str
+        What is counted, in the plural.
+    per_minute : bool
+        Whether rates are by the minute.
     """
 
-    def __init__(self, total: int, show: bool) -> None:
-        self.show = show
+    def __init__(
+        self, total: int | None, show: bool, unit: str = "images", per_minute: bool = False
+    ) -> None:
         self._source: Callable[[], int] | None = None
         self._bar = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("images"),
-            RateColumn(),
+            TextColumn(unit),
+            RateColumn(per_minute),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
             disable=not (show and shows_bars()),
+            speed_estimate_period=3600.0 if per_minute else 30.0,
         )
         self._task = self._bar.add_task("preparing", total=total)
-        self._log = Log(show, "images")
+        self._log = Log(show, unit)
         self._log.begin("preparing", total)
 
     def __enter__(self) -> Progress:
@@ -131,15 +145,39 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
-    def note(self, text: str) -> None:
-        """Say what is being done; the rate and the time left count from here."""
-        self._bar.reset(self._task, description=text)
-        self._log.begin(text)
+    def begin(self, text: str, total: int | None = None, done: int = 0) -> None:
+        """Say what is being done; the rate and the time left count from here.
+
+        Parameters
+        ----------
+        text : str
+        total : int, optional
+            How many there are now; as before where it is not given.
+        done : int
+            How many of them are done already.
+        """
+        self._bar.reset(self._task, description=text, total=total, completed=done)
+        self._log.begin(text, total, done)
+        self._log.update(done)
+
+    def describe(self, text: str) -> None:
+        """Another word beside the bar, which goes on."""
+        self._bar.update(self._task, description=text)
+
+    def say(self, text: str) -> None:
+        """A line with the rate, where no bar is drawn."""
+        self._log.say(f"{text}, {self._log.rate()}")
 
     def update(self, done: int) -> None:
-        """Set the number of images presented so far."""
+        """Set how many are done."""
         self._bar.update(self._task, completed=done)
         self._log.update(done)
+
+    def each(self, items: Iterable[Item], done: int = 0) -> Iterator[Item]:
+        """The items one by one, each counted as it comes; ``done`` were there before."""
+        for number, item in enumerate(items, done + 1):
+            self.update(number)
+            yield item
 
     def watch(self, source: Callable[[], int]) -> None:
         """Take the number of images from here when Brian2 reports."""
@@ -149,5 +187,14 @@ class Progress:
         """What ``Network.run(report=...)`` calls."""
         del elapsed, start, total
         if self._source is not None and fraction > 0:
-            self._bar.update(self._task, description="simulating")
+            self.describe("simulating")
             self.update(self._source())
+
+
+def tracked(items: Sequence[Item], unit: str, show: bool) -> Iterator[Item]:
+    """Things that take minutes, one by one, each counted when it is done."""
+    with Progress(len(items), show, unit, per_minute=True) as bar:
+        bar.begin(unit)
+        for number, item in enumerate(items, 1):
+            yield item
+            bar.update(number)

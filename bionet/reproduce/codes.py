@@ -19,8 +19,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from brian2 import Hz, ms
-from rich.console import Console
-from rich.progress import track
 from torch import nn
 
 import bionet
@@ -28,6 +26,7 @@ from bionet.conversion import METHODS
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 from bionet.perturbations import ImagePerturbation, find, noted, perturb
+from bionet.progress import tracked
 from bionet.reproduce.item import Item, Result, Settings, count
 from bionet.reproduce.parts import Parts, digest
 from bionet.results.costs import operations
@@ -108,7 +107,7 @@ def comparison(network: str, data: str) -> Any:
         parts = Parts(settings.folder, common)
         installed = [code for code in CODES if code.method in METHODS]
         cells = [(code, name, level) for code in installed for name, level in _conditions()]
-        shown = track(cells, "codes", console=Console(stderr=True), disable=not settings.progress)
+        shown = tracked(cells, "codes", settings.progress)
         rows = []
         # A conversion may search by simulation: once for each code, whatever disturbs it.
         convert = cache(partial(_converted, net, calibration))

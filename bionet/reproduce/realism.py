@@ -20,8 +20,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from brian2 import Hz, ms, mV
-from rich.console import Console
-from rich.progress import track
 from torch import nn
 
 import bionet
@@ -38,6 +36,7 @@ from bionet.perturbations import (
     TransmissionDelay,
     perturb,
 )
+from bionet.progress import tracked
 from bionet.reproduce.item import Item, Result, Settings, count
 from bionet.reproduce.parts import Parts, digest
 from bionet.results.latency import latency
@@ -188,7 +187,7 @@ def _climbed(network: str, data: str, settings: Settings, folder: Path) -> Resul
     }  # fmt: skip
     parts = Parts(folder, common)
     rungs = list(zip(RUNGS, built(), strict=True))
-    shown = track(rungs, "rungs", console=Console(stderr=True), disable=not settings.progress)
+    shown = tracked(rungs, "rungs", settings.progress)
     rows = []
     for rung, whole_rung in shown:
         content = {"rung": rung.name, "built": _plain(whole_rung), "epochs": EPOCHS}

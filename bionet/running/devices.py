@@ -48,9 +48,9 @@ def run_program(
     """Simulate in compiled C++ programs, ``plan.processes`` of them side by side."""
     del device
     before = time.perf_counter()
-    program = ready_program(snn, plan, lambda: bar.note("compiling (once for this network)"))
+    program = ready_program(snn, plan, lambda: bar.begin("compiling (once for this network)"))
     compile_seconds = time.perf_counter() - before
-    bar.note("simulating")
+    bar.begin("simulating")
     parts = [p for p in np.array_split(np.arange(len(signal)), plan.processes) if p.size]
     done = [0] * len(parts)
 
@@ -170,7 +170,7 @@ def run_here(
     with _runtime(device, plan.dtype):
         built = assemble(snn, plan)
         built.presentation.show(make_feed(plan, signal), numbers, seed)
-        bar.note("generating code")
+        bar.begin("generating code")
         presentations = -(-len(signal) // plan.lanes)
         bar.watch(lambda: int(built.presentation.variables["presented"].get_value().item()))
         before = time.perf_counter()

@@ -10,20 +10,16 @@ from __future__ import annotations
 import contextlib
 import functools
 import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-from rich.progress import Progress as RichProgress
 
 from bionet.errors import BioNetError, InputError
 from bionet.files import output_folder
 from bionet.kinds import typed
-from bionet.progress import Log, duration_text, shows_bars
+from bionet.progress import Progress
 from bionet.running.arguments import available_cores
 from bionet.study.cells import Cell, digest, finished, open_folder
 from bionet.study.materials import Materials, gather, read_network
@@ -35,46 +31,6 @@ from bionet.study.worker import check_cells, compile_cell, run_cell
 __all__ = ["run"]
 
 Work = Callable[[Path, dict[str, Any]], Any]
-
-
-class Meter:
-    """Cells done, cells a minute and time left, on standard error."""
-
-    def __init__(self, show: bool) -> None:
-        self._bar = RichProgress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            console=Console(stderr=True),
-            disable=not (show and shows_bars()),
-        )
-        self._log = Log(show, "cells")
-        self._task = self._bar.add_task("preparing", total=None, rate="")
-        self._start, self._first = time.monotonic(), 0
-
-    def __enter__(self) -> Meter:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def phase(self, text: str, total: int | None = None, done: int = 0) -> None:
-        """Begin something new; rates count from here."""
-        self._start, self._first = time.monotonic(), done
-        self._bar.reset(self._task, description=text, total=total, completed=done, rate="")
-        self._log.begin(text, total, done)
-        self._log.update(done)
-
-    def step(self, done: int, total: int) -> None:
-        """Set what is done."""
-        seconds = time.monotonic() - self._start
-        rate = (done - self._first) / max(seconds, 1e-9)
-        left = (total - done) / rate if rate else 0.0
-        text = f"{60 * rate:,.1f} a minute, {duration_text(left)} left"
-        self._bar.update(self._task, completed=done, rate=text)
-        self._log.update(done)
 
 
 @typed
@@ -128,11 +84,11 @@ def run(
         raise InputError(f"jobs must be a whole number >= 1, but is {jobs}")
     study = study if isinstance(study, Study) else load(study)
     folder = Path(out if out is not None else Path("runs") / study.name).absolute()
-    with Meter(progress) as meter:
-        meter.phase("loading networks and images")
+    with Progress(None, progress, "cells", per_minute=True) as bar:
+        bar.begin("loading networks and images")
         materials = gather(study, None if data_dir is None else Path(data_dir))
         with _started(folder, study, materials, extend), _alone(folder):
-            _complete(materials, folder, jobs or available_cores(), scheduler, meter)
+            _complete(materials, folder, jobs or available_cores(), scheduler, bar)
             found = table(folder)
             write_tables(found, folder)
     return found
@@ -172,18 +128,18 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _complete(
-    materials: Materials, folder: Path, jobs: int, scheduler: str | None, meter: Meter
+    materials: Materials, folder: Path, jobs: int, scheduler: str | None, bar: Progress
 ) -> None:
     cells = materials.cells
     done = finished(folder, cells)
     left = [cell for cell in cells if cell.key not in done]
     if not left:
         return
-    materials.convert(folder, left, lambda text: meter.phase(text))
-    meter.phase("checking perturbations")
+    materials.convert(folder, left, bar.begin)
+    bar.begin("checking perturbations")
     check_cells(left, functools.partial(read_network, folder))
     known: dict[Any, float] = {}
-    meter.phase("the source networks' own accuracy")
+    bar.begin("the source networks' own accuracy")
     tasks = [
         {
             "key": cell.key,
@@ -199,13 +155,12 @@ def _complete(
         if materials.study.settings["device"] == "cpp_standalone":
             models = programs(left)
             chosen = [tasks[left.index(cell)] for cell in models]
-            meter.phase("compiling", len(chosen))
-            for number, _ in enumerate(results(compile_cell, folder, chosen), 1):
-                meter.step(number, len(chosen))
+            bar.begin("compiling", len(chosen))
+            for _ in bar.each(results(compile_cell, folder, chosen)):
                 end_if_cancelled(folder)
-        meter.phase("simulating", len(cells), len(done))
-        for number, _ in enumerate(results(run_cell, folder, tasks), len(done) + 1):
-            meter.step(number, len(cells))
+        bar.begin("simulating", len(cells), len(done))
+        finished_cells = bar.each(results(run_cell, folder, tasks), len(done))
+        for number, _ in enumerate(finished_cells, len(done) + 1):
             if number < len(cells):
                 end_if_cancelled(folder)
 

@@ -16,15 +16,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 from torch import nn
 
 from bionet.errors import BioNetError
 from bionet.evaluation import device_of, mode
 from bionet.files import output_folder
-from bionet.progress import Log, shows_bars
+from bionet.progress import Progress
 from bionet.train.checkpoint import digest, load_checkpoint, save_checkpoint
 from bionet.train.recipes import Recipe, flip_randomly, one_cycle, shift_randomly
 
@@ -93,14 +90,6 @@ class Job:
         return {**recipe, "seed": self.seed, "data": data, **self.extra}
 
 
-class _RateColumn(ProgressColumn):
-    """Images a second."""
-
-    def render(self, task: Task) -> Text:
-        """The rate as text."""
-        return Text(f"{task.speed:,.0f} images/s" if task.speed else "- images/s")
-
-
 def run_epochs(net: nn.Module, job: Job, progress: bool, checkpoint: Path | None) -> list[Epoch]:
     """Train through all epochs that a checkpoint doesn't already hold.
 
@@ -142,31 +131,26 @@ def run_epochs(net: nn.Module, job: Job, progress: bool, checkpoint: Path | None
     if recipe.channels_last:
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     device = device_of(net)
-    columns = (TextColumn("{task.description}"), BarColumn(), _RateColumn(), TimeRemainingColumn())
+    left = len(job.images) * (recipe.epochs - len(history))
     with (
-        Progress(
-            *columns, console=Console(stderr=True), disable=not (progress and shows_bars())
-        ) as bar,
+        Progress(left, progress) as bar,
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         mode(net, training=True),
     ):
-        left = len(job.images) * (recipe.epochs - len(history))
-        task = bar.add_task("training", total=left)
-        log = Log(progress, "images")
-        log.begin("training", left)
+        bar.begin("training")
+        n_shown = 0
 
         def advance(images: int) -> None:
-            bar.advance(task, images)
-            log.update(int(bar.tasks[0].completed))
+            nonlocal n_shown
+            n_shown += images
+            bar.update(n_shown)
 
         for number in range(len(history), recipe.epochs):
             epoch = f"epoch {number + 1}/{recipe.epochs}"
-            bar.update(task, description=epoch)
+            bar.describe(epoch)
             history.append(_run_epoch(net, optimiser, job, number, advance))
             last = history[-1]
-            log.say(
-                f"{epoch}: loss {last.loss:.4g}, {100 * last.accuracy:.2f} % right, {log.rate()}"
-            )
+            bar.say(f"{epoch}: loss {last.loss:.4g}, {100 * last.accuracy:.2f} % right")
             if checkpoint is not None:
                 done = [dataclasses.asdict(epoch) for epoch in history]
                 save_checkpoint(checkpoint, net, optimiser, settings, done)
