@@ -73,7 +73,7 @@ from bionet.conversion.tracing.records import (
     Sum,
     Weighted,
 )
-from bionet.conversion.tracing.trace import precision, trace
+from bionet.conversion.tracing.trace import Trace, precision, trace
 from bionet.errors import InputError
 from bionet.network import SpikingNetwork
 
@@ -186,6 +186,7 @@ def convert_tdsnn(
         leak,
         dt,
         margin,
+        input_gain,
         mode=mode,
         window=window,
         rounding=rounding,
@@ -193,52 +194,33 @@ def convert_tdsnn(
         readout=readout,
         dtype=dtype,
     )
-    if not (math.isfinite(input_gain) and input_gain > 0):
-        raise InputError(f"input_gain must be a number > 0, but is {input_gain}")
-    for name, asked in (
-        ("input_gain", input_gain != 1),
-        ("bias_correction", bias_correction),
-        ("input_range", input_range is not None),
-    ):
-        if asked and mode == "finetune":
-            raise InputError(
-                f"{name} needs the bias neurons of mode='compensate'; leave it out, or convert"
-                " weights that were trained by bionet train --activation rounded"
-            )
-    if max_pooling == "ticking" and rounding == "nearest":
-        raise InputError(
-            "max_pooling='ticking' needs rounding='up', which the weights of its units are for"
-            " (Zhang et al. 2019); leave rounding out, or use max_pooling='last-spike'"
-        )
-    if pipelined and window == "dynamic":
-        raise InputError(
-            "pipelined needs window='static': with window='dynamic' the layers do not know"
-            " beforehand when the next image may enter"
-        )
-    traced = trace(net, input_shape)
-    if calibration is None:
-        temporal_records(traced.records, input_gain, traced.input_shape)  # may refuse it
-        raise InputError(
-            "method 'tdsnn' measures the lengths of its windows on images: pass"
-            " calibration=images (a few hundred training images)"
-        )
-    images = as_images(calibration, traced.input_shape)
-    steps = float(leak / dt)
     if mode == "finetune":
+        _refuse_bias_neurons(
+            input_gain=input_gain != 1,
+            bias_correction=bias_correction,
+            input_range=input_range is not None,
+        )
         input_range = (0.0, 1.0)
-    low, high, notes = coded_range(images, input_range)
-    _check_pixels(images, low, high)
+    _check_combinations(rounding, max_pooling, window, pipelined)
+
+    traced = trace(net, input_shape)
+    pixels = _calibration_images(traced, calibration, input_gain)
+    low, high, notes = coded_range(pixels, input_range)
+    _check_pixels(pixels, low, high)
+    gain = input_gain / (high - low)
+    images = (pixels - low) * gain
     records = temporal_records(traced.records, input_gain, traced.input_shape, low, high)
-    images = (images - low) * (input_gain / (high - low))
+
+    steps, tolerance = float(leak / dt), TOLERANCE[dtype]
     warn_of_loss(
         records,
         images,
         partial(_outputs, traced.graph, low),
-        input_gain / (high - low),
+        gain,
         {
             "leak": steps,
             "mode": mode,
-            "tolerance": TOLERANCE[dtype],
+            "tolerance": tolerance,
             "rounding": rounding,
             "bias_correction": bias_correction,
         },
@@ -246,9 +228,9 @@ def convert_tdsnn(
     shifts = {}
     if bias_correction:
         some = images[:CORRECTION_IMAGES]
-        shifts = rounding_shifts(records, some, steps, TOLERANCE[dtype], rounding)
+        shifts = rounding_shifts(records, some, steps, tolerance, rounding)
         records = shifted(records, shifts)
-    largest = _largest_values(records, images, steps, mode, TOLERANCE[dtype], rounding)
+    largest = _largest_values(records, images, steps, mode, tolerance, rounding)
     if max_pooling == "ticking":
         records = tuple(
             _ticking(record, largest, margin, steps, mode, input_gain) for record in records
@@ -260,6 +242,41 @@ def convert_tdsnn(
     for record in records:
         builder.add(record, largest, margin)
     return builder.network(dt, readout, largest, margin, pipelined, shifts)
+
+
+def _refuse_bias_neurons(**asked: bool) -> None:
+    """Refuse options that need bias neurons, which ``mode="finetune"`` has not."""
+    for name, is_asked in asked.items():
+        if is_asked:
+            raise InputError(
+                f"{name} needs the bias neurons of mode='compensate'; leave it out, or convert"
+                " weights that were trained by bionet train --activation rounded"
+            )
+
+
+def _check_combinations(rounding: Rounding, max_pooling: str, window: str, pipelined: bool) -> None:
+    """Refuse options that exclude one another."""
+    if max_pooling == "ticking" and rounding == "nearest":
+        raise InputError(
+            "max_pooling='ticking' needs rounding='up', which the weights of its units are for"
+            " (Zhang et al. 2019); leave rounding out, or use max_pooling='last-spike'"
+        )
+    if pipelined and window == "dynamic":
+        raise InputError(
+            "pipelined needs window='static': with window='dynamic' the layers do not know"
+            " beforehand when the next image may enter"
+        )
+
+
+def _calibration_images(traced: Trace, calibration: Any, input_gain: float) -> torch.Tensor:
+    """The images that windows are measured on; where there are none, the network comes first."""
+    if calibration is not None:
+        return as_images(calibration, traced.input_shape)
+    temporal_records(traced.records, input_gain, traced.input_shape)  # may refuse it
+    raise InputError(
+        "method 'tdsnn' measures the lengths of its windows on images: pass"
+        " calibration=images (a few hundred training images)"
+    )
 
 
 def _outputs(graph: torch.fx.GraphModule, low: float, images: torch.Tensor) -> torch.Tensor:
@@ -370,7 +387,10 @@ def _check_pixels(images: torch.Tensor, low: float, high: float) -> None:
         )
 
 
-def _check_options(leak: Quantity, dt: Quantity, margin: float, **chosen: str) -> None:
+def _check_options(
+    leak: Quantity, dt: Quantity, margin: float, input_gain: float, **choices: str
+) -> None:
+    """Refuse times, numbers and words that there are not."""
     for name, value in (("leak", leak), ("dt", dt)):
         if not isinstance(value, Quantity) or not value.has_same_dimensions(second):
             raise InputError(f"{name} must be a quantity such as 10*ms, but got {value!r}")
@@ -381,9 +401,11 @@ def _check_options(leak: Quantity, dt: Quantity, margin: float, **chosen: str) -
             f"the leak ({leak}) must last at least one step of {dt}: with L = {float(leak / dt):g}"
             " steps one step would more than double the decoded value; use a smaller dt"
         )
-    for name, value in chosen.items():
+    for name, value in choices.items():
         if value not in CHOICES[name]:
-            known = ", ".join(repr(choice) for choice in CHOICES[name])
-            raise InputError(f"{name} of method 'tdsnn' is one of {known}, but got {value!r}")
+            words = ", ".join(repr(choice) for choice in CHOICES[name])
+            raise InputError(f"{name} of method 'tdsnn' is one of {words}, but got {value!r}")
     if not (math.isfinite(margin) and margin >= 1):
         raise InputError(f"margin must be a number >= 1, but is {margin}")
+    if not (math.isfinite(input_gain) and input_gain > 0):
+        raise InputError(f"input_gain must be a number > 0, but is {input_gain}")
