@@ -80,22 +80,22 @@ def measure(options: argparse.Namespace) -> Curves:
     return join(parts)
 
 
-def report(options: argparse.Namespace, found: Curves) -> None:
+def report(options: argparse.Namespace, reached: Curves) -> None:
     """Print what was found beside the paper's numbers."""
     data, accuracy, *paper = PAPER[options.network]
     steps, events = paper[options.method == "augmapping"]
     if options.weights is None:
         print("weights:", provenance(f"{options.network}-{data}")["command"])
     print(
-        f"{options.network}, {options.method}, {data}, {found.n_images} images: ANN"
-        f" {100 * found.ann_accuracy:.2f} % (paper {accuracy} %), after {found.n_steps} steps"
-        f" {100 * found.accuracy()[-1]:.2f} %, similarity {found.similarity[:, -1].mean():.5f}"
+        f"{options.network}, {options.method}, {data}, {reached.n_images} images: ANN"
+        f" {100 * reached.ann_accuracy:.2f} % (paper {accuracy} %), after {reached.n_steps} steps"
+        f" {100 * reached.accuracy()[-1]:.2f} %, similarity {reached.similarity[:, -1].mean():.5f}"
     )
     print(
         f"{'loss':>8} {'rule':>8} {'steps':>7} {'events':>10}   paper at 0 %: {steps}, {events} M"
     )
     for rule in ("stays", "reached"):
-        for row in found.early_decisions(rule=rule):
+        for row in reached.early_decisions(rule=rule):
             shown = ("-", "-") if row.steps is None else (row.steps, f"{row.events:,.0f}")
             print(f"{row.loss:>8} {rule:>8} {shown[0]:>7} {shown[1]:>10}")
     peak, child = peak_memory()

@@ -164,8 +164,8 @@ def measured(row: Row, weights: Path, n_images: int, duration: Any, dt: Any) -> 
     relu, rates = relu_network(row, weights.parent), network_of_row(row, weights)
     test = bionet.datasets.load(row.data, split="test")
     # Drawn, as the first test images of MNIST are easier than the others.
-    chosen = np.sort(np.random.default_rng(SEED).permutation(len(test.labels))[:n_images])
-    images, labels = test.images[chosen], test.labels[chosen]
+    numbers = np.sort(np.random.default_rng(SEED).permutation(len(test.labels))[:n_images])
+    images, labels = test.images[numbers], test.labels[numbers]
     training = bionet.datasets.load(row.data, split="train").images
     drawn = np.random.default_rng(SEED).permutation(len(training))[:CALIBRATION]
     snn = bionet.convert(
@@ -253,8 +253,8 @@ def main() -> None:
         path = arguments.folder / told
         if not path.exists():
             weights = trained(row, arguments.folder, arguments.epochs)
-            found = measured(row, weights, arguments.images, arguments.presentation * ms, dt * ms)
-            path.write_text(json.dumps(found))
+            result = measured(row, weights, arguments.images, arguments.presentation * ms, dt * ms)
+            path.write_text(json.dumps(result))
         results.append(json.loads(path.read_text()))
         print(table(results), flush=True)
 

@@ -162,12 +162,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print both tables for the tools that are installed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=500)
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     console = Console(width=140)
     tools = {name: tool for name, tool in TOOLS.items() if importlib.util.find_spec(name)}
     table = Table("tool", "version", *(f"{step} steps" for step in STEPS), box=None)
     for name, tool in tools.items():
-        table.add_row(name, metadata.version(name), *accuracies(tool, chosen.images))
+        table.add_row(name, metadata.version(name), *accuracies(tool, options.images))
     console.print(table)
     table = Table("operation", *tools, box=None)
     for name, net in probes().items():

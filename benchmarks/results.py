@@ -39,8 +39,8 @@ def main() -> None:
     missing = [folder for folder in [*folders, *studies] if not folder.is_dir()]
     if missing:
         parser.error(f"{missing[0]} is no folder; run bionet reproduce first")
-    head, rest = PAGE.read_text().split(START)
-    old, tail = rest.split(END)
+    head, after = PAGE.read_text().split(START)
+    old, tail = after.split(END)
     sections = sections_of(old)
     for folder in folders:
         for result in sorted(folder.glob("*/result.md")):
@@ -72,8 +72,8 @@ def of_study(folder: Path) -> str:
     """Accuracy for every perturbation and level, a column for each coding."""
     table = pd.read_csv(folder / "results.csv")
     name = json.loads((folder / "study.json").read_text())["study"]["name"]
-    own = table["method"] == table["coding"]
-    table["code"] = table["coding"].where(own, table["method"] + ", " + table["coding"])
+    usual_coding = table["method"] == table["coding"]
+    table["code"] = table["coding"].where(usual_coding, table["method"] + ", " + table["coding"])
     codes = list(dict.fromkeys(table["code"]))
     seeds, images = table["seed"].nunique(), int(table["images"].iloc[0])
     lines = [

@@ -76,13 +76,13 @@ class PeakMemory:
 def children() -> list[str]:
     """Process numbers of this process's children."""
     tasks = Path(f"/proc/{os.getpid()}/task")
-    found = []
+    pids = []
     for task in tasks.iterdir():
         try:
-            found += (task / "children").read_text().split()
+            pids += (task / "children").read_text().split()
         except OSError:
             continue
-    return found
+    return pids
 
 
 class PlainBrian:
@@ -210,10 +210,10 @@ def agreement(
 ) -> str:
     """Share of units with equal spike counts on all sides."""
     run = bionet.simulate(snn, images, STEPS * ms)
-    found = {name: simulator.run(images, STEPS) for name, simulator in tensors.items()}
-    found["Brian2 Synapses"] = plain.run(images)[0]
+    spike_counts = {name: simulator.run(images, STEPS) for name, simulator in tensors.items()}
+    spike_counts["Brian2 Synapses"] = plain.run(images)[0]
     lines = []
-    for name, counts in found.items():
+    for name, counts in spike_counts.items():
         same = [run.counts[p] == counts[p] for p in run.counts]
         share = sum(s.sum() for s in same) / sum(s.size for s in same)
         lines.append(f"spike counts equal to BioNet's, {name}: {share:.4%} of units")

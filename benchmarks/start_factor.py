@@ -34,8 +34,10 @@ def main() -> None:
     train = bionet.datasets.load(options.data, split="train")
     images = train.images[-options.images :]  # the last, as searches calibrate on the first
     with torch.no_grad():
-        own = net(torch.from_numpy(images)).argmax(1).numpy()
-    table = Table("factor", "own answers (%)", title=f"{options.network}, {len(own)} images")
+        ann_answers = net(torch.from_numpy(images)).argmax(1).numpy()
+    table = Table(
+        "factor", "own answers (%)", title=f"{options.network}, {len(ann_answers)} images"
+    )
     for factor in FACTORS:
         threshold_search.FIRST = factor
         snn = bionet.convert(
@@ -48,7 +50,7 @@ def main() -> None:
             duration=options.duration * ms,
         )
         run = bionet.simulate(snn, images)
-        table.add_row(f"{factor:g}", f"{100 * np.mean(run.predictions() == own):.1f}")
+        table.add_row(f"{factor:g}", f"{100 * np.mean(run.predictions() == ann_answers):.1f}")
     Console().print(table)
 
 

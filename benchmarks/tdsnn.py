@@ -72,7 +72,7 @@ def main() -> None:
             bias_correction=options.bias_correction,
         )  # fmt: skip
         run, cpu = timed(snn, images)
-        found = operations(snn, run)
+        counted = operations(snn, run)
         unlike, checked = exceptions(net, snn, run, images[: options.exact])
         rows.append(
             {
@@ -82,13 +82,13 @@ def main() -> None:
                 "loss": 100 * (accuracy - run.accuracy(labels)),
                 "unlike": unlike,
                 "checked": checked,
-                "operations": found.total / 1e6,
-                "network_operations": found.network / 1e6,
-                "saved": 100 * found.saved,
-                "energy_saved": 100 * (1 - found.energy / found.network_energy),
+                "operations": counted.total / 1e6,
+                "network_operations": counted.network / 1e6,
+                "saved": 100 * counted.saved,
+                "energy_saved": 100 * (1 - counted.energy / counted.network_energy),
                 "cpu_ms": cpu,
                 "images_per_second": run.parameters["images_per_second"],
-                "parts": vars(found),
+                "parts": vars(counted),
             }
         )
         row = rows[-1]
@@ -124,17 +124,17 @@ def exceptions(
     net: torch.nn.Module, snn: bionet.SpikingNetwork, run: bionet.Recording, images: np.ndarray
 ) -> tuple[int, int]:
     """Spike steps of hidden units that are not those of the closed form, and all of them."""
-    found = snn.code
-    records = shifted(temporal_records(trace(net, snn.input_shape).records), found.shifts)
+    code = snn.code
+    records = shifted(temporal_records(trace(net, snn.input_shape).records), code.shifts)
     unlike = checked = 0
     for first in range(0, len(images), 50):
         part = torch.from_numpy(images[first : first + 50])
         _, steps = closed_form(
             records,
             part,
-            found.leak,
-            tolerance=found.tolerance,
-            rounding=found.rounding,
+            code.leak,
+            tolerance=code.tolerance,
+            rounding=code.rounding,
         )
         for record in records[:-1]:
             shown = run.spike_steps[record.name][first : first + 50]

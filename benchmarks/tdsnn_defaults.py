@@ -56,9 +56,9 @@ def main() -> None:
     for name, data in NETWORKS:
         images = bionet.datasets.load(data, split="train")
         net = rectified(bionet.zoo.load(name, data))
-        chosen = slice(CALIBRATION, CALIBRATION + options.images)
+        evaluated = slice(CALIBRATION, CALIBRATION + options.images)
         calibration = torch.from_numpy(images.images[:CALIBRATION])
-        shown, labels = torch.from_numpy(images.images[chosen]), images.labels[chosen]
+        shown, labels = torch.from_numpy(images.images[evaluated]), images.labels[evaluated]
         traced = trace(net, shown.shape[1:])
         records = temporal_records(traced.records, input_shape=tuple(shown.shape[1:]))
         right = torch.from_numpy(labels)

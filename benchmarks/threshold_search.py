@@ -41,7 +41,9 @@ def main() -> None:
     net = bionet.zoo.load(options.network, weights=options.weights or options.data)
     train, test = (bionet.datasets.load(options.data, split=split) for split in ("train", "test"))
     images, labels = test.images[: options.images], test.labels[: options.images]
-    chosen = np.concatenate([np.flatnonzero(train.labels == k)[: options.each] for k in range(10)])
+    searched = np.concatenate(
+        [np.flatnonzero(train.labels == k)[: options.each] for k in range(10)]
+    )
     with torch.no_grad():
         scores = torch.cat([net(part) for part in torch.from_numpy(images).split(500)])
     answers = scores.argmax(1).numpy()
@@ -49,8 +51,8 @@ def main() -> None:
     snn = bionet.convert(
         net,
         "threshold_search",
-        calibration=train.images[chosen],
-        labels=train.labels[chosen],
+        calibration=train.images[searched],
+        labels=train.labels[searched],
         budget=options.budget,
         start=options.start if options.start == "activations" else float(options.start),
         step=options.step,
@@ -58,7 +60,7 @@ def main() -> None:
     )
     search = snn.metadata["search"]
     print(f"objective {search['objective_start']:.4f} -> {search['objective']:.4f}", end=" ")
-    print(f"in {search['runs']} runs on {len(chosen)} images; accepted moves:")
+    print(f"in {search['runs']} runs on {len(searched)} images; accepted moves:")
     for move in search["moves"]:
         if move["accepted"]:
             print(f"  run {move['run']:3d}  {move['population']:6s}", end="")
@@ -70,9 +72,9 @@ def main() -> None:
     )
     names = list(PAPER)[:10] if options.data == "cifar10" else [str(k) for k in range(10)]
     run = bionet.simulate(snn, images)
-    found = per_class(run, labels, reference=answers, names=names)
-    found["flat"] = per_class(bionet.simulate(flat, images), labels, names=names)["accuracy"]
-    print_table(found, options.data == "cifar10", len(labels))
+    by_class = per_class(run, labels, reference=answers, names=names)
+    by_class["flat"] = per_class(bionet.simulate(flat, images), labels, names=names)["accuracy"]
+    print_table(by_class, options.data == "cifar10", len(labels))
     accuracy = bionet.simulate(start, images).accuracy(labels)
     print(f"start of the search, {options.start}: {accuracy:.4f}; flat start: {FLAT}")
     print(f"thresholds: { {k: round(v, 4) for k, v in search['thresholds'].items()} }")
@@ -81,18 +83,18 @@ def main() -> None:
     print(f"spikes per image: { {k: round(v) for k, v in run.n_spikes.items()} }")
     print(energy(snn, run))
     if options.out:
-        content = {"search": search, "table": found.to_dict(), "options": vars(options)}
+        content = {"search": search, "table": by_class.to_dict(), "options": vars(options)}
         options.out.write_text(json.dumps(content, indent=1, default=str) + "\n")
 
 
-def print_table(found, with_paper: bool, n_images: int) -> None:
+def print_table(by_class, with_paper: bool, n_images: int) -> None:
     """One row for each class: CNN, SNN with and without the search, and the paper's."""
     table = Table(title=f"threshold_search, {n_images:,} test images (%)")
     headings = ["class", "images", "CNN", "SNN", "95 % interval", "SNN/CNN", "flat start"]
     headings += ["paper CNN", "adjusted", "SNN", "SNN/CNN"] if with_paper else []
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "class" else "right")
-    for name, row in found.iterrows():
+    for name, row in by_class.iterrows():
         cells = [name, str(int(row["images"])), f"{100 * row['reference']:.1f}"]
         cells += [f"{100 * row['accuracy']:.1f}"]
         cells += [f"{100 * row['lower']:.1f} - {100 * row['upper']:.1f}"]

@@ -31,10 +31,10 @@ class ExchangeWarning(UserWarning):
     """Something of a network that the format it is written to or read from does not say."""
 
 
-def did_you_mean(name: object, known: Iterable[str]) -> str:
+def did_you_mean(name: object, names: Iterable[str]) -> str:
     """The end of a message about an unknown name: the known one that is most like it, if any."""
     # What stands for what in a name: a user rarely knows whether it is written with a dash.
-    plain = {n.lower().replace("-", "_"): n for n in reversed(list(known))}
+    plain = {n.lower().replace("-", "_"): n for n in reversed(list(names))}
     near = get_close_matches(str(name).lower().replace("-", "_"), plain, 1)
     return f"; did you mean {plain[near[0]]!r}?" if near else ""
 
@@ -43,7 +43,7 @@ def _without_report(hook: Callable[..., Any]) -> Callable[..., Any]:
     """An exception hook that shows BioNet's own errors in Python's way, others as before."""
 
     def show(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
-        own = sys.__excepthook__ if issubclass(kind, BioNetError) else hook
-        own(kind, error, at)
+        writer = sys.__excepthook__ if issubclass(kind, BioNetError) else hook
+        writer(kind, error, at)
 
     return show

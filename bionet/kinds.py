@@ -215,7 +215,7 @@ def _kinds(annotation: str, names: Mapping[str, Any]) -> tuple[Kind, ...]:
 
     ``names`` are those of the function's module, which may stand for a longer annotation.
     """
-    found: list[Kind] = []
+    allowed: list[Kind] = []
     for part in _alternatives(annotation):
         name = part.partition("[")[0].rpartition(".")[2].strip()
         if name == "Literal" and "'" in part.replace('"', "'"):
@@ -229,14 +229,14 @@ def _kinds(annotation: str, names: Mapping[str, Any]) -> tuple[Kind, ...]:
             kinds = _kinds(str(longer), {})
             if not kinds:
                 return ()
-            found += kinds
+            allowed += kinds
             continue
         said, fits = KINDS[name]
         inner = part.partition("[")[2].removesuffix("]").partition(",")[0].rpartition(".")[2]
         if name in ("Sequence", "tuple") and inner in KINDS:
             said, fits = _of(said, fits, *KINDS[inner])
-        found.append((said, fits))
-    return tuple(found)
+        allowed.append((said, fits))
+    return tuple(allowed)
 
 
 def _of(

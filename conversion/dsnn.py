@@ -170,7 +170,7 @@ def convert_dsnn(
             "reset": reset,
         },
     }
-    own = Simulation(
+    simulation = Simulation(
         float(duration),
         float(dt),
         max_rate=rate,
@@ -180,7 +180,7 @@ def convert_dsnn(
     )
     shape = traced.input_shape
     bare = assemble(
-        records, model, shape, readout, "dsnn", metadata, coding, simulation=own,
+        records, model, shape, readout, "dsnn", metadata, coding, simulation=simulation,
         notes=(*traced.notes, *notes),
     )  # fmt: skip
     bare = replace(bare, origin=replace(bare.origin, leak_compensated=bool(compensate_leak)))

@@ -197,9 +197,9 @@ def _scaled(record: Record, scales: dict[str, float]) -> Record:
     return record
 
 
-def _branch(branch: Record, own: float, first: float) -> Record:
+def _branch(branch: Record, scale: float, first: float) -> Record:
     if isinstance(branch, Identity):
-        return replace(branch, weight=branch.weight * own / first)
+        return replace(branch, weight=branch.weight * scale / first)
     if isinstance(branch, Weighted):
-        return replace(branch, weights=branch.weights * (own / first), bias=branch.bias / first)
+        return replace(branch, weights=branch.weights * (scale / first), bias=branch.bias / first)
     return branch

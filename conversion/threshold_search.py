@@ -148,7 +148,7 @@ def convert_threshold_search(
     metadata = {
         "options": {"c": float(c * largest), "leak": float(leak), "floor": float(floor)},
     }
-    own = Simulation(
+    simulation = Simulation(
         float(duration),
         float(dt),
         max_rate=float(c / dt),
@@ -159,13 +159,13 @@ def convert_threshold_search(
     model = constant_leak(leak, floor=floor)
     shape = traced.input_shape
     bare = assemble(
-        records, model, shape, readout, "threshold_search", metadata, "poisson", simulation=own,
-        notes=(*traced.notes, *notes),
+        records, model, shape, readout, "threshold_search", metadata, "poisson",
+        simulation=simulation, notes=(*traced.notes, *notes),
     )  # fmt: skip
     names = [record.name for record in records]
 
-    def network(chosen: Mapping[str, float]) -> SpikingNetwork:
-        return _with_thresholds(bare, records, chosen, c)
+    def network(values: Mapping[str, float]) -> SpikingNetwork:
+        return _with_thresholds(bare, records, values, c)
 
     if thresholds is not None:
         return network(each_threshold(thresholds, names, "thresholds"))
@@ -180,17 +180,17 @@ def convert_threshold_search(
     target = checked_labels(target, len(images), bare.population(output).size)
     pixels = images.numpy().astype(np.float32)
 
-    def objective(chosen: Mapping[str, float]) -> float:
+    def objective(values: Mapping[str, float]) -> float:
         from bionet.running.simulate import simulate
 
-        run = simulate(network(chosen), pixels, device=device, seed=seed)
+        run = simulate(network(values), pixels, device=device, seed=seed)
         return float(true_class_share(run, output, target).mean())
 
     if isinstance(start, str):
         start = _balanced(net, bare, images, records, c, start)
     first = each_threshold(start, names, "start")
-    found = feedback_search(objective, first, step, least_step, budget)
-    return with_metadata(network(found.thresholds), search=found.plain())
+    search = feedback_search(objective, first, step, least_step, budget)
+    return with_metadata(network(search.thresholds), search=search.plain())
 
 
 def _with_thresholds(
@@ -218,9 +218,9 @@ def _balanced(
     level = {"input": 1.0 / c}
     for name, values in activations(net, images, bare).items():
         level[name] = float(np.percentile(np.maximum(values, 0.0), PERCENTILE)) or 1.0
-    found = {r.name: level[r.name] / level[r.inputs[0]] for r in records}
-    found[records[0].name] *= FIRST
-    return found
+    thresholds = {r.name: level[r.name] / level[r.inputs[0]] for r in records}
+    thresholds[records[0].name] *= FIRST
+    return thresholds
 
 
 def _check_biases(records: Records) -> None:

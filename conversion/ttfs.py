@@ -321,9 +321,9 @@ def _notes(input: str) -> tuple[str, ...]:
     return ("pixels of either sign are constant currents",)
 
 
-def _checked(tau: Any, dt: Any, margin: Any, input_range: Any, **chosen: str) -> None:
+def _checked(tau: Any, dt: Any, margin: Any, input_range: Any, **choices: str) -> None:
     """Refuse options out of range."""
-    for name, value in chosen.items():
+    for name, value in choices.items():
         if value not in CHOICES[name]:
             raise InputError(f"{name} is one of {CHOICES[name]}, but got {value!r}")
     for name, time in (("tau", tau), ("dt", dt)):
@@ -333,9 +333,9 @@ def _checked(tau: Any, dt: Any, margin: Any, input_range: Any, **chosen: str) ->
         raise InputError(f"dt ({dt}) must not be longer than tau ({tau}), the time of a window")
     if not (math.isfinite(margin) and margin > 0):
         raise InputError(f"margin must be a number > 0, but is {margin!r}")
-    if input_range is not None and chosen["input"] != "latency":
+    if input_range is not None and choices["input"] != "latency":
         raise InputError(
-            f"input_range belongs to input='latency'; input={chosen['input']!r} takes any pixels"
+            f"input_range belongs to input='latency'; input={choices['input']!r} takes any pixels"
         )
 
 

@@ -25,8 +25,8 @@ def with_sum(equations: str, variable: str, added: str) -> str:
     def change(name: str, line: str, is_parameter: bool) -> str:
         if is_parameter:
             return line
-        head, rest = line.split("=", 1)
-        expression, unit = rest.rsplit(":", 1)
+        head, definition = line.split("=", 1)
+        expression, unit = definition.rsplit(":", 1)
         expression = re.sub(rf"\b{variable}\b", f"({variable} + {added})", expression)
         return f"{head}={expression}:{unit}"
 

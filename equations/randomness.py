@@ -149,8 +149,8 @@ static inline double counter_normal_if({_COUNTER}, double wanted) {{
 def _cython(source: str, function: str, arguments: str = "") -> str:
     """C++ for a Cython module, which may hold that of other functions too: names of its own."""
 
-    def own(found: re.Match[str]) -> str:
-        return found[0] if found[0] == function else f"_{found[1]}_of_{function}"
+    def renamed(definition: re.Match[str]) -> str:
+        return definition[0] if definition[0] == function else f"_{definition[1]}_of_{function}"
 
     return f'''
 cdef extern from *:
@@ -158,7 +158,7 @@ cdef extern from *:
 #include <stdint.h>
 #include <cstring>
 #include <cmath>
-{re.sub(r"(counter_[a-z_]+)", own, source)}
+{re.sub(r"(counter_[a-z_]+)", renamed, source)}
     """
     double {function}({_COUNTER.replace("int32_t", "int")}{arguments})
 '''
@@ -351,14 +351,14 @@ def replace_rand(code: str | None, first_site: int = 0) -> str | None:
         return None
     site = first_site
 
-    def call(found: re.Match[str]) -> str:
+    def call(match: re.Match[str]) -> str:
         nonlocal site
         site += 1
-        unit = "0" if found[2] else "unit"
+        unit = "0" if match[2] else "unit"
         arguments = f"seed_low, seed_high, stream, {unit}, step, {site}"
-        if found[3]:
-            return f"counter_normal_if({arguments}, {found[3]})"
-        return f"counter_{'normal' if found[1] else 'uniform'}({arguments})"
+        if match[3]:
+            return f"counter_normal_if({arguments}, {match[3]})"
+        return f"counter_{'normal' if match[1] else 'uniform'}({arguments})"
 
     return _RAND.sub(call, code)
 

@@ -173,8 +173,8 @@ def styled(draw: Callable[Parameters, Drawn]) -> Callable[..., Drawn]:
 
     @functools.wraps(draw)
     def in_style(*args: Any, **options: Any) -> Drawn:
-        own = {name: options.pop(name) for name in ("colors", "markers") if name in options}
-        with style(**own):
+        looks = {name: options.pop(name) for name in ("colors", "markers") if name in options}
+        with style(**looks):
             return checked(*args, **options)
 
     extra = [

@@ -77,13 +77,13 @@ def panels(
     return np.asarray(grid[:n])
 
 
-def choose(known: Any, wanted: Sequence[str] | None, what: str = "population") -> list[str]:
+def choose(names_there: Any, wanted: Sequence[str] | None, what: str = "population") -> list[str]:
     """The wanted names, all known ones by default; an InputError for an unknown one or none."""
-    names = list(known) if wanted is None else list(wanted)
-    if unknown := [name for name in names if name not in known]:
+    names = list(names_there) if wanted is None else list(wanted)
+    if unknown := [name for name in names if name not in names_there]:
         raise InputError(
-            f"there is no {what} {unknown[0]!r}; there are {', '.join(known)}"
-            + did_you_mean(unknown[0], known)
+            f"there is no {what} {unknown[0]!r}; there are {', '.join(names_there)}"
+            + did_you_mean(unknown[0], names_there)
         )
     if not names:
         raise InputError(f"there is no {what} to draw")

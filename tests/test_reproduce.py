@@ -21,8 +21,8 @@ from bionet.reproduce import (
     Row,
     Settings,
     augmented,
-    chosen,
     close_decisions,
+    items_of,
     markdown,
     rate,
     tdsnn,
@@ -55,18 +55,18 @@ def test_the_table_shows_the_papers_value_and_the_difference():
 
 def test_items_are_chosen_by_paper_and_name():
     assert len({(item.paper, item.name) for item in ITEMS}) == len(ITEMS)
-    assert [item.name for item in chosen("rate")] == [
+    assert [item.name for item in items_of("rate")] == [
         "fig2a",
         "fig2b",
         "fast",
         "fast-mnist",
         "mnist",
     ]
-    assert chosen("dsnn", "fig8")[0].source == "Fig. 8"
+    assert items_of("dsnn", "fig8")[0].source == "Fig. 8"
     with pytest.raises(InputError, match="paper: expected one of dsnn, rate, .*got 'x'"):
-        chosen("x")
+        items_of("x")
     with pytest.raises(InputError, match="item of rate: expected one of fig2a, .*got 'fig9'"):
-        chosen("rate", "fig9")
+        items_of("rate", "fig9")
 
 
 def test_settings_choose_the_number_of_images():
@@ -125,7 +125,7 @@ def test_augmapping_gives_all_rows_and_six_figures(monkeypatch):
     monkeypatch.setattr(augmented, "_curves", fake)
     monkeypatch.setattr(Settings, "test", lambda self, name, n: data)
     monkeypatch.setattr(Settings, "calibration", lambda self, name, n: (data[0] + 0.5, data[1]))
-    result = chosen("augmapping", "net1")[0].run(Settings())
+    result = items_of("augmapping", "net1")[0].run(Settings())
     bounds = [("augmapping", bound, 10) for bound in augmented.BOUNDS]
     both = [("termapping", None, 800), ("augmapping", None, 100)]
     assert asked == [*both, ("augmapping", None, 100), *bounds]
@@ -164,7 +164,7 @@ def test_the_images_that_are_waited_for_have_small_margins(monkeypatch):
     )
     monkeypatch.setattr(Settings, "test", lambda self, name, n: (images[:n], labels[:n]))
     monkeypatch.setattr(Settings, "network", lambda self, *_: net)
-    result = chosen("augmapping", "net4-waits")[0].run(Settings(device="numpy", images=40))
+    result = items_of("augmapping", "net4-waits")[0].run(Settings(device="numpy", images=40))
     table = result.tables["images"]
     ordered = np.sort(outputs, axis=1)
     margins = ordered[:, -1] - ordered[:, -2]
@@ -186,7 +186,7 @@ def test_augmapping_of_a_deep_network_needs_its_negative_spikes(monkeypatch):
     monkeypatch.setattr(augmented, "DEEP_STEPS", 100)
     monkeypatch.setattr(Settings, "test", lambda self, name, n: (images[:n], labels[:n]))
     monkeypatch.setattr(Settings, "network", lambda self, *_: net)
-    result = chosen("augmapping", "net5_small")[0].run(Settings(device="numpy"))
+    result = items_of("augmapping", "net5_small")[0].run(Settings(device="numpy"))
     rows = {row.label: row for row in result.rows}
     assert rows["network"].value == 100
     assert rows["augmapping, 100 steps"].value > 90
@@ -227,7 +227,7 @@ def test_threshold_search_of_lenet5_runs(monkeypatch):
     monkeypatch.setattr(Settings, "test", digits)
     monkeypatch.setattr(Settings, "network", lambda self, *_: bionet.zoo.lenet5(weights="digits"))
     monkeypatch.setitem(threshold.NETWORKS, "lenet5", ("digits", 20, 20))
-    result = chosen("threshold_search", "lenet5")[0].run(Settings(quick=True))
+    result = items_of("threshold_search", "lenet5")[0].run(Settings(quick=True))
     rows = {row.label: row for row in result.rows}
     assert rows["all, SNN"].value > rows["all, flat thresholds of 0.1, floor 0, 100 steps"].value
     counted = rows["energy of an image, counted events"].value
@@ -260,7 +260,7 @@ def test_few_steps_end_with_one_spike_and_any_qcfs_weights_there_are(tmp_path, m
     trained = bionet.conversion.quantised_network(net, 4, torch.from_numpy(images))
     header = {"activation": {"kind": "qcfs", "levels": 4}}
     bionet.train.save_weights(trained, tmp_path / "tiny-mnist-qcfs.safetensors", header)
-    result = chosen("rate", "fast-mnist")[0].run(settings)
+    result = items_of("rate", "fast-mnist")[0].run(settings)
     rows = {row.label: row for row in result.rows}
     assert [row.value for name, row in rows.items() if name.startswith("ttfs")] == [100]
     assert "own answer on 30 of 30 images" in result.notes[1]
@@ -293,7 +293,7 @@ def test_tdsnn_of_a_deep_network_has_a_curve_for_every_way(monkeypatch):
     monkeypatch.setattr(bionet.zoo, "load", lambda name, weights: net)
     for name in ("UP", "NEAREST", "FINER", "ROUNDED"):
         monkeypatch.setattr(tdsnn, name, getattr(tdsnn, name)._replace(leaks=(2, 10)))
-    result = chosen("tdsnn", "deep")[0].run(Settings(device="numpy"))
+    result = items_of("tdsnn", "deep")[0].run(Settings(device="numpy"))
     rows = {row.label: row for row in result.rows}
     assert rows["network"].value == 100
     assert rows["L = 2 steps, finer input"].value >= rows["L = 2 steps, rounded up"].value

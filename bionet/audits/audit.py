@@ -108,8 +108,8 @@ def audit(
     """
     of_rates = not snn.scales and snn.code is None and _is_network_of_rates(net)
     images = _check(snn, run, as_one(snn, images), batch, of_rates)
-    found = _audited(net, snn, run, images, of_rates, activations, batch, max_samples)
-    return replace(found, notes=snn.origin.notes)
+    result = _audited(net, snn, run, images, of_rates, activations, batch, max_samples)
+    return replace(result, notes=snn.origin.notes)
 
 
 def _audited(

@@ -108,7 +108,7 @@ def diagnose(
 
 @typed
 def mended(
-    net: nn.Module, snn: SpikingNetwork, found: Diagnosis, calibration: np.ndarray
+    net: nn.Module, snn: SpikingNetwork, diagnosis: Diagnosis, calibration: np.ndarray
 ) -> SpikingNetwork:
     """The network with the options that mend what a diagnosis has found to cost accuracy.
 
@@ -116,7 +116,7 @@ def mended(
     ----------
     net : torch.nn.Module
     snn : SpikingNetwork
-    found : Diagnosis
+    diagnosis : Diagnosis
     calibration : array (n, *input_shape)
         Training images.
 
@@ -132,14 +132,14 @@ def mended(
         these. Physical neurons get presentations of twice the length where those were too short.
     """
     if isinstance(snn.code, TemporalCode):
-        return _mended_late_spikes(net, snn, snn.code, found, calibration)
+        return _mended_late_spikes(net, snn, snn.code, diagnosis, calibration)
     if isinstance(snn.code, FirstSpikeCode):
-        return _mended_first_spikes(net, snn, snn.code, found, calibration)
+        return _mended_first_spikes(net, snn, snn.code, diagnosis, calibration)
     if snn.code is None and not snn.scales and is_twin(net):
-        short = any(found.cost(c) > 0 for c in ("too short", "readout"))
-        last = 2 * found.n_steps * float(snn.times()[1] / second)
+        short = any(diagnosis.cost(c) > 0 for c in ("too short", "readout"))
+        last = 2 * diagnosis.n_steps * float(snn.times()[1] / second)
         return replace(snn, simulation=replace(snn.simulation, duration=last)) if short else snn
-    costly = [c for c in ("weights", "dead", "clipping", "reset") if found.cost(c) > 0]
+    costly = [c for c in ("weights", "dead", "clipping", "reset") if diagnosis.cost(c) > 0]
     if costly and snn.method == "rate":
         options = {
             name: value
@@ -147,18 +147,18 @@ def mended(
             if name not in ("pool_tau_ms", "softmax_hz", "initial_potential", "signed")
             and value is not None
         }
-        options["steps"] = options.get("steps") or found.n_steps
+        options["steps"] = options.get("steps") or diagnosis.n_steps
         for cause in costly:
             options |= AGAIN[cause]
         options.pop("preset", None)
         made = convert(net, "rate", calibration, snn.input_shape, **options)
         snn = replace(made, coding=snn.coding, simulation=snn.simulation)
     if isinstance(snn.code, Fold):  # its counts do not depend on the order of spikes
-        return with_initial_potential(snn) if found.cost("rounding") > 0 else snn
+        return with_initial_potential(snn) if diagnosis.cost("rounding") > 0 else snn
     firing = [p.model for p in snn.populations if p.model.threshold is not None]
     plain = all(m.resets == "subtract" and not m.leaks and m.spike == "unit" for m in firing)
-    uneven = found.cost("unevenness") + found.cost("saturated") > 0
-    if plain and (found.cost("rounding") > 0 or uneven):
+    uneven = diagnosis.cost("unevenness") + diagnosis.cost("saturated") > 0
+    if plain and (diagnosis.cost("rounding") > 0 or uneven):
         snn = with_initial_potential(snn)
     return with_signed_correction(snn) if plain and uneven else snn
 
@@ -167,17 +167,17 @@ def _mended_first_spikes(
     net: nn.Module,
     snn: SpikingNetwork,
     code: FirstSpikeCode,
-    found: Diagnosis,
+    diagnosis: Diagnosis,
     calibration: np.ndarray,
 ) -> SpikingNetwork:
     """The network converted again, with room for its values and exact spikes where they cost."""
-    if not any(found.cost(c) > 0 for c in ("weights", "dead", "clipping", "rounding")):
+    if not any(diagnosis.cost(c) > 0 for c in ("weights", "dead", "clipping", "rounding")):
         return snn
     options = {k: v for k, v in snn.metadata.get("options", {}).items() if k != "tau_ms"}
     options |= {"tau": code.tau * second, "dt": code.dt * second, "dtype": snn.simulation.dtype}
-    if found.cost("clipping") > 0:
+    if diagnosis.cost("clipping") > 0:
         options["margin"] = 2 * options.get("margin", 1.5)
-    if found.cost("rounding") > 0:
+    if diagnosis.cost("rounding") > 0:
         options["interpolate"] = True
     return convert(
         net, "ttfs", calibration, snn.input_shape, readout=snn.readout.default, **options
@@ -188,11 +188,11 @@ def _mended_late_spikes(
     net: nn.Module,
     snn: SpikingNetwork,
     code: TemporalCode,
-    found: Diagnosis,
+    diagnosis: Diagnosis,
     calibration: np.ndarray,
 ) -> SpikingNetwork:
     """The network converted again, with a finer code where rounding costs something."""
-    if not found.cost("weights") > 0 and not found.cost("rounding") > 0:
+    if not diagnosis.cost("weights") > 0 and not diagnosis.cost("rounding") > 0:
         return snn
     options: dict[str, Any] = {
         **{"leak": code.tau * second, "dt": snn.times()[1], "dtype": snn.simulation.dtype},
@@ -200,7 +200,7 @@ def _mended_late_spikes(
         **{"rounding": code.rounding, "bias_correction": bool(code.shifts)},
         **{"input_gain": code.input_gain, "input_range": (code.low, code.high)},
     }
-    if found.cost("rounding") > 0:
+    if diagnosis.cost("rounding") > 0:
         if code.rounding == "nearest" and code.shifts:
             options["leak"] = 2 * options["leak"]
         options |= {"rounding": "nearest", "bias_correction": True}

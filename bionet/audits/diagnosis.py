@@ -192,9 +192,9 @@ def diagnose_run(
     InputError
         If the network has a temporal code or names no activations.
     """
-    known = snn.code is None or snn.code.rates or isinstance(snn.code, FirstSpikeCode | Fold)
+    decodable = snn.code is None or snn.code.rates or isinstance(snn.code, FirstSpikeCode | Fold)
     cut = isinstance(snn.code, Fold) and bool(snn.code.fragments)
-    if not ideal or not known or cut or not (snn.scales or _first(snn)):
+    if not ideal or not decodable or cut or not (snn.scales or _first(snn)):
         raise InputError(
             "a diagnosis is for rates, spike times (methods ttfs and tdsnn) and physical neurons of"
             " layers that were converted whole, and have scales; bionet.audit compares what the"
@@ -352,10 +352,10 @@ class Ladder:
             self._charge(name, "leak" if leaks else "saturated", {**values, name: real}, END)
 
     def _charge(
-        self, name: str, cause: str, known: Mapping[str, torch.Tensor], start: int
+        self, name: str, cause: str, activations: Mapping[str, torch.Tensor], start: int
     ) -> dict[str, torch.Tensor]:
         """Compute the layers from ``start`` on, and charge a cause with the accuracy it costs."""
-        values = dict(known)
+        values = dict(activations)
         for population in self.layers[start:]:
             values[population.name] = self._answer(population, values)
         scores = values[self.snn.readout.potential].flatten(1)

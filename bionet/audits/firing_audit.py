@@ -83,8 +83,8 @@ def firing_audit(
             layers[node], wanted, received, rates[node], 1 / unit, activation, rows, per_step
         )
         rows.append(row)
-        chosen = np.linspace(0, pairs.shape[1] - 1, min(max_samples, pairs.shape[1])).astype(int)
-        samples[row.population] = (pairs[:, chosen] * per_step).astype(np.float32)
+        sampled = np.linspace(0, pairs.shape[1] - 1, min(max_samples, pairs.shape[1])).astype(int)
+        samples[row.population] = (pairs[:, sampled] * per_step).astype(np.float32)
     return Audit(tuple(rows), run.n_images, run.n_steps, samples)
 
 
@@ -102,16 +102,18 @@ def _row(
 
     All rates in units of the reference; ``one_spike`` is that of one spike in a presentation.
     """
-    error, own = rates - wanted, rates - received
+    error, against_received = rates - wanted, rates - received
     saturated = wanted > SATURATED * float(activation.table.max())
-    short = (np.abs(own) <= one_spike) & ~saturated
+    short = (np.abs(against_received) <= one_spike) & ~saturated
     clear = ~saturated & ~short
     parts = {
         "propagated": np.abs(received - wanted).mean(),
-        "rate limit": np.abs(own[saturated]).sum() / own.size,
-        "too short": np.abs(own[short]).sum() / own.size,
-        "fluctuation": own[clear & (own > 0)].sum() / own.size,
-        "adaptation": -own[clear & (own < 0)].sum() / own.size,
+        "rate limit": np.abs(against_received[saturated]).sum() / against_received.size,
+        "too short": np.abs(against_received[short]).sum() / against_received.size,
+        "fluctuation": against_received[clear & (against_received > 0)].sum()
+        / against_received.size,
+        "adaptation": -against_received[clear & (against_received < 0)].sum()
+        / against_received.size,
     }
     firing = wanted > one_spike
     active = max(int(firing.sum()), 1)

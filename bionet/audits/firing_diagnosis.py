@@ -79,10 +79,10 @@ def diagnose_firing(
     costs: dict[tuple[str, str], float] = {}
     for node, drive in drives_of(graph, pixels).items():
         drive = drives_of(graph, pixels, given)[node] if given else drive
-        own = curves[node](torch.from_numpy(drive)).numpy()
+        on_curve = curves[node](torch.from_numpy(drive)).numpy()
         name = layers[node]
-        real = (run.counts[name] / unit).reshape(own.shape).astype(np.float32)
-        for cause, rates in _switched(own, real, 1 / unit, float(curves[node].table.max())):
+        real = (run.counts[name] / unit).reshape(on_curve.shape).astype(np.float32)
+        for cause, rates in _switched(on_curve, real, 1 / unit, float(curves[node].table.max())):
             given[node] = rates
             now = _right(outputs_of(graph, pixels, given), truth)
             costs[name, cause] = accuracy - now
@@ -93,17 +93,19 @@ def diagnose_firing(
 
 
 def _switched(
-    own: np.ndarray, real: np.ndarray, one_spike: float, highest: float
+    on_curve: np.ndarray, real: np.ndarray, one_spike: float, highest: float
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Each cause, with the rates of a layer once it and those before it are switched on."""
-    rates = own.copy()
-    off = real - own
-    dead = np.broadcast_to((real == 0).all(0) & (own >= 1.5 * one_spike).any(0), own.shape)
-    alive = ~dead & ((own > one_spike) | (real > one_spike))
-    saturated, short = own > SATURATED * highest, np.abs(off) <= one_spike
+    rates = on_curve.copy()
+    off = real - on_curve
+    dead = np.broadcast_to(
+        (real == 0).all(0) & (on_curve >= 1.5 * one_spike).any(0), on_curve.shape
+    )
+    alive = ~dead & ((on_curve > one_spike) | (real > one_spike))
+    saturated, short = on_curve > SATURATED * highest, np.abs(off) <= one_spike
     parts = (
         ("dead", dead),
-        ("weights", np.full(own.shape, _unlike(own, real, alive))),
+        ("weights", np.full(on_curve.shape, _unlike(on_curve, real, alive))),
         ("rate limit", saturated),
         ("too short", short),
         ("fluctuation", off > 0),
@@ -116,15 +118,15 @@ def _switched(
             yield cause, rates
 
 
-def _unlike(own: np.ndarray, real: np.ndarray, alive: np.ndarray) -> bool:
+def _unlike(on_curve: np.ndarray, real: np.ndarray, alive: np.ndarray) -> bool:
     """Whether simulated rates hardly follow those of the curve, over all pairs and in most units.
 
     Units of different gains spoil the former alone, rates of a few spikes the latter.
     """
-    varied = alive.any() and own[alive].std() > 0 and real[alive].std() > 0
-    if not varied or np.corrcoef(own[alive], real[alive])[0, 1] >= LEAST_CORRELATION:
+    varied = alive.any() and on_curve[alive].std() > 0 and real[alive].std() > 0
+    if not varied or np.corrcoef(on_curve[alive], real[alive])[0, 1] >= LEAST_CORRELATION:
         return False
-    a, b = (x.reshape(len(x), -1) - x.reshape(len(x), -1).mean(0) for x in (own, real))
+    a, b = (x.reshape(len(x), -1) - x.reshape(len(x), -1).mean(0) for x in (on_curve, real))
     spread = np.sqrt((a**2).sum(0) * (b**2).sum(0))
     varying = spread > 0
     each = (a * b).sum(0)[varying] / spread[varying]
@@ -134,5 +136,5 @@ def _unlike(own: np.ndarray, real: np.ndarray, alive: np.ndarray) -> bool:
 def _right(scores: torch.Tensor, truth: np.ndarray) -> float:
     """Share of the images whose class is right; of a single output whether it is positive."""
     flat = scores.reshape(len(scores), -1)
-    found = flat.argmax(1) if flat.shape[1] > 1 else (flat[:, 0] > 0).long()
-    return float((found.numpy() == truth).mean())
+    answers = flat.argmax(1) if flat.shape[1] > 1 else (flat[:, 0] > 0).long()
+    return float((answers.numpy() == truth).mean())

@@ -146,9 +146,11 @@ def first_spike_audit(
             parts.setdefault(compared.name, []).append(_thinned(compared, code.exact))
     rows: list[FirstSpikeRow] = []
     samples = {}
-    for name, found in parts.items():
-        rows.append(_row(snn, run, name, found, bool(rows) and any(r.bad for r in rows)))
-        samples[name] = random_pairs(np.concatenate([p.pairs for p in found], axis=1), max_samples)
+    for name, batches in parts.items():
+        rows.append(_row(snn, run, name, batches, bool(rows) and any(r.bad for r in rows)))
+        samples[name] = random_pairs(
+            np.concatenate([p.pairs for p in batches], axis=1), max_samples
+        )
     return FirstSpikeAudit(tuple(rows), run.n_images, run.n_steps, samples)
 
 
@@ -203,20 +205,20 @@ class Thin(NamedTuple):
     pairs: np.ndarray
 
 
-def _thinned(found: Compared, exact: bool) -> Thin:
-    error = np.abs(found.shown - found.ideal)
-    x, y = found.ideal.reshape(-1), found.shown.reshape(-1)
+def _thinned(compared: Compared, exact: bool) -> Thin:
+    error = np.abs(compared.shown - compared.ideal)
+    x, y = compared.ideal.reshape(-1), compared.shown.reshape(-1)
     pairs = np.stack([x, y]).astype(np.float32)
     pairs = pairs[:, (pairs != 0).any(axis=0)]
     return Thin(
         error.size,
-        int((error > TOLERANCE * found.largest).sum()) if exact else 0,
-        int((~found.spiked).sum()),
-        int((found.ideal <= found.least).sum()),
+        int((error > TOLERANCE * compared.largest).sum()) if exact else 0,
+        int((~compared.spiked).sum()),
+        int((compared.ideal <= compared.least).sum()),
         float(error.sum()),
         float(error.max()),
         np.array([x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum()]),
-        np.asarray(found.spiked.reshape(len(found.spiked), -1).any(axis=0)),
+        np.asarray(compared.spiked.reshape(len(compared.spiked), -1).any(axis=0)),
         random_pairs(pairs, PAIRS),
     )
 

@@ -142,9 +142,9 @@ class Audit:
         for row in self.rows:
             if row.population == population:
                 return row
-        known = ", ".join(row.population for row in self.rows)
+        names = ", ".join(row.population for row in self.rows)
         near = did_you_mean(population, [row.population for row in self.rows])
-        raise InputError(f"the audit has no population {population!r}; it has {known}{near}")
+        raise InputError(f"the audit has no population {population!r}; it has {names}{near}")
 
     def cells(self) -> list[tuple[str, ...]]:
         """The table as text, the header first."""

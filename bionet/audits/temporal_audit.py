@@ -156,8 +156,8 @@ def temporal_audit(
     parts: dict[str, list[Checked]] = {}
     for start in range(0, run.n_images, batch):
         part = slice(start, min(start + batch, run.n_images))
-        for found in _layers(net, snn, run, records, images[part], part):
-            parts.setdefault(found.name, []).append(found)
+        for layer in _layers(net, snn, run, records, images[part], part):
+            parts.setdefault(layer.name, []).append(layer)
     rows, samples = [], {}
     for name, batches in parts.items():
         columns = zip(*(checked[1:] for checked in batches), strict=True)
@@ -249,9 +249,9 @@ def _layers(
         ideal |= {name: a.clamp(min=0).numpy() for name, a in values.items()}
     measured = {name: run.spike_steps[name][part] for name in run.spike_steps}
     pixels = (torch.as_tensor(np.asarray(images, dtype=dtype)).double() - code.low) * share
-    own = eta if rounding == "nearest" else 0.0
-    steps = spike_times(pixels, leak, own).numpy()
-    exact = leak * (np.log1p(pixels.numpy()) - np.log1p(own))
+    half_step = eta if rounding == "nearest" else 0.0
+    steps = spike_times(pixels, leak, half_step).numpy()
+    exact = leak * (np.log1p(pixels.numpy()) - np.log1p(half_step))
     yield Checked(
         "input", measured["input"], steps, whole["input"].numpy(),
         _distance(exact) <= 8 * epsilon * (leak + steps),
@@ -324,29 +324,29 @@ def _images(run: Recording, part: slice) -> Recording:
     return replace(run, output_potential=run.output_potential[part], releases=releases)
 
 
-def _row(snn: SpikingNetwork, found: Checked) -> TemporalRow:
-    off = found.shown != found.expected
-    allowed = found.near & (np.abs(found.shown - found.expected) <= 1)
+def _row(snn: SpikingNetwork, checked: Checked) -> TemporalRow:
+    off = checked.shown != checked.expected
+    allowed = checked.near & (np.abs(checked.shown - checked.expected) <= 1)
     wrong, rounded = int((off & ~allowed).sum()), int((off & allowed).sum())
-    error = np.abs(found.decoded - found.ideal)
-    x, y = found.ideal.reshape(-1), found.decoded.reshape(-1).astype(np.float64)
+    error = np.abs(checked.decoded - checked.ideal)
+    x, y = checked.ideal.reshape(-1), checked.decoded.reshape(-1).astype(np.float64)
     flat = x.std() == 0 or y.std() == 0
     alike = np.isclose(x, y, atol=1e-6).all()
     # A constant has no correlation; where both sides are it they agree, or differ by rounding.
     correlation = float("nan") if flat else float(np.corrcoef(x, y)[0, 1])
     poor = not flat and correlation < MIN_CORRELATION
     cause = "weights" if wrong else "rounding" if poor or not alike else "none"
-    counts = found.shown.reshape(len(found.shown), -1)
+    counts = checked.shown.reshape(len(checked.shown), -1)
     return TemporalRow(
-        population=found.name,
-        n_units=int(np.prod(snn.shape(found.name))),
-        decoded="potential" if found.name == snn.readout.potential else "time",
+        population=checked.name,
+        n_units=int(np.prod(snn.shape(checked.name))),
+        decoded="potential" if checked.name == snn.readout.potential else "time",
         correlation=correlation,
         mean_error=float(error.mean()),
         max_error=float(error.max()),
         saturated=0.0,
-        silent=float((counts < 0).mean()) if found.name != snn.readout.potential else 0.0,
-        dead=float((found.decoded.reshape(len(counts), -1) <= 0).all(axis=0).mean()),
+        silent=float((counts < 0).mean()) if checked.name != snn.readout.potential else 0.0,
+        dead=float((checked.decoded.reshape(len(counts), -1) <= 0).all(axis=0).mean()),
         residual=None,
         mismatch=None,
         errors={"rounding": float(error.mean())},
@@ -355,11 +355,11 @@ def _row(snn: SpikingNetwork, found: Checked) -> TemporalRow:
         checked=off.size,
         rounded=rounded,
         wrong=wrong,
-        unlike=int((found.shown != found.whole).sum()),
+        unlike=int((checked.shown != checked.whole).sum()),
     )
 
 
-def _samples(found: Checked, most: int) -> np.ndarray:
+def _samples(checked: Checked, most: int) -> np.ndarray:
     """Random pairs of activation and decoded value, those at rest on both sides left out."""
-    pairs = np.stack([found.ideal.reshape(-1), found.decoded.reshape(-1)]).astype(np.float32)
+    pairs = np.stack([checked.ideal.reshape(-1), checked.decoded.reshape(-1)]).astype(np.float32)
     return random_pairs(pairs[:, (pairs != 0).any(axis=0)], most)

@@ -106,9 +106,9 @@ class TemporalLadder:
         if self.code.mode == "finetune":
             self.rounded.update(names)
         self.values = self._computed()
-        own = self._right(self.values[self.last])
+        coded = self._right(self.values[self.last])
         # Sums in float64 may tell a tie that the network's own float32 does not.
-        self.accuracy = own if self.code.mode == "finetune" else source
+        self.accuracy = coded if self.code.mode == "finetune" else source
         start = self.accuracy
         self._charge(self.last, "weights", self.values)
         if self.code.mode != "finetune":

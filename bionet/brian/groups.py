@@ -135,7 +135,7 @@ def inhibition_of(population: Population, group: Any, plan: Plan) -> LateralInhi
         group,
         population.shape,
         model.inhibition or "",
-        rest=float(np.ravel(initial_values(population)[potential])[0]),
+        resting=float(np.ravel(initial_values(population)[potential])[0]),
         potential=potential,
         lanes=plan.lanes,
         when=f"threshold_{population.name}",

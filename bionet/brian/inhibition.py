@@ -57,7 +57,7 @@ class LateralInhibition(Group, CodeRunner):
         (channels, height, width) or (features,) of one lane.
     period : str
         Parameter of the group that holds the inhibition period, one value for all units.
-    rest : float
+    resting : float
         Potential that an inhibited unit is set to.
     potential : str
         Variable of the group that is the membrane potential.
@@ -80,7 +80,7 @@ class LateralInhibition(Group, CodeRunner):
         group: Any,
         shape: tuple[int, ...],
         period: str = "t_inh",
-        rest: float = 0.0,
+        resting: float = 0.0,
         potential: str = "v",
         lanes: int = 1,
         when: str = "thresholds",
@@ -88,7 +88,7 @@ class LateralInhibition(Group, CodeRunner):
         name: str = "lateralinhibition*",
     ) -> None:
         Nameable.__init__(self, name)
-        self.group, self.shape, self.lanes, self.rest = group, shape, lanes, rest
+        self.group, self.shape, self.lanes, self.rest = group, shape, lanes, resting
         self._check(period, potential)
         self.variables = Variables(self)
         self.variables.add_constant("N", lanes)
@@ -121,7 +121,7 @@ class LateralInhibition(Group, CodeRunner):
                 "lanes": lanes,
                 "channels": channels,
                 "pixels": int(np.prod(shape)) // channels,
-                "rest": repr(float(rest)),
+                "rest": repr(float(resting)),
                 "refractory": refractory,
             },
         )

@@ -76,7 +76,7 @@ class PipelinedPresentation(Presentation):
             else:
                 constants[name].append(left["constant"].pop(0))
         named = zip(self.streams, keywords["stream_variables"], strict=True)
-        streams = {group.name: found for group, found in named}
+        streams = {group.name: stream for group, stream in named}
         keywords["members"] = [
             (name, v[f"step_{name}"], v[f"first_{name}"], constants[name], arrays[name],
              streams.get(name))

@@ -354,8 +354,8 @@ class SharedSynapses(Group, CodeRunner):
         for slot in np.unique(slots):
             entering = spikes[slots == slot]
             if sizes is not None and amplitude is not None:
-                known = due_units(waiting[slot], len(self.source), keep=True)
-                met = np.isin(entering, known)
+                arriving = due_units(waiting[slot], len(self.source), keep=True)
+                met = np.isin(entering, arriving)
                 sizes[slot, entering] = amplitude[entering] + np.where(
                     met, sizes[slot, entering], sizes.dtype.type(0)
                 )

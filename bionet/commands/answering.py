@@ -57,13 +57,13 @@ def answering(command: Callable[..., None]) -> Callable[..., None]:
     # Resolved here: typer does not resolve the annotations of a signature that is set.
     hints = typing.get_type_hints(command, include_extras=True)
     signature = inspect.signature(command)
-    own = [p.replace(annotation=hints[p.name]) for p in signature.parameters.values()]
+    parameters = [p.replace(annotation=hints[p.name]) for p in signature.parameters.values()]
     extra = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
         for name, kind in (("quiet", Quiet), ("as_json", Json))
     ]
     answered.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[*own, *extra]
+        parameters=[*parameters, *extra]
     )
     answered.__annotations__ = {**hints, "quiet": Quiet, "as_json": Json}
     return answered

@@ -76,20 +76,20 @@ def compare(
 
 
 def _measured(
-    snn: SpikingNetwork, chosen: Images, settings: dict[str, Any], folder: Path, stem: str
+    snn: SpikingNetwork, shown_images: Images, settings: dict[str, Any], folder: Path, stem: str
 ) -> dict[str, Any]:
     """What one network achieves and costs; its curves go into the folder."""
     from bionet.results.curves import LOSSES, curves
     from bionet.running.simulate import simulate
 
-    run = simulate(snn, chosen.images, **settings)
-    row = measure(snn, run, chosen.labels)
+    run = simulate(snn, shown_images.images, **settings)
+    row = measure(snn, run, shown_images.labels)
     source = converted_source(snn)
     row |= {"accuracy_ann": None, "early_decision": [{"loss": name} for name in LOSSES]}
     row["events_per_image"] = float(run.events.sum(axis=1, dtype=np.int64).mean())
     if source is None:
         return row
-    shown = curves(run, chosen.labels, _outputs(source, chosen.images))
+    shown = curves(run, shown_images.labels, _outputs(source, shown_images.images))
     shown.save(folder / f"{stem}.curves.safetensors")
     row["accuracy_ann"] = shown.ann_accuracy
     row["early_decision"] = [decision._asdict() for decision in shown.early_decisions()]
@@ -105,16 +105,16 @@ def _outputs(source: Source, images: np.ndarray) -> np.ndarray:
         return np.asarray(torch.cat([source.net(part) for part in parts]).numpy())
 
 
-def _table(found: list[dict[str, Any]], title: str) -> Table:
+def _table(rows: list[dict[str, Any]], title: str) -> Table:
     """One row a network."""
     caption = "T: steps from which the accuracy stays within the loss of the ANN's"
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     table.add_column("network", style="bold")
     table.add_column("method")
-    losses = [decision["loss"] for decision in found[0]["early_decision"]]
+    losses = [decision["loss"] for decision in rows[0]["early_decision"]]
     for name in ("ANN", "SNN", *(f"T at {loss}" for loss in losses), "events", "images/s"):
         table.add_column(name, justify="right")
-    for row in found:
+    for row in rows:
         steps = [str(decision.get("steps") or "-") for decision in row["early_decision"]]
         ann = row["accuracy_ann"]
         table.add_row(

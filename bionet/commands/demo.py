@@ -79,7 +79,7 @@ def demo(
 
 
 def _simulated(
-    snn: SpikingNetwork, chosen: Images, device: str, seed: int, progress: bool
+    snn: SpikingNetwork, images: Images, device: str, seed: int, progress: bool
 ) -> Recording:
     """All images; of the first few all spikes, and the potentials of the first layer."""
     from brian2 import ms
@@ -92,7 +92,7 @@ def _simulated(
     record["conv1"].append("v")
     run = simulate(
         snn,
-        chosen.images,
+        images.images,
         STEPS * ms,
         1 * ms,
         device=device,
@@ -102,21 +102,23 @@ def _simulated(
     )
     # The spikes are the same on all devices. NumPy records a few images in seconds; a second C++
     # program, with monitors, would take longer to compile than all the rest of the demo.
-    few = chosen.images[:RECORDED_IMAGES]
+    few = images.images[:RECORDED_IMAGES]
     seen = simulate(snn, few, STEPS * ms, 1 * ms, device="numpy", seed=seed, record=record)
     names = ("recorded_images", "recorded_spikes", "recorded_potentials", "recorded_units")
     return replace(run, **{name: getattr(seen, name) for name in names})
 
 
-def _save(out: Path, run: Recording, result: Audit, chosen: Images, found: dict[str, Any]) -> None:
+def _save(
+    out: Path, run: Recording, result: Audit, images: Images, description: dict[str, Any]
+) -> None:
     """Write results and figures: all of them or none."""
     from bionet.figures import save
 
     with staged(out) as folder:
         # The audit is done, and the potentials of all units would take most of the space.
         replace(run, final_potentials={}).save(folder)
-        save_labels(folder, chosen.labels)
+        save_labels(folder, images.labels)
         save_audit(folder, result)
-        write_run(folder / "run.json", found)
+        write_run(folder / "run.json", description)
         for kind, populations in FIGURES.items():
             save(draw(kind, folder, 0, populations, None), folder / f"{kind}.png")

@@ -56,8 +56,8 @@ def report(
     else:
         from bionet.pages.run_page import html_report
 
-        found = material(run, audit, commands, trust)
-        file, notes = html_report(found, out), found.notes
+        page = material(run, audit, commands, trust)
+        file, notes = html_report(page, out), page.notes
     same = ("network", "method", "coding", "device", "dt_ms", "steps", "images")
     inherited = {name: before.get(name) for name in same}
     described = describe("report", context.params, **inherited, files=[file], notes=notes)

@@ -43,7 +43,7 @@ def reproduce(
     force: Force = False,
 ) -> None:
     """Reproduce a table or figure of a paper: a Markdown table beside the paper's values."""
-    from bionet.reproduce import ITEMS, Settings, chosen
+    from bionet.reproduce import ITEMS, Settings, items_of
 
     if listed or paper is None:
         for entry in ITEMS:
@@ -51,15 +51,15 @@ def reproduce(
         if not listed:
             raise InputError("paper: name one of these papers, and an item if you like")
         return
-    items = chosen(paper, item)
+    items = items_of(paper, item)
     settings = Settings(quick, images, _weights(weights or []), data_dir, seed, progress, device)
     check_writable(out)
     commands = [_command(i.paper, i.name, quick, images, weights or [], seed) for i in items]
     homes = [out / f"{item.paper}-{item.name}" for item in items]
     for home, command in zip(homes, commands, strict=True):
         check_item(home, command, force)
-    for found, home, command in zip(items, homes, commands, strict=True):
-        produce(found, settings, home, command)
+    for one_item, home, command in zip(items, homes, commands, strict=True):
+        produce(one_item, settings, home, command)
 
 
 def check_item(home: Path, command: str, force: bool) -> None:

@@ -72,8 +72,8 @@ def run_sources(folder: Path, run: Recording, trusted: bool = False) -> RunSourc
     InputError
         If they are not there any more, or not the ones that were simulated.
     """
-    found = read_run(folder)
-    arguments = found.get("arguments") or {}
+    description = read_run(folder)
+    arguments = description.get("arguments") or {}
     name = str(arguments.get("network"))
     if ":" in name and not trusted:
         raise InputError(
@@ -81,8 +81,8 @@ def run_sources(folder: Path, run: Recording, trusted: bool = False) -> RunSourc
             " give it if the run is your own"
         )
     try:
-        snn, source = _networks(found.get("command"), arguments)
-        images = _images(found.get("command"), arguments)
+        snn, source = _networks(description.get("command"), arguments)
+        images = _images(description.get("command"), arguments)
     except (InputError, OSError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder}: the network or the images of this run cannot be found again ({error})"

@@ -139,13 +139,13 @@ def simulated(arguments: dict[str, Any], snn: SpikingNetwork) -> dict[str, Any]:
     }
 
 
-def ann_accuracy(source: Source | None, chosen: Images) -> float | None:
+def ann_accuracy(source: Source | None, images: Images) -> float | None:
     """Accuracy of the source network on the same images, where it is known."""
     if source is None:
         return None
     from bionet.evaluation import evaluate
 
-    return evaluate(source.net, chosen.images, chosen.labels)
+    return evaluate(source.net, images.images, images.labels)
 
 
 def _from_file(path: Path, images: int | None) -> Images:
@@ -158,13 +158,13 @@ def _from_file(path: Path, images: int | None) -> Images:
     return Images(str(path), stimulus, labels)
 
 
-def save_run(out: Path, run: Recording, chosen: Images, found: dict[str, Any]) -> None:
+def save_run(out: Path, run: Recording, images: Images, description: dict[str, Any]) -> None:
     """Write a recording, the labels and ``run.json``: all of them or none."""
     with staged(out) as folder:
         dataclasses.replace(run, final_potentials={}).save(folder)
-        if chosen.labels.size:
-            save_labels(folder, chosen.labels)
-        write_run(folder / "run.json", found)
+        if images.labels.size:
+            save_labels(folder, images.labels)
+        write_run(folder / "run.json", description)
 
 
 def _network(

@@ -97,17 +97,17 @@ def study(
         raise InputError("--images belongs to the study realism; others name theirs in their file")
     from bionet import study as studies
 
-    chosen = studies.load(file)
-    folder = out or Path("runs") / chosen.name
+    specification = studies.load(file)
+    folder = out or Path("runs") / specification.name
     check_writable(folder)
     console = Console()
     if dry_run:
-        _estimate(chosen, folder, jobs, data_dir, extend, console)
+        _estimate(specification, folder, jobs, data_dir, extend, console)
         return
     before = {path.name for path in (folder / "cells").glob("*.json")}
     with resumable(folder / "cells", "cells"):
-        found = studies.run(
-            chosen,
+        results = studies.run(
+            specification,
             folder,
             jobs=jobs,
             scheduler=scheduler,
@@ -122,16 +122,18 @@ def study(
         folder / "run.json",
         describe(
             "study",
-            context.params | {"study": chosen.plain()},
-            network=", ".join(n["name"] for n in chosen.networks),
-            method=", ".join(m["label"] for m in chosen.methods),
-            device=chosen.settings["device"],
-            images=len(chosen.images),
-            seconds=float(found.run_seconds.sum()),
+            context.params | {"study": specification.plain()},
+            network=", ".join(n["name"] for n in specification.networks),
+            method=", ".join(m["label"] for m in specification.methods),
+            device=specification.settings["device"],
+            images=len(specification.images),
+            seconds=float(results.run_seconds.sum()),
         ),
     )
-    console.print(_table(studies.summary(found), f"{chosen.name}: {chosen.description}"))
-    typer.echo(f"{len(found)} cells: {folder}/results.parquet, {folder}/results.csv")
+    console.print(
+        _table(studies.summary(results), f"{specification.name}: {specification.description}")
+    )
+    typer.echo(f"{len(results)} cells: {folder}/results.parquet, {folder}/results.csv")
 
 
 def _climb(
@@ -146,7 +148,7 @@ def _climb(
 ) -> None:
     """The ladder of realism: no cells of equal kind, but rungs that build on each other."""
     from bionet.commands.reproduce import check_item, produce
-    from bionet.reproduce import Settings, chosen
+    from bionet.reproduce import Settings, items_of
     from bionet.reproduce.realism import RUNGS
 
     folder = out or Path("runs") / LADDER
@@ -163,7 +165,7 @@ def _climb(
             table.add_row(f"{number}. {rung.name}", rung.adds)
         Console().print(table)
         return
-    (item,) = chosen(LADDER, f"lenet5-{data}")
+    (item,) = items_of(LADDER, f"lenet5-{data}")
     produce(item, settings, folder, words)
 
 
@@ -206,7 +208,7 @@ def _list() -> None:
 
 
 def _estimate(
-    chosen: Study,
+    specification: Study,
     folder: Path,
     jobs: int | None,
     data_dir: Path | None,
@@ -218,25 +220,27 @@ def _estimate(
     from bionet.study.estimate import estimate
     from bionet.study.materials import gather
 
-    materials = gather(chosen, data_dir)
-    check_folder(folder, chosen, materials.cells, extend)
+    materials = gather(specification, data_dir)
+    check_folder(folder, specification, materials.cells, extend)
     jobs = jobs or available_cores()
-    found = estimate(materials, folder, jobs)
-    table = Table("network", "method", "coding", "cells left", "steps", "a cell", title=chosen.name)
-    for row in found.rows:
+    forecast = estimate(materials, folder, jobs)
+    table = Table(
+        "network", "method", "coding", "cells left", "steps", "a cell", title=specification.name
+    )
+    for row in forecast.rows:
         table.add_row(
             row["network"], row["method"], row["coding"], f"{row['cells']:,}", f"{row['steps']:,}",
             duration_text(row["seconds"]),
         )  # fmt: skip
     console.print(table)
-    tell(dataclasses.asdict(found))
-    source = "speed of the finished cells" if found.measured else "speed of LeNet-5"
+    tell(dataclasses.asdict(forecast))
+    source = "speed of the finished cells" if forecast.measured else "speed of LeNet-5"
     console.print(
-        f"cells: {found.cells:,}, of which {found.done:,} are finished\n"
-        f"programs to compile: {found.programs} at most\n"
-        f"time: about {duration_text(found.seconds)} with {jobs} jobs ({source}), and the"
+        f"cells: {forecast.cells:,}, of which {forecast.done:,} are finished\n"
+        f"programs to compile: {forecast.programs} at most\n"
+        f"time: about {duration_text(forecast.seconds)} with {jobs} jobs ({source}), and the"
         " conversions\n"
-        f"memory: about {found.memory / 1e9:.1f} GB"
+        f"memory: about {forecast.memory / 1e9:.1f} GB"
     )
 
 

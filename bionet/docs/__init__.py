@@ -62,8 +62,8 @@ def _around(path: Path) -> tuple[str, str]:
     """What is written by hand before and after a page's generated part."""
     if not path.is_file():
         raise InputError(f"there is no page {path}; run python -m bionet.docs in the repository")
-    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, generated = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = generated.partition(END)
     if bool(begin) != bool(end):
         raise InputError(f"{path}: the generated part needs both its first and its last line")
     return before.rstrip(), after.strip()

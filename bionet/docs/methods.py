@@ -117,10 +117,10 @@ def equations_section(method: str) -> str:
     method : str
         One of :data:`bionet.conversion.METHODS`.
     """
-    found: dict[str, tuple[str, list[Population]]] = {}
+    populations_of: dict[str, tuple[str, list[Population]]] = {}
     for said, options, maximum, coding in WAYS[method]:
         for population in _populations(method, options, maximum, coding):
-            way, populations = found.setdefault(_code(population.model), (said, []))
+            way, populations = populations_of.setdefault(_code(population.model), (said, []))
             if way == said:
                 populations.append(population)
     lines = [
@@ -130,7 +130,7 @@ def equations_section(method: str) -> str:
         " as Brian2 gets it. `I` and the potential are in units of the weights; `dt` is the step.",
         "",
     ]
-    for said, populations in found.values():
+    for said, populations in populations_of.values():
         lines += [*_model(said, populations), ""]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -212,9 +212,9 @@ def _converted(method: str, options: Mapping[str, Any], maximum: bool) -> Spikin
         values = random.normal(0, 0.5, parameter.shape).round(2)
         parameter.data = torch.tensor(values, dtype=torch.float32)
     images = random.random((20, 1, 6, 6), dtype=np.float32)
-    known = bionet.conversion.options(method)
+    taken = bionet.conversion.options(method)
     given: dict[str, Any] = (
-        {} if "thresholds" in known or "sigma" in known else {"calibration": images}
+        {} if "thresholds" in taken or "sigma" in taken else {"calibration": images}
     )
     return bionet.convert(net, method, input_shape=(1, 6, 6), **given, **options)
 
@@ -239,8 +239,8 @@ def _tables() -> tuple[_Module, ...]:
     """The table of symbols of every module of :mod:`bionet.equations` and of conversion."""
     modules = []
     for package in (equations, bionet.conversion):
-        found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-        for info in sorted(found, key=lambda info: info.name.endswith(LAST)):
+        infos = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+        for info in sorted(infos, key=lambda info: info.name.endswith(LAST)):
             if info.name == "bionet.equations.nir_nodes":  # no method makes these
                 continue
             module = importlib.import_module(info.name)

@@ -64,17 +64,17 @@ def _layers(name: str) -> str:
 
 def _parts(name: str) -> str:
     """Activation, pooling, normalisation, dropout and biases, as its modules tell."""
-    found: dict[str, None] = {}
+    parts: dict[str, None] = {}
     for module in zoo.entry(name).make().modules():
         if isinstance(module, nn.LeakyReLU):
-            found[f"LeakyReLU {module.negative_slope:g}"] = None
+            parts[f"LeakyReLU {module.negative_slope:g}"] = None
         elif isinstance(module, nn.Dropout):
-            found[f"dropout {module.p:g}"] = None
+            parts[f"dropout {module.p:g}"] = None
         elif isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
-            found["biases"] = None
+            parts["biases"] = None
         elif said := SAID.get(type(module)):
-            found[said] = None
-    return ", ".join(sorted(found, key=lambda part: (part == "biases", "ReLU" not in part)))
+            parts[said] = None
+    return ", ".join(sorted(parts, key=lambda part: (part == "biases", "ReLU" not in part)))
 
 
 def _weights(name: str, data: str) -> str:

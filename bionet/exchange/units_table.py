@@ -32,9 +32,9 @@ def spiking_populations(run: Recording, populations: Sequence[str] | None) -> tu
     names = tuple(run.recorded_spikes) if populations is None else tuple(populations)
     for name in names:
         if name not in run.recorded_spikes:
-            known = ", ".join(run.recorded_spikes) or "none"
+            recorded = ", ".join(run.recorded_spikes) or "none"
             raise InputError(
-                f"spikes of {name!r} were not recorded (recorded: {known});"
+                f"spikes of {name!r} were not recorded (recorded: {recorded});"
                 f' simulate with record={{"{name}": ["spikes"]}}'
             )
     return names

@@ -21,8 +21,8 @@ __all__ = ["kept_on_disk", "measurements_folder"]
 
 def measurements_folder() -> Path:
     """Folder of kept measurements: below BIONET_CACHE, or in the user's cache folder."""
-    chosen = os.environ.get("BIONET_CACHE")
-    base = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("bionet"))
+    cache = os.environ.get("BIONET_CACHE")
+    base = Path(cache) if cache else Path(platformdirs.user_cache_dir("bionet"))
     return base / "measurements"
 
 

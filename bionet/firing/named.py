@@ -39,11 +39,11 @@ def neuron_of(text: str, option: str = "--neuron") -> NeuronModel:
     """
     from bionet.equations import neuron, neurons
 
-    name, separator, rest = text.partition(":")
+    name, separator, arguments = text.partition(":")
     names = [entry for entry in neurons.NEURONS if entry not in PER_STEP]
     if name in names:
         entry = neurons.NEURONS[name]
-        return neuron(_made(entry, name, rest, option) if callable(entry) else entry)
+        return neuron(_made(entry, name, arguments, option) if callable(entry) else entry)
     if not separator:
         raise InputError(
             f"{option}: expected one of {', '.join(names)}, or module:function, got {text!r}"
@@ -61,13 +61,13 @@ def synapse_of(text: str, option: str = "--synapse") -> Synapse:
     """
     from bionet.equations import synapses
 
-    name, _, rest = text.partition(":")
+    name, _, arguments = text.partition(":")
     if name not in SYNAPSES:
         raise InputError(
             f"{option}: expected one of {', '.join(SYNAPSES)}, but got {name!r}"
             + did_you_mean(name, SYNAPSES)
         )
-    return _made(getattr(synapses, name), name, rest, option)
+    return _made(getattr(synapses, name), name, arguments, option)
 
 
 def is_built_in(text: str) -> bool:

@@ -53,12 +53,12 @@ class _Tracer(fx.Tracer):
 def activations_of(graph: fx.GraphModule) -> dict[str, FrequencyActivation]:
     """The activations of a twin, by the names of their nodes."""
     modules = dict(graph.named_modules())
-    found = {}
+    layers = {}
     for node in graph.graph.nodes:
         layer = modules.get(str(node.target)) if node.op == "call_module" else None
         if isinstance(layer, FrequencyActivation):
-            found[node.name] = layer
-    return found
+            layers[node.name] = layer
+    return layers
 
 
 def is_twin(net: nn.Module) -> bool:
@@ -97,8 +97,8 @@ def twin(net: nn.Module, activation: FrequencyActivation) -> fx.GraphModule:
         if not _is_relu(node, modules):
             continue
         name = f"{_free_name(graph, node)}"
-        own = copy.deepcopy(activation) if node in fluctuating else activation.sharp()
-        graph.add_submodule(name, own)
+        copied = copy.deepcopy(activation) if node in fluctuating else activation.sharp()
+        graph.add_submodule(name, copied)
         with graph.graph.inserting_after(node):
             new = graph.graph.call_module(name, (node.args[0],))
         node.replace_all_uses_with(new)

@@ -108,9 +108,9 @@ class Events(Timed):
         """
         n_frames = whole_steps(float(duration), float(frame), "the duration")
         steps = np.full(len(self), n_frames)
-        found = in_steps(self, *self.units(shape), float(frame), steps)
+        binned = in_steps(self, *self.units(shape), float(frame), steps)
         sums = np.zeros((len(self), n_frames, int(np.prod(shape))), dtype=np.float32)
-        sums[found.image, found.step, found.unit] = found.size
+        sums[binned.image, binned.step, binned.unit] = binned.size
         return frames(sums.reshape(len(self), n_frames, *shape), frame)
 
 

@@ -140,7 +140,7 @@ def same_length(arrays: dict[str, np.ndarray], n_events: int) -> None:
 
 def times(value: Any, name: str = "t") -> np.ndarray:
     """Times of events in seconds, float array (n_events,)."""
-    found = seconds(value, name, "[3, 17]*ms")
-    if found.ndim != 1:
-        raise InputError(f"{name} must be one row of times, but has the shape {found.shape}")
-    return found
+    values = seconds(value, name, "[3, 17]*ms")
+    if values.ndim != 1:
+        raise InputError(f"{name} must be one row of times, but has the shape {values.shape}")
+    return values

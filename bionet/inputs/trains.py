@@ -119,10 +119,10 @@ def replay(run: Recording, population: str = "input") -> SpikeTrains:
         If the spikes were not recorded.
     """
     if population not in run.recorded_spikes:
-        known = ", ".join(run.recorded_spikes) or "none"
+        recorded = ", ".join(run.recorded_spikes) or "none"
         raise InputError(
-            f"replay: spikes of {population!r} were not recorded (recorded: {known}); simulate with"
-            f' record={{"{population}": ["spikes"]}}'
+            f"replay: spikes of {population!r} were not recorded (recorded: {recorded}); simulate"
+            f' with record={{"{population}": ["spikes"]}}'
         )
     table = np.asarray(run.recorded_spikes[population])
     image = np.searchsorted(run.recorded_images, table[:, 0])

@@ -142,11 +142,11 @@ class Code:
         return kind(**values)
 
 
-def same_step(own: float, dt: float) -> None:
+def same_step(code_dt: float, dt: float) -> None:
     """Refuse another simulation step, in seconds, than the one that windows are for."""
-    if not math.isclose(dt, own, rel_tol=1e-9):
+    if not math.isclose(dt, code_dt, rel_tol=1e-9):
         raise InputError(
-            f"the windows and weights of this network are for dt = {own * 1000:g} ms, but dt is"
+            f"the windows and weights of this network are for dt = {code_dt * 1000:g} ms, but dt is"
             f" {dt * 1000:g} ms; convert the network again with that dt"
         )
 
@@ -256,10 +256,10 @@ class TemporalCode(Code):
             "window": ("static", "dynamic"),
             "rounding": ("up", "nearest"),
         }
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
                 raise InputError(
-                    f"TemporalCode.{name} is one of {known}, but is {getattr(self, name)!r}"
+                    f"TemporalCode.{name} is one of {allowed}, but is {getattr(self, name)!r}"
                 )
 
     def check(self, snn: SpikingNetwork) -> None:

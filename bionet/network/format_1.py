@@ -30,11 +30,11 @@ def from_format_1(description: Mapping[str, Any]) -> dict[str, Any]:
     metadata = dict(description["metadata"])
     options = metadata.get("options") or {}
     old = {name: metadata.pop(name) for name in STEERING if name in metadata}
-    known = old.get("simulation", {})
-    simulation = {new: known[name] * 0.001 for name, new in TIMES.items() if name in known}
-    simulation |= {name: known[name] for name in PLAIN if name in known}
-    if "max_rate_hz" in known:
-        simulation["max_rate"] = known["max_rate_hz"]
+    steering = old.get("simulation", {})
+    simulation = {new: steering[name] * 0.001 for name, new in TIMES.items() if name in steering}
+    simulation |= {name: steering[name] for name in PLAIN if name in steering}
+    if "max_rate_hz" in steering:
+        simulation["max_rate"] = steering["max_rate_hz"]
     if old.get("signed_input"):
         simulation["signed_input"] = True
     source = old.get("source")

@@ -178,8 +178,8 @@ class SpikingNetwork:
             )
 
     def _check_estimate(self, projection: Projection, variable: str) -> None:
-        known = projection.source != "input"
-        model = self.population(projection.source).model if known else None
+        fires = projection.source != "input"
+        model = self.population(projection.source).model if fires else None
         if model is None or variable not in model.dimensions:
             raise InputError(
                 f"projection {projection.name}: its gate compares {variable!r} of the source,"
@@ -193,9 +193,9 @@ class SpikingNetwork:
         for population in self.populations:
             if population.name == name:
                 return population
-        known = ", ".join(p.name for p in self.populations)
+        names = ", ".join(p.name for p in self.populations)
         raise InputError(
-            f"no population is called {name!r}; there are {known}" + did_you_mean(name, self.names)
+            f"no population is called {name!r}; there are {names}" + did_you_mean(name, self.names)
         )
 
     @typed
@@ -220,11 +220,11 @@ class SpikingNetwork:
         """Presentation and step as given, else the network's own, else 50 ms and 1 ms."""
         from brian2 import ms, second
 
-        own = self.simulation
+        usual = self.simulation
         if duration is None:
-            duration = 50 * ms if own.duration is None else own.duration * second
+            duration = 50 * ms if usual.duration is None else usual.duration * second
         if dt is None:
-            dt = 1 * ms if own.dt is None else own.dt * second
+            dt = 1 * ms if usual.dt is None else usual.dt * second
         return duration, dt
 
     @property

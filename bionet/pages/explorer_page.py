@@ -58,9 +58,9 @@ def explorer_data(
     for image in (int(k) for k in run.recorded_images[:MAX_IMAGES]):
         spikes = {}
         for name in names:
-            found = run.spikes(name, image)
-            n_spikes += len(found.step)
-            spikes[name] = np.stack([found.step, found.unit], axis=1).ravel().tolist()
+            train = run.spikes(name, image)
+            n_spikes += len(train.step)
+            spikes[name] = np.stack([train.step, train.unit], axis=1).ravel().tolist()
         if shown and n_spikes > MAX_SPIKES:
             break
         shown.append(

@@ -198,7 +198,7 @@ def _share(share: float, n: int) -> str:
 
 def _tiles(material: Material) -> list[tuple[str, str, str]]:
     """Name, value and remark of the numbers at the top."""
-    run, found = material.run, material.description
+    run, description = material.run, material.description
     dt = float(run.parameters["dt_ms"])
     tiles = []
     if material.labels is not None:
@@ -206,15 +206,15 @@ def _tiles(material: Material) -> list[tuple[str, str, str]]:
         low, high = (100 * float(end) for end in wilson_interval(share, run.n_images))
         remark = f"95 % interval {low:.1f} to {high:.1f} % ({run.parameters['readout']})"
         tiles.append(("SNN accuracy", f"{100 * share:.1f} %", remark))
-        if found.get("accuracy_ann") is not None:
-            ann = float(found["accuracy_ann"])
+        if description.get("accuracy_ann") is not None:
+            ann = float(description["accuracy_ann"])
             tiles.append(("ANN accuracy", f"{100 * ann:.1f} %", "the same images"))
         step = latency(run.accuracy_over_time(material.labels)) or run.n_steps
         tiles.append(("latency", f"{step * dt:g} ms", "within 1 % of the final accuracy"))
     tiles.append(("images", f"{run.n_images:,}", f"{run.n_steps:,} steps of {dt:g} ms each"))
     spikes = sum(mean for name, mean in run.n_spikes.items() if name != "input")
     tiles.append(("spikes per image", f"{spikes:,.0f}", "without the input's"))
-    events = found.get("synaptic_events_per_image")
+    events = description.get("synaptic_events_per_image")
     if events is not None:
         tiles.append(("synaptic events", f"{events:,.0f}", "per image"))
     return tiles

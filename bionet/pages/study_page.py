@@ -52,14 +52,14 @@ def study_report(
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"a report's name ends in .html, such as report.html, but is {path}")
-    found = description or {}
+    described = description or {}
     rows = by_level(table)
     units = dict(zip(table["perturbation"], table["unit"], strict=True)) if "unit" in table else {}
     rows["unit"] = [_unit(units.get(name)) for name in rows["perturbation"]]
     rows["seeds"] = rows["shares"].map(len)
     n_images = int(table["images" if "images" in table else "n_images"].sum())
-    versions = ", ".join(f"{name} {v}" for name, v in (found.get("versions") or {}).items())
-    provenance = {"versions": versions, **(found.get("arguments") or {})}
+    versions = ", ".join(f"{name} {v}" for name, v in (described.get("versions") or {}).items())
+    provenance = {"versions": versions, **(described.get("arguments") or {})}
     with drawing():
         drawn = figures.accuracy_against_perturbation(table)
         text = rendered(

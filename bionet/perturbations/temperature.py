@@ -148,8 +148,8 @@ def _paced(model: NeuronModel, gates: tuple[str, ...]) -> NeuronModel:
     def change(name: str, line: str, is_parameter: bool) -> str:
         if name not in gates or is_parameter:
             return line
-        head, rest = line.split("=", 1)
-        expression, unit = rest.rsplit(":", 1)
+        head, definition = line.split("=", 1)
+        expression, unit = definition.rsplit(":", 1)
         return f"{head}= phi_gates*({expression.strip()}) :{unit}"
 
     return replace(

@@ -20,7 +20,7 @@ from bionet.reproduce import (
 )
 from bionet.reproduce.item import Item, Result, Row, Settings, markdown
 
-__all__ = ["ITEMS", "Item", "Result", "Row", "Settings", "chosen", "markdown"]
+__all__ = ["ITEMS", "Item", "Result", "Row", "Settings", "items_of", "markdown"]
 
 ITEMS: tuple[Item, ...] = (
     *dsnn.ITEMS,
@@ -34,7 +34,7 @@ ITEMS: tuple[Item, ...] = (
 )
 
 
-def chosen(paper: str, name: str | None = None) -> tuple[Item, ...]:
+def items_of(paper: str, name: str | None = None) -> tuple[Item, ...]:
     """The items of a paper, or one of them.
 
     Raises
@@ -48,11 +48,11 @@ def chosen(paper: str, name: str | None = None) -> tuple[Item, ...]:
             f"paper: expected one of {', '.join(papers)}, got {paper!r}"
             + did_you_mean(paper, papers)
         )
-    found = tuple(item for item in ITEMS if item.paper == paper and name in (None, item.name))
-    if not found:
-        known = [item.name for item in ITEMS if item.paper == paper]
+    items = tuple(item for item in ITEMS if item.paper == paper and name in (None, item.name))
+    if not items:
+        names = [item.name for item in ITEMS if item.paper == paper]
         raise InputError(
-            f"item of {paper}: expected one of {', '.join(known)}, got {name!r}"
-            + did_you_mean(name, known)
+            f"item of {paper}: expected one of {', '.join(names)}, got {name!r}"
+            + did_you_mean(name, names)
         )
-    return found
+    return items

@@ -66,7 +66,7 @@ def item(network: str) -> Callable[[Settings], Result]:
         images, labels = settings.test(data, settings.number(10_000, 100))
         net, n = settings.network(network, data), len(labels)
         rows: list[Row] = []
-        found: dict[str, Curves] = {}
+        curves_by_method: dict[str, Curves] = {}
         options: dict[str, dict[str, Any]] = {
             "termapping": {"calibration": settings.calibration(data, 2000)[0]},
             AMPLIFIED: {"gain": GAIN},
@@ -87,15 +87,15 @@ def item(network: str) -> Callable[[Settings], Result]:
             similarity = float(curve.similarity[:, -1].mean(dtype=np.float64))
             rows.append(Row(f"{method}, similarity at the end", similarity, n=n, unit=""))
             rows += _decisions(method, curve, steps, events)
-            found[method] = curve
+            curves_by_method[method] = curve
         rows += reductions(network, rows)
-        relative, bounded = _bounds(net, found["augmapping"], images, labels, settings)
+        relative, bounded = _bounds(net, curves_by_method["augmapping"], images, labels, settings)
         notes = (
             "latency: the first step with an accuracy no lower than the network's",
             f"gain: {AMPLIFIED} has all activations {GAIN} times as large (not in the paper)",
             f"M: largest size of a spike of augmapping; the first {min(n, BOUND_IMAGES):,} images",
         )
-        return Result((*rows, *bounded), notes, drawings(network, found, relative))
+        return Result((*rows, *bounded), notes, drawings(network, curves_by_method, relative))
 
     return run
 
@@ -154,15 +154,15 @@ def _bounds(
 
 
 def drawings(
-    network: str, found: Mapping[str, Curves], relative: list[float]
+    network: str, curves_by_method: Mapping[str, Curves], relative: list[float]
 ) -> dict[str, Callable[[], Any]]:
     """The six figures of the paper by their names."""
     return {
-        "error_over_steps": lambda: figures.error_over_steps(found),
-        "error_over_events": lambda: figures.error_over_events(found),
-        "early_decision_steps": lambda: figures.early_decision(found, "steps"),
-        "early_decision_events": lambda: figures.early_decision(found, "events"),
-        "similarity": lambda: figures.similarity(found),
+        "error_over_steps": lambda: figures.error_over_steps(curves_by_method),
+        "error_over_events": lambda: figures.error_over_events(curves_by_method),
+        "early_decision_steps": lambda: figures.early_decision(curves_by_method, "steps"),
+        "early_decision_events": lambda: figures.early_decision(curves_by_method, "events"),
+        "similarity": lambda: figures.similarity(curves_by_method),
         "accuracy_against_bound": lambda: figures.accuracy_against(BOUNDS, {network: relative}),
     }
 
@@ -198,7 +198,7 @@ def deep(network: str) -> Callable[[Settings], Result]:
         """Simulate AugMapping twice and compare."""
         images, labels = settings.test("cifar10", settings.number(1000, 20))
         net, n = settings.network(network, "cifar10"), len(labels)
-        found: dict[str, Curves] = {}
+        curves_by_label: dict[str, Curves] = {}
         speeds = []
         for label in ("augmapping", NO_NEGATIVES):
             snn = bionet.convert(
@@ -208,16 +208,18 @@ def deep(network: str) -> Callable[[Settings], Result]:
                 negative_spikes=label != NO_NEGATIVES,
             )
             before = time.perf_counter()
-            found[label] = _curves(snn, net, images, labels, DEEP_STEPS, settings, DEEP_PART)
+            curves_by_label[label] = _curves(
+                snn, net, images, labels, DEEP_STEPS, settings, DEEP_PART
+            )
             speeds.append(f"{label}: {n / (time.perf_counter() - before):.2f} images/s")
         whole = accuracy("network", count(net, images, labels), n, DEEP_PAPER["network"])
         rows = [whole]
-        for label, curve in found.items():
+        for label, curve in curves_by_label.items():
             right = round(float(curve.accuracy()[-1]) * n)
             rows.append(accuracy(f"{label}, {DEEP_STEPS} steps", right, n, DEEP_PAPER[label]))
         right = count(rectified(net), images, labels)
         rows.append(accuracy("network without negative activations", right, n, RECTIFIED_PAPER))
-        rows += _decisions("augmapping", found["augmapping"], None, None)
+        rows += _decisions("augmapping", curves_by_label["augmapping"], None, None)
         notes = (
             f"loss of augmapping: {whole.value - rows[1].value:.2f} points (paper:"
             f" {DEEP_PAPER['network'] - DEEP_PAPER['augmapping']:.2f}); the paper has net5",
@@ -227,7 +229,9 @@ def deep(network: str) -> Callable[[Settings], Result]:
             ),
         )
         return Result(
-            tuple(rows), notes, {"error_over_steps": lambda: figures.error_over_steps(found)}
+            tuple(rows),
+            notes,
+            {"error_over_steps": lambda: figures.error_over_steps(curves_by_label)},
         )
 
     return run

@@ -116,8 +116,8 @@ def comparison(network: str, data: str) -> Any:
             made = partial(convert, code.method, _Options(options))
             compute = partial(row, code, name, level, made, images, labels, settings)
             cell = {"perturbation": name, "level": level}
-            found = parts.get({"code": _plain(code), **cell}, compute)
-            rows.append({"code": code.name, **cell, **found})
+            measured = parts.get({"code": _plain(code), **cell}, compute)
+            rows.append({"code": code.name, **cell, **measured})
         table = pd.DataFrame(rows)
         right = count(net, images, labels)
         missing = [code.name for code in CODES if code not in installed]

@@ -146,10 +146,10 @@ class Built:
 
 def built() -> tuple[Built, ...]:
     """The rungs of the ladder with all that they keep from below."""
-    found: list[Built] = []
+    ladder: list[Built] = []
     for rung in RUNGS:
-        below = Built(None, {}, (), {}) if rung.begins else found[-1]
-        found.append(
+        below = Built(None, {}, (), {}) if rung.begins else ladder[-1]
+        ladder.append(
             Built(
                 rung.neuron or below.neuron,
                 {**below.conversion, **rung.conversion},
@@ -157,7 +157,7 @@ def built() -> tuple[Built, ...]:
                 {**below.simulation, **rung.simulation},
             )
         )
-    return tuple(found)
+    return tuple(ladder)
 
 
 def ladder(network: str, data: str) -> Any:

@@ -135,19 +135,19 @@ def exits(settings: Settings) -> Result:
         bias_correction=False, dtype="float32",
     )  # fmt: skip
     run = settings.simulate(snn, images)
-    known = early_exit(run)
+    answered = early_exit(run)
     rows = (
         accuracy("network", count(net, images, labels), len(labels)),
         accuracy("latest spike (LS)", run.predictions("LS") == labels),
-        accuracy("early exit", known.classes == labels),
+        accuracy("early exit", answered.classes == labels),
         Row("steps of a presentation", float(run.n_steps), unit="", n=len(labels)),
-        Row("mean step of the answer", float(known.steps.mean()), unit="", n=len(labels)),
-        Row("first answer", float(known.steps.min()), unit="", n=len(labels)),
-        Row("last answer", float(known.steps.max()), unit="", n=len(labels)),
+        Row("mean step of the answer", float(answered.steps.mean()), unit="", n=len(labels)),
+        Row("first answer", float(answered.steps.min()), unit="", n=len(labels)),
+        Row("last answer", float(answered.steps.max()), unit="", n=len(labels)),
     )
     notes = (f"L = {EXIT_LEAK} steps, values rounded to the nearest step, no training",)
     return Result(
-        rows, notes, {"figure": lambda: _draw_time(run, labels, known, rows[0].value / 100)}
+        rows, notes, {"figure": lambda: _draw_time(run, labels, answered, rows[0].value / 100)}
     )
 
 
@@ -164,13 +164,13 @@ def _leaks(
     rows = [accuracy("network", count(net, images, labels), len(labels))]
     curves: dict[str, Found] = {}
     for way in ways:
-        found: Found = []
-        curves[way.label] = found
+        points: Found = []
+        curves[way.label] = points
         for leak in way.leaks:
             row, saved = _run(settings, net, way, leak, calibration, images, labels)
             rows.append(row)
             loss = rows[0].value - row.value
-            found.append({"L": leak, "loss": loss, "saved": saved, "n": len(labels)})
+            points.append({"L": leak, "loss": loss, "saved": saved, "n": len(labels)})
     rows += _saved(curves)
     return Result(tuple(rows), (COUNTED, "no training"), {"figure": lambda: _draw(curves)})
 
@@ -189,8 +189,8 @@ def _run(
     options: dict[str, Any] = dict(way.options)
     if options.get("rounding") == "nearest":
         options["dtype"] = "float32"
-    chosen = way.networks.get(leak, net)
-    snn = bionet.convert(chosen, "tdsnn", calibration, leak=leak * ms, **options)
+    trained = way.networks.get(leak, net)
+    snn = bionet.convert(trained, "tdsnn", calibration, leak=leak * ms, **options)
     run = settings.simulate(snn, images)
     row = accuracy(f"L = {leak} steps, {way.label}", run.predictions() == labels)
     return row, 100 * operations(snn, run).saved
@@ -242,10 +242,10 @@ def _draw(curves: Mapping[str, Found]) -> Any:
     return loss_and_operations(curves)
 
 
-def _draw_time(run: bionet.Recording, labels: np.ndarray, known: EarlyExit, share: float) -> Any:
+def _draw_time(run: bionet.Recording, labels: np.ndarray, answered: EarlyExit, share: float) -> Any:
     from bionet.figures import accuracy_over_time
 
-    return accuracy_over_time(run, labels, readouts=("MP",), ann_accuracy=share, early=known)
+    return accuracy_over_time(run, labels, readouts=("MP",), ann_accuracy=share, early=answered)
 
 
 SOURCE = "Section 1, the headline"

@@ -65,7 +65,7 @@ def item(network: str) -> Callable[[Settings], Result]:
         data, full, quick = NETWORKS[network]
         images, labels = settings.test(data, settings.number(full, quick))
         net = settings.network(network, data)
-        own = answers(net, images)
+        ann_answers = answers(net, images)
         few, many = (100, 100) if settings.quick else (SEARCH_STEPS, STEPS)
         snn = searched(net, data, settings, duration=few * ms, floor=FLOOR)
 
@@ -75,19 +75,19 @@ def item(network: str) -> Callable[[Settings], Result]:
 
         run = settings.simulate(snn, images, many * ms)
         names = list(PAPER)[:10] if data == "cifar10" else [str(k) for k in range(10)]
-        table = per_class(run, labels, READOUT, own, names)
+        table = per_class(run, labels, READOUT, ann_answers, names)
         rows = class_rows(table, PAPER if data == "cifar10" else {})
         rows.append(accuracy("all, SNN by most spikes", run.predictions("MS") == labels))
         # Units that fire in nearly every step are slow to simulate; a thousand images tell enough.
         some = slice(FLAT_IMAGES)
-        for label, thresholds, chosen in (
+        for label, thresholds, shown in (
             (f"all, SNN with a floor of 0, {few} steps", snn.metadata["thresholds"], slice(None)),
             (f"all, flat thresholds of {FLAT:g}, floor 0, {few} steps", FLAT, some),
         ):
-            compared = settings.simulate(at_floor_zero(thresholds), images[chosen], few * ms)
-            rows.append(accuracy(label, compared.predictions(READOUT) == labels[chosen]))
+            compared = settings.simulate(at_floor_zero(thresholds), images[shown], few * ms)
+            rows.append(accuracy(label, compared.predictions(READOUT) == labels[shown]))
         rows += energy_rows(snn, run, PAPER_POWER if network == "shang" else None)
-        return Result(tuple(rows), notes(snn, run, own), {
+        return Result(tuple(rows), notes(snn, run, ann_answers), {
             "confusion": lambda: figures.confusion_matrix(run, labels, READOUT, names=names)
         })  # fmt: skip
 
@@ -122,16 +122,16 @@ def searched(net: torch.nn.Module, data: str, settings: Settings, **options: Any
 def class_rows(table: pd.DataFrame, paper: Mapping[str, tuple[float, float]]) -> list[Row]:
     """Network, SNN and their ratio for every class, and for all."""
     rows = []
-    for name, found in table.iterrows():
-        n = int(found["images"])
+    for name, shares in table.iterrows():
+        n = int(shares["images"])
         ann, snn = paper.get(str(name), (None, None))
         ratio = None if ann is None or snn is None else round(100 * snn / ann, 2)
         rows += [
-            accuracy(f"{name}, network", round(found["reference"] * n), n, ann),
-            accuracy(f"{name}, SNN", round(found["accuracy"] * n), n, snn),
+            accuracy(f"{name}, network", round(shares["reference"] * n), n, ann),
+            accuracy(f"{name}, SNN", round(shares["accuracy"] * n), n, snn),
         ]
-        if np.isfinite(found["ratio"]):
-            rows.append(Row(f"{name}, SNN / network", 100 * found["ratio"], ratio, n=n))
+        if np.isfinite(shares["ratio"]):
+            rows.append(Row(f"{name}, SNN / network", 100 * shares["ratio"], ratio, n=n))
     return rows
 
 
@@ -152,10 +152,10 @@ def _in(value: Any, unit: Any) -> float:
     return float(value / unit)
 
 
-def notes(snn: SpikingNetwork, run: Recording, own: np.ndarray) -> tuple[str, ...]:
+def notes(snn: SpikingNetwork, run: Recording, ann_answers: np.ndarray) -> tuple[str, ...]:
     """What the search did, and how often the SNN answers like the network."""
     search = snn.metadata["search"]
-    agreed = 100 * float((run.predictions(READOUT) == own).mean())
+    agreed = 100 * float((run.predictions(READOUT) == ann_answers).mean())
     values = ", ".join(f"{name} {value:.3g}" for name, value in search["thresholds"].items())
     return (
         f"floor {FLOOR:g}, {run.n_steps} steps",

@@ -198,9 +198,9 @@ def per_class(
         raise InputError(f"there are {len(names)} names, but class {classes[-1]} needs one too")
     rows = {str(c) if names is None else names[c]: labels == c for c in classes}
     rows["all"] = np.ones(len(labels), dtype=bool)
-    table = pd.DataFrame({"images": {name: int(chosen.sum()) for name, chosen in rows.items()}})
+    table = pd.DataFrame({"images": {name: int(of_class.sum()) for name, of_class in rows.items()}})
     for column, given in answers.items():
-        shares = {name: (given == labels)[chosen].mean() for name, chosen in rows.items()}
+        shares = {name: (given == labels)[of_class].mean() for name, of_class in rows.items()}
         table[column] = pd.Series(shares)
     intervals = [
         wilson_interval(share, int(n))

@@ -297,10 +297,10 @@ class Recording:
         table = self._recorded(self.recorded_spikes, population, "spikes")
         self._position(image)
         # Sorted by image; a slice, since the table may lie in a file.
-        chosen = slice(*np.searchsorted(table[:, 0], [image, image + 1]))
-        rows = table[chosen]
+        of_image = slice(*np.searchsorted(table[:, 0], [image, image + 1]))
+        rows = table[of_image]
         sizes = self.recorded_amplitudes.get(population)
-        amplitude = np.ones(len(rows), dtype=np.float32) if sizes is None else sizes[chosen]
+        amplitude = np.ones(len(rows), dtype=np.float32) if sizes is None else sizes[of_image]
         return Spikes(rows[:, 1], rows[:, 2], rows[:, 1] * self.dt, amplitude)
 
     @typed

@@ -154,25 +154,28 @@ def result_table(description: Mapping[str, Any], title: str) -> Table:
     return table
 
 
-def result_rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+def result_rows(description: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Label and text of the numbers of a ``run.json`` that apply."""
-    n = found.get("images")
+    n = description.get("images")
     rows = [
-        ("network", found.get("network")),
-        ("method, input coding", _joined(found.get("method"), found.get("coding"))),
-        ("device", found.get("device")),
+        ("network", description.get("network")),
+        ("method, input coding", _joined(description.get("method"), description.get("coding"))),
+        ("device", description.get("device")),
         ("images", _number(n, ",d")),
-        ("steps", _steps(found)),
-        ("ANN accuracy", _accuracy(found.get("accuracy_ann"), n)),
-        ("SNN accuracy", _accuracy(found.get("accuracy_snn"), n)),
-        ("readout", found.get("readout")),
-        ("images tied", _number(found.get("ties"), ",d")),
-        ("spikes per neuron", _number(found.get("spikes_per_neuron"), ".2f")),
-        ("spikes per image", _number(found.get("spikes_per_image"), ",.0f")),
-        ("input spikes per image", _input_spikes(found)),
-        ("synaptic events per image", _number(found.get("synaptic_events_per_image"), ",.0f")),
-        ("images per second", _number(found.get("images_per_second"), ",.1f")),
-        ("seconds", _seconds(found)),
+        ("steps", _steps(description)),
+        ("ANN accuracy", _accuracy(description.get("accuracy_ann"), n)),
+        ("SNN accuracy", _accuracy(description.get("accuracy_snn"), n)),
+        ("readout", description.get("readout")),
+        ("images tied", _number(description.get("ties"), ",d")),
+        ("spikes per neuron", _number(description.get("spikes_per_neuron"), ".2f")),
+        ("spikes per image", _number(description.get("spikes_per_image"), ",.0f")),
+        ("input spikes per image", _input_spikes(description)),
+        (
+            "synaptic events per image",
+            _number(description.get("synaptic_events_per_image"), ",.0f"),
+        ),
+        ("images per second", _number(description.get("images_per_second"), ",.1f")),
+        ("seconds", _seconds(description)),
     ]
     return [(label, text) for label, text in rows if text]
 
@@ -185,10 +188,10 @@ def _number(value: Any, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def _steps(found: Mapping[str, Any]) -> str:
-    if found.get("steps") is None or found.get("dt_ms") is None:
+def _steps(description: Mapping[str, Any]) -> str:
+    if description.get("steps") is None or description.get("dt_ms") is None:
         return ""
-    return f"{found['steps']:,} of {found['dt_ms']:g} ms"
+    return f"{description['steps']:,} of {description['dt_ms']:g} ms"
 
 
 def _accuracy(share: float | None, n: int | None) -> str:
@@ -203,15 +206,15 @@ def _accuracy(share: float | None, n: int | None) -> str:
     return f"{100 * share:.2f} % (95 %: {100 * float(low):.2f} to {100 * float(high):.2f})"
 
 
-def _input_spikes(found: Mapping[str, Any]) -> str:
-    if found.get("input_spikes_per_image") == 0:
+def _input_spikes(description: Mapping[str, Any]) -> str:
+    if description.get("input_spikes_per_image") == 0:
         return "none: analog currents"
-    return _number(found.get("input_spikes_per_image"), ",.0f")
+    return _number(description.get("input_spikes_per_image"), ",.0f")
 
 
-def _seconds(found: Mapping[str, Any]) -> str:
-    text = _number(found.get("seconds"), ",.1f")
-    compiling = found.get("compile_seconds")
+def _seconds(description: Mapping[str, Any]) -> str:
+    text = _number(description.get("seconds"), ",.1f")
+    compiling = description.get("compile_seconds")
     return f"{text} ({compiling:,.1f} of them compiling)" if compiling else text
 
 

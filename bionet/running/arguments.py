@@ -120,7 +120,7 @@ def make_plan(
                 for p in (pixels, *snn.populations)
                 if final_potentials and p.model.spike == "once" and p.model.amplitude
             ),
-            *(Kept(*found, is_step=True) for found in step_variables((pixels, *snn.populations))),
+            *(Kept(*key, is_step=True) for key in step_variables((pixels, *snn.populations))),
         ),
         active={name: (a.first, a.last, a.emits) for name, a in active.items()},
         period=period(active) if pipelined else 0,
@@ -258,7 +258,7 @@ def _fires(snn: SpikingNetwork, name: str) -> bool:
     raise InputError(f"population {name!r} never fires; only its potential 'v' can be recorded")
 
 
-def _numbers(chosen: Any, size: int, what: str) -> np.ndarray:
+def _numbers(values: Any, size: int, what: str) -> np.ndarray:
     """Numbers as integers: those given, or where a mask of ``size`` is True.
 
     Raises
@@ -266,14 +266,14 @@ def _numbers(chosen: Any, size: int, what: str) -> np.ndarray:
     InputError
         If they are neither whole numbers nor a mask of that size.
     """
-    array = np.asarray(chosen)
+    array = np.asarray(values)
     if array.dtype.kind == "b":
         if array.shape != (size,):
             raise InputError(f"{what}: a mask must have {size} elements, but has {array.shape}")
         return np.flatnonzero(array)
     whole = array.dtype.kind in "iu" or (array.dtype.kind == "f" and (array % 1 == 0).all())
     if array.ndim != 1 or not whole:
-        raise InputError(f"{what} takes whole numbers or a mask, but got {chosen!r}")
+        raise InputError(f"{what} takes whole numbers or a mask, but got {values!r}")
     return array.astype(np.int64)
 
 
@@ -289,11 +289,11 @@ def _checked_units(snn: SpikingNetwork, name: str, units: Any) -> tuple[int, ...
     return numbers
 
 
-def recorded_images(chosen: Sequence[int] | None, n_images: int) -> np.ndarray:
+def recorded_images(asked: Sequence[int] | None, n_images: int) -> np.ndarray:
     """Numbers of the images to record, checked; all of them where none are chosen."""
-    if chosen is None:
+    if asked is None:
         return np.arange(n_images)
-    images = np.unique(_numbers(chosen, n_images, "record_images"))
+    images = np.unique(_numbers(asked, n_images, "record_images"))
     if images.size == 0 or images[0] < 0 or images[-1] >= n_images:
-        raise InputError(f"record_images must name images from 0 to {n_images - 1}, got {chosen}")
+        raise InputError(f"record_images must name images from 0 to {n_images - 1}, got {asked}")
     return images

@@ -238,9 +238,9 @@ def _read_monitors(plan: Plan, built: Built) -> dict[str, dict[str, np.ndarray]]
     monitors = {}
     for name in plan.spikes:
         monitor = built.groups[f"{name}_spikes"]
-        found = {"i": np.asarray(monitor.i[:]), "t": np.asarray(monitor.t_[:])}
-        found |= {v: np.asarray(getattr(monitor, v)[:]) for v in recorded(monitor)}
-        monitors[f"{name}.spikes"] = found
+        events = {"i": np.asarray(monitor.i[:]), "t": np.asarray(monitor.t_[:])}
+        events |= {v: np.asarray(getattr(monitor, v)[:]) for v in recorded(monitor)}
+        monitors[f"{name}.spikes"] = events
     for name in plan.potentials:
         monitor = built.groups[monitor_name(name)]
         values = monitor.variables[monitor.record_variables[0]].get_value()
@@ -289,10 +289,12 @@ def _monitored(
             amplitudes[name] = sizes[shown][sorting].astype(np.float32)
     for name, units in plan.potentials.items():
         population = name.partition(".")[0]
-        chosen = np.arange(snn.population(population).size) if units is None else np.array(units)
-        v = monitors[f"{name}.v"]["v"].reshape(-1, lanes, len(chosen))
+        numbers_of_units = (
+            np.arange(snn.population(population).size) if units is None else np.array(units)
+        )
+        v = monitors[f"{name}.v"]["v"].reshape(-1, lanes, len(numbers_of_units))
         potentials[name] = _by_image(v, plan, population, n)
-        recorded_units[name] = chosen
+        recorded_units[name] = numbers_of_units
     any_recorded = bool(plan.spikes or plan.potentials)
     recorded_images = numbers if any_recorded else np.zeros(0, dtype=np.int64)
     return Monitored(recorded_images, spikes, amplitudes, potentials, recorded_units)

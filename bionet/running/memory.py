@@ -88,12 +88,16 @@ def state_bytes(population: Population, plan: Plan, driven: bool = False) -> int
         Whether an analog input gives each unit a drive of its own.
     """
     model, number = population.model, np.dtype(plan.dtype).itemsize
-    own = [
+    per_unit = [
         name
         for name in model.constants
         if np.ndim(population.parameters.get(name, 0.0)) or name == "x"
     ]
-    variables = {*model.state, *own, *([str(model.current)] if driven and model.current else [])}
+    variables = {
+        *model.state,
+        *per_unit,
+        *([str(model.current)] if driven and model.current else []),
+    }
     spikes = 4 if model.threshold is not None else 0
     refractory = 9 if model.refractory is not None else 0  # time of the last spike, and a flag
     numbered = 8  # index, and the number of the unit's random stream
@@ -170,5 +174,5 @@ def peak_memory() -> tuple[float, float]:
 
     unit = 1 if sys.platform == "darwin" else 2**10  # bytes there, KiB on Linux
     who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    own, child = (resource.getrusage(w).ru_maxrss * unit / 2**30 for w in who)
-    return own, child
+    here, child = (resource.getrusage(w).ru_maxrss * unit / 2**30 for w in who)
+    return here, child

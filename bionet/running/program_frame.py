@@ -131,9 +131,9 @@ def shared_body(source: str, name: str, types: Mapping[str, str]) -> SharedBody 
         for number, array in enumerate(arrays)
     ]
 
-    def numbered(found: re.Match[str]) -> str:
-        known = found[2] in numbers
-        return f"{found[1] or ''}_array_{numbers[found[2]]}" if known else found[0]
+    def numbered(use: re.Match[str]) -> str:
+        is_argument = use[2] in numbers
+        return f"{use[1] or ''}_array_{numbers[use[2]]}" if is_argument else use[0]
 
     body = ARRAY.sub(numbered, body)
     body = body.replace(head, "\n".join(['extern "C" void _body(void** _arrays)', "{", *lines]))

@@ -85,13 +85,13 @@ def estimate(materials: Materials, folder: Path, jobs: int) -> Estimate:
     done = finished(folder, cells)
     left = [cell for cell in cells if cell.key not in done]
     device = materials.study.settings["device"]
-    n_images = len(materials.chosen.images)
+    n_images = len(materials.evaluated.images)
     networks = _networks(materials, folder)
     # A stand-in tells the time alone: what its search will find cannot be checked yet.
     checked = [cell for cell in left if cell.content["method"]["name"] not in SEARCHES]
     check_cells(checked, networks.__getitem__)
-    own = _own_speed(cells, folder, sorted(done), networks)
-    speed = own or UPDATES_PER_SECOND[device]
+    measured_speed = _own_speed(cells, folder, sorted(done), networks)
+    speed = measured_speed or UPDATES_PER_SECOND[device]
     groups: dict[str, dict[str, Any]] = {}
     seconds, memory = 0.0, 0.0
     for cell in left:
@@ -123,7 +123,7 @@ def estimate(materials: Materials, folder: Path, jobs: int) -> Estimate:
         programs=n_programs,
         seconds=seconds / workers,
         memory=workers * (PROCESS_BYTES + memory),
-        measured=own is not None,
+        measured=measured_speed is not None,
         rows=tuple(groups.values()),
     )
 
@@ -146,7 +146,7 @@ def _stand_in(materials: Materials, cell: Cell) -> SpikingNetwork:
     from bionet.conversion import convert
 
     source = materials.sources[digest(cell.content["converted"]["network"])]
-    shape = source.input_shape or materials.chosen.images.shape[1:]
+    shape = source.input_shape or materials.evaluated.images.shape[1:]
     snn = convert(source.net, "rate", input_shape=shape, normalisation=None)
     return replace(snn, simulation=Simulation())
 

@@ -28,14 +28,14 @@ class Materials:
     Attributes
     ----------
     study : Study
-    chosen, calibration : Images
+    evaluated, calibration : Images
     sources : mapping of str to Source
         By :func:`~bionet.study.cells.digest` of the network's entry.
     cells : tuple of Cell
     """
 
     study: Study
-    chosen: Images
+    evaluated: Images
     calibration: Images
     sources: Mapping[str, Source]
     cells: tuple[Cell, ...]
@@ -43,7 +43,7 @@ class Materials:
     def convert(self, folder: Path, cells: Sequence[Cell], note: Callable[[str], None]) -> None:
         """Convert what the cells need and is not there yet, and save it with the images."""
         if not (folder / IMAGES).is_file():
-            arrays = {"images": self.chosen.images, "labels": self.chosen.labels}
+            arrays = {"images": self.evaluated.images, "labels": self.evaluated.labels}
             write_tensors(folder / IMAGES, arrays, {})
         for cell in {cell.network: cell for cell in cells}.values():
             path = folder / NETWORKS / f"{cell.network}.snn"
@@ -80,12 +80,12 @@ class Materials:
             source.net,
             method,
             calibration=self.calibration.images,
-            input_shape=source.input_shape or self.chosen.images.shape[1:],
+            input_shape=source.input_shape or self.evaluated.images.shape[1:],
             **options,
         )
         return with_source(snn, source)
 
-    def ann_accuracy(self, cell: Cell, known: dict[Any, float]) -> float:
+    def ann_accuracy(self, cell: Cell, accuracies: dict[Any, float]) -> float:
         """Accuracy of the source network on the images as the cell shows them."""
         from bionet.evaluation import evaluate
 
@@ -93,12 +93,14 @@ class Materials:
         choice = content["converted"]["network"]
         changes = image_changes(content)
         key = digest([choice, [[c.name, c.number] for c in changes], changes and content["seed"]])
-        if key not in known:
-            images = self.chosen.images
+        if key not in accuracies:
+            images = self.evaluated.images
             for change in changes:
                 images = change.apply(images, content["seed"])
-            known[key] = evaluate(self.sources[digest(choice)].net, images, self.chosen.labels)
-        return known[key]
+            accuracies[key] = evaluate(
+                self.sources[digest(choice)].net, images, self.evaluated.labels
+            )
+        return accuracies[key]
 
 
 def disturbances(content: Mapping[str, Any]) -> list[Any]:

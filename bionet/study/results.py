@@ -48,16 +48,16 @@ def table(folder: str | Path) -> pd.DataFrame:
     return frame
 
 
-def write_tables(found: pd.DataFrame, folder: Path) -> None:
+def write_tables(results: pd.DataFrame, folder: Path) -> None:
     """Write ``results.parquet`` and ``results.csv``, each whole or not at all."""
     with atomic(folder / "results.parquet") as part:
-        found.to_parquet(part, index=False)
+        results.to_parquet(part, index=False)
     with atomic(folder / "results.csv") as part:
-        found.to_csv(part, index=False)
+        results.to_csv(part, index=False)
 
 
 @typed
-def summary(found: pd.DataFrame) -> Any:
+def summary(results: pd.DataFrame) -> Any:
     """Accuracy over all seeds, for people: one row per method, coding, perturbation and level.
 
     Returns
@@ -70,7 +70,7 @@ def summary(found: pd.DataFrame) -> Any:
     from bionet.results.over_seeds import over_seeds
 
     axes = ["network", "method", "coding", "perturbation", "level", "unit"]
-    grouped = found.groupby(axes, sort=False, dropna=False)
+    grouped = results.groupby(axes, sort=False, dropna=False)
     short = grouped.agg(
         images=("images", "min"),
         shares=("accuracy", list),

@@ -89,9 +89,9 @@ def run(
         materials = gather(study, None if data_dir is None else Path(data_dir))
         with _started(folder, study, materials, extend), _alone(folder):
             _complete(materials, folder, jobs or available_cores(), scheduler, bar)
-            found = table(folder)
-            write_tables(found, folder)
-    return found
+            results = table(folder)
+            write_tables(results, folder)
+    return results
 
 
 @contextlib.contextmanager
@@ -138,14 +138,14 @@ def _complete(
     materials.convert(folder, left, bar.begin)
     bar.begin("checking perturbations")
     check_cells(left, functools.partial(read_network, folder))
-    known: dict[Any, float] = {}
+    accuracies: dict[Any, float] = {}
     bar.begin("the source networks' own accuracy")
     tasks = [
         {
             "key": cell.key,
             "network": cell.network,
             "content": dict(cell.content),
-            "accuracy_ann": materials.ann_accuracy(cell, known),
+            "accuracy_ann": materials.ann_accuracy(cell, accuracies),
         }
         for cell in left
     ]
@@ -154,9 +154,9 @@ def _complete(
     with fan_out as results:
         if materials.study.settings["device"] == "cpp_standalone":
             models = programs(left)
-            chosen = [tasks[left.index(cell)] for cell in models]
-            bar.begin("compiling", len(chosen))
-            for _ in bar.each(results(compile_cell, folder, chosen)):
+            compiled = [tasks[left.index(cell)] for cell in models]
+            bar.begin("compiling", len(compiled))
+            for _ in bar.each(results(compile_cell, folder, compiled)):
                 end_if_cancelled(folder)
         bar.begin("simulating", len(cells), len(done))
         finished_cells = bar.each(results(run_cell, folder, tasks), len(done))

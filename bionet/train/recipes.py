@@ -200,8 +200,8 @@ def recipe_for(network: str, data: str) -> Recipe:
         If there is none.
     """
     if (network, data) not in RECIPES:
-        known = ", ".join(f"{net} on {name}" for net, name in RECIPES)
-        raise InputError(f"training: expected one of {known}, got {network} on {data}")
+        pairs = ", ".join(f"{net} on {name}" for net, name in RECIPES)
+        raise InputError(f"training: expected one of {pairs}, got {network} on {data}")
     return RECIPES[network, data]
 
 
@@ -217,9 +217,9 @@ def one_cycle(fraction: float, max_rate: float) -> float:
 @typed
 def flip_randomly(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Mirror each image left to right with probability 1/2, tensor (n, ..., width)."""
-    chosen = torch.rand(len(images), generator=generator) < 0.5
-    chosen = chosen.reshape(-1, *[1] * (images.ndim - 1))
-    return torch.where(chosen, images.flip(-1), images)
+    mirrored = torch.rand(len(images), generator=generator) < 0.5
+    mirrored = mirrored.reshape(-1, *[1] * (images.ndim - 1))
+    return torch.where(mirrored, images.flip(-1), images)
 
 
 @typed

@@ -312,7 +312,7 @@ def _state_dict(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; give that of a network's weights")
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of many kinds, for a damaged file too
         raise InputError(
             f"{path}: holds more than tensors, or is damaged; pickles are never loaded,"
@@ -320,16 +320,16 @@ def _state_dict(path: Path) -> dict[str, torch.Tensor]:
             " safetensors.torch.save_file(net.state_dict(), 'x.safetensors')"
         ) from error
     for name in INSIDE:
-        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
-            found = found[name]
-    if not isinstance(found, Mapping) or not found:
+        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
+            content = content[name]
+    if not isinstance(content, Mapping) or not content:
         raise InputError(
             f"{path}: expected a state_dict, names with their tensors, got a"
-            f" {type(found).__name__}; write it by torch.save(net.state_dict(), FILE)"
+            f" {type(content).__name__}; write it by torch.save(net.state_dict(), FILE)"
         )
-    tensors = {str(k): v for k, v in found.items() if isinstance(v, torch.Tensor)}
-    if len(tensors) < len(found):
-        other = next(k for k, v in found.items() if not isinstance(v, torch.Tensor))
+    tensors = {str(k): v for k, v in content.items() if isinstance(v, torch.Tensor)}
+    if len(tensors) < len(content):
+        other = next(k for k, v in content.items() if not isinstance(v, torch.Tensor))
         raise InputError(
             f"{path}: {other!r} is no tensor; write the weights alone by"
             " torch.save(net.state_dict(), FILE)"
@@ -358,16 +358,16 @@ def provenance(source: str | os.PathLike[str]) -> dict[str, Any]:
     InputError
         If there are no such weights.
     """
-    known = {
-        f"{found.name}-{data}": (found.name, data)
-        for found in ENTRIES.values()
-        for data in found.data
+    sources = {
+        f"{network.name}-{data}": (network.name, data)
+        for network in ENTRIES.values()
+        for data in network.data
     }
-    if source in known:
-        return read_weights(shipped(*known[str(source)]))[1]
+    if source in sources:
+        return read_weights(shipped(*sources[str(source)]))[1]
     if not Path(source).exists():
         raise InputError(
-            f"weights: expected one of {', '.join(known)}, or a safetensors file, got '{source}'"
+            f"weights: expected one of {', '.join(sources)}, or a safetensors file, got '{source}'"
         )
     return read_weights(source)[1]
 
@@ -385,9 +385,9 @@ def shipped(network: str, data: str) -> Path:
     InputError
         If the file is in none of these folders.
     """
-    found = added_weights(network, data)
-    if found is not None:
-        return found
+    added = added_weights(network, data)
+    if added is not None:
+        return added
     raise InputError(
         f"the weights {network}-{data}.safetensors are not in this installation, which holds the"
         " digits' alone: set BIONET_WEIGHTS to the folder weights/ of BioNet's repository,"
@@ -496,8 +496,8 @@ def shang(weights: str | os.PathLike[str] | None = None) -> nn.Module:
 
 ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
     {
-        found.name: found
-        for found in (
+        network.name: network
+        for network in (
             ZooEntry(
                 "lenet5", architectures.lenet5, (1, 28, 28), ("digits", "mnist", "fashion-mnist")
             ),

@@ -82,14 +82,14 @@ def calibrated(
     for _ in range(passes):
         rates = rates_of(snn)
         drives = drives_of(graph, images, {node: rates[name] for node, name in layers.items()})
-        found = {
+        corrections = {
             name: correction
             for node, name in layers.items()
             if name not in first
             and (correction := correction_of(drives[node], rates[name], curves[node])) is not None
         }
-        snn = _corrected(snn, found, rheobase, current)
-        history.append(found)
+        snn = _corrected(snn, corrections, rheobase, current)
+        history.append(corrections)
     return snn, history
 
 
@@ -120,8 +120,8 @@ def correction_of(
 
 def _bins(z: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean z, mean rate and size of bins of z from a little below the rheobase upwards."""
-    chosen = z > -0.5
-    z, rates = z[chosen], rates[chosen]
+    measured = z > -0.5
+    z, rates = z[measured], rates[measured]
     edges = np.linspace(-0.5, max(float(np.quantile(z, 0.999)), 0.5), BINS + 1)
     number = np.clip(np.digitize(z, edges) - 1, 0, BINS - 1)
     sizes = np.bincount(number, minlength=BINS).astype(float)
@@ -133,11 +133,11 @@ def _bins(z: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def _corrected(
-    snn: SpikingNetwork, found: Mapping[str, Correction], rheobase: Quantity, current: str
+    snn: SpikingNetwork, corrections: Mapping[str, Correction], rheobase: Quantity, current: str
 ) -> SpikingNetwork:
     populations = []
     for population in snn.populations:
-        correction = found.get(population.name)
+        correction = corrections.get(population.name)
         if correction is not None:
             value = population.model.quantity(current, population.parameters[current])
             changed = dict(population.parameters)
@@ -146,7 +146,7 @@ def _corrected(
             population = replace(population, parameters=changed)
         populations.append(population)
     projections = tuple(
-        replace(p, gain=p.gain * found[p.target].gain) if p.target in found else p
+        replace(p, gain=p.gain * corrections[p.target].gain) if p.target in corrections else p
         for p in snn.projections
     )
     return replace(snn, populations=tuple(populations), projections=projections)

@@ -89,8 +89,8 @@ class Cell:
         current = (self.background + np.asarray(bias, dtype=float)) * self.curve.rheobase
         values: dict[str, Any] = {str(self.model.current): current}
         if self.spread:
-            begin, rest = self.curve.begin, self.curve.resting[str(self.model.potential)]
-            values[BEGIN] = begin + (1 - MARGIN) * lattice(shape) * (rest - begin)
+            begin, resting = self.curve.begin, self.curve.resting[str(self.model.potential)]
+            values[BEGIN] = begin + (1 - MARGIN) * lattice(shape) * (resting - begin)
         return values
 
 

@@ -78,7 +78,9 @@ def adjust(net: nn.Module) -> fx.GraphModule:
     for node in layers[:-1]:
         with graph.graph.inserting_after(node):
             relu = graph.graph.call_function(nn.functional.relu, (node,))
-        node.replace_all_uses_with(relu, delete_user_cb=lambda user, own=relu: user is not own)
+        node.replace_all_uses_with(
+            relu, delete_user_cb=lambda user, activation=relu: user is not activation
+        )
     graph.graph.lint()
     graph.recompile()
     return graph.train(net.training)

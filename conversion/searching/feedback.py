@@ -137,16 +137,16 @@ def feedback_search(
     thresholds = {name: float(value) for name, value in start.items()}
     first = best = objective(thresholds)
     moves: list[Move] = []
-    known = {_key(thresholds)}
+    tried = {_key(thresholds)}
 
     def improves(name: str, change: float) -> bool:
         nonlocal thresholds, best
         value = thresholds[name] + change
         candidate = {**thresholds, name: value}
         # What was tried before, such as the way back of an accepted move, is not above the best.
-        if value <= 0 or _key(candidate) in known or len(moves) + 1 >= budget:
+        if value <= 0 or _key(candidate) in tried or len(moves) + 1 >= budget:
             return False
-        known.add(_key(candidate))
+        tried.add(_key(candidate))
         reached = objective(candidate)
         accepted = reached > best
         moves.append(Move(len(moves) + 1, name, value, step, reached, accepted))
@@ -185,8 +185,8 @@ def true_class_share(run: Recording, population: str, labels: np.ndarray) -> np.
         raise InputError(f"the recording has no spike counts of {population!r}")
     counts = run.counts[population].reshape(run.n_images, -1).astype(np.int64)
     labels = checked_labels(labels, run.n_images, counts.shape[1])
-    own = counts[np.arange(len(labels)), labels]
-    return np.asarray(own / np.maximum(counts.sum(axis=1), 1))
+    true_counts = counts[np.arange(len(labels)), labels]
+    return np.asarray(true_counts / np.maximum(counts.sum(axis=1), 1))
 
 
 def checked_labels(labels: Any, n_images: int, n_classes: int) -> np.ndarray:

@@ -173,15 +173,15 @@ def with_ceilings(records: Records, scales: Scales) -> Scales:
     dict of str to array () or (channels,)
         A pooling without an activation of its own has the scale of its source.
     """
-    own: Scales = dict(scales)
+    bounded: Scales = dict(scales)
     for record in records:
         if record.ceiling is not None:
-            own[record.name] = np.array(record.ceiling)
+            bounded[record.name] = np.array(record.ceiling)
         elif isinstance(record, AveragePool):
-            own[record.name] = own[record.source] * pool_gain(record)
+            bounded[record.name] = bounded[record.source] * pool_gain(record)
         elif isinstance(record, MaxPool):
-            own[record.name] = own[record.source]
-    return own
+            bounded[record.name] = bounded[record.source]
+    return bounded
 
 
 @typed
@@ -302,10 +302,10 @@ class Tally:
         """Take in the layer's values for the next batch of images, tensor (n, *shape)."""
         first = -self.seen % self.stride
         self.seen += len(values)
-        chosen = values[first :: self.stride]
-        if len(chosen) == 0:
+        counted = values[first :: self.stride]
+        if len(counted) == 0:
             return
-        flat = chosen.reshape(len(chosen), self.rows, -1).transpose(0, 1).reshape(self.rows, -1)
+        flat = counted.reshape(len(counted), self.rows, -1).transpose(0, 1).reshape(self.rows, -1)
         if not self.record.rectified:
             self.magnitude = max(self.magnitude, float(flat.abs().max()))
         flat = flat.clamp(min=0)

@@ -238,14 +238,14 @@ def rounding_shifts(
 
 def shifted(records: Records, shifts: Mapping[str, Any]) -> Records:
     """The records with shifts of their channels added to their biases."""
-    found = []
+    corrected = []
     for record in records:
         if isinstance(record, Weighted) and record.name in shifts:
             shift = np.asarray(shifts[record.name], dtype=np.float64)
             shift = per_channel(shift, 3) if record.bias.ndim > 1 else shift
             record = replace(record, bias=record.bias + shift)
-        found.append(record)
-    return tuple(found)
+        corrected.append(record)
+    return tuple(corrected)
 
 
 def _largest(record: MaxPool, x: torch.Tensor) -> torch.Tensor:

@@ -168,8 +168,8 @@ def activations(
         nodes = dict(network)
         checked = as_images(images, np.shape(images)[1:], "images")
         shapes = {}
-    known = {node.name for node in graph.graph.nodes}
-    if not nodes or (unknown := [n for n in nodes.values() if n.removeprefix("-") not in known]):
+    names = {node.name for node in graph.graph.nodes}
+    if not nodes or (unknown := [n for n in nodes.values() if n.removeprefix("-") not in names]):
         missing = f"has no node {unknown[0]!r}" if nodes else "is named in no activations"
         raise InputError(f"the network {missing}; pass the network that was converted")
     parts: dict[str, list[np.ndarray]] = {node.removeprefix("-"): [] for node in nodes.values()}

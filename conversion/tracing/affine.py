@@ -38,10 +38,10 @@ def any_affine(op: Operation) -> Record:
     InputError
         If it is none.
     """
-    found = unit_maps(op.apply, op.source_shapes, op.shape)
-    if found is None:
+    affine = unit_maps(op.apply, op.source_shapes, op.shape)
+    if affine is None:
         refuse(op.label, op.place, ONE_BATCH if _takes_one_batch_only(op) else "")
-    maps, constant = found
+    maps, constant = affine
     if len(maps) == 1 and op.source_shapes[0] == op.shape and is_diagonal(maps[0]):
         scales = of_channels(maps[0].diagonal().reshape(op.shape))
         if scales.ndim == 1:
@@ -94,10 +94,10 @@ def convolution_by_taps(op: Operation, call: Any, axes: int, transposed: bool) -
     for tap in np.ndindex(weights.shape[2:]):
         delta = torch.zeros(1, 1, *weights.shape[2:], dtype=torch.float64)
         delta[(0, 0, *tap)] = 1
-        chosen = np.rint(call(numbers, delta).reshape(-1).numpy()).astype(np.int64)
-        rows = np.flatnonzero(chosen)
+        sources = np.rint(call(numbers, delta).reshape(-1).numpy()).astype(np.int64)
+        rows = np.flatnonzero(sources)
         places = sparse.csr_array(
-            (np.ones(len(rows)), (rows, chosen[rows] - 1)), shape=(n_target, n_source)
+            (np.ones(len(rows)), (rows, sources[rows] - 1)), shape=(n_target, n_source)
         )
         channels = sparse.block_diag([g[(slice(None), slice(None), *tap)] for g in grouped])
         total = total + sparse.kron(channels, places, format="csr")

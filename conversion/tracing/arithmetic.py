@@ -21,8 +21,8 @@ METHODS = (*NAMES, *(f"{name}_" for name in NAMES))
 
 def is_arithmetic(node: fx.Node, data: list[fx.Node]) -> bool:
     """Whether a node adds, subtracts, multiplies or divides one layer's output and a constant."""
-    known = METHODS if node.op == "call_method" else FUNCTIONS
-    if node.op not in ("call_method", "call_function") or node.target not in known:
+    table = METHODS if node.op == "call_method" else FUNCTIONS
+    if node.op not in ("call_method", "call_function") or node.target not in table:
         return False
     given = [*node.args, *node.kwargs.values()]
     return len(data) == 1 and sum(value is data[0] for value in given) == 1

@@ -170,8 +170,8 @@ def refuse(label: str, place: str, why: str = "") -> NoReturn:
         Always.
     """
     key = plain_name(label)
-    known = (text for names, text in REMEDIES.items() if key in map(plain_name, names.split()))
-    remedy = why or next(known, SUPPORTED)
+    remedies = (text for names, text in REMEDIES.items() if key in map(plain_name, names.split()))
+    remedy = why or next(remedies, SUPPORTED)
     if remedy == RECTIFY:
         remedy += OF_MODULES if label in MODULES_OF_REMEDIES else OF_FUNCTIONS
     raise InputError(f"{label} at {place} cannot be converted: {remedy}")

@@ -44,12 +44,12 @@ def with_one_output(graph: fx.GraphModule, output: int | str) -> fx.GraphModule:
     returned: Any = node.args[0]
     try:
         several = isinstance(returned, Mapping | tuple | list)
-        chosen = returned[output] if several else None
+        answer = returned[output] if several else None
     except (KeyError, IndexError, TypeError):
-        chosen = None
-    if not isinstance(chosen, fx.Node):
+        answer = None
+    if not isinstance(answer, fx.Node):
         raise InputError(f"the forward has no output {output!r}; {described(returned)}")
-    node.args = (chosen,)
+    node.args = (answer,)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph

@@ -192,8 +192,8 @@ def limited(graph: fx.GraphModule, node: fx.Node, arguments: dict[str, Any]) -> 
         return None
     x = arguments["input"]
     if low is None:
-        rest = _call(node, torch.relu, _call(node, operator.sub, high, x))
-        return _call(node, operator.sub, high, rest)
+        room = _call(node, torch.relu, _call(node, operator.sub, high, x))
+        return _call(node, operator.sub, high, room)
     return _between(node, x, low, high)
 
 

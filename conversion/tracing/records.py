@@ -387,8 +387,8 @@ def find(records: Records, name: str) -> Record:
     for record in records:
         if record.name == name:
             return record
-    known = ", ".join(record.name for record in records)
-    raise InputError(f"no record is called {name!r}; there are {known}")
+    names = ", ".join(record.name for record in records)
+    raise InputError(f"no record is called {name!r}; there are {names}")
 
 
 def consumers(records: Records, name: str) -> Records:

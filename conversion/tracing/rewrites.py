@@ -65,9 +65,9 @@ def normalise_after_pooling(graph: fx.GraphModule) -> fx.GraphModule:
     negative. The normalisation can then be folded into the layer after the pooling. One that
     follows a layer with weights is left where it is: it is folded into those.
     """
-    found = [node for node in graph.graph.nodes if is_call(graph, node, NORMS)]
-    while found:
-        norm = found.pop()
+    norms = [node for node in graph.graph.nodes if is_call(graph, node, NORMS)]
+    while norms:
+        norm = norms.pop()
         before = norm.args[0] if norm.args else None
         pool = next(iter(norm.users), None)
         if not isinstance(before, fx.Node) or is_call(graph, before, WEIGHTED):
@@ -78,7 +78,7 @@ def normalise_after_pooling(graph: fx.GraphModule) -> fx.GraphModule:
         pool.replace_all_uses_with(norm)
         norm.replace_input_with(before, pool)
         pool.append(norm)
-        found.append(norm)  # there may be another pooling
+        norms.append(norm)  # there may be another pooling
     graph.recompile()
     return graph
 

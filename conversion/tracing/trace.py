@@ -329,11 +329,11 @@ class _Walk(fx.Interpreter):
 
     def _data(self, node: fx.Node) -> tuple[fx.Node, ...]:
         """The data that a node takes the values of, each once, in order."""
-        found: dict[fx.Node, None] = {}
+        sources: dict[fx.Node, None] = {}
         for source in node.all_input_nodes:
             mine = (source,) if source in self.names else self.derived.get(source, ())
-            found.update(dict.fromkeys(mine))
-        return tuple(found)
+            sources.update(dict.fromkeys(mine))
+        return tuple(sources)
 
     def _asks_shape(self, node: fx.Node) -> bool:
         """Whether a node gives numbers that come from shapes and hold nothing of the image."""
@@ -448,11 +448,11 @@ class _Walk(fx.Interpreter):
         """What a node makes of other values of its data, in float64."""
 
         def apply(values: Sequence[torch.Tensor]) -> Any:
-            known: dict[fx.Node, Any] = dict(zip(data, values, strict=True))
+            inputs: dict[fx.Node, Any] = dict(zip(data, values, strict=True))
 
             def value(argument: fx.Node) -> Any:
-                if argument in known:
-                    return known[argument]
+                if argument in inputs:
+                    return inputs[argument]
                 if argument in self.derived:
                     return self._call(argument, value)
                 stored = self.env[argument]

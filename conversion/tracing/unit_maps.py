@@ -84,8 +84,8 @@ def unit_maps(apply: Apply, sources: Sequence[Shape], target: Shape) -> UnitMaps
     mixed = []  # a cat of an upsampling and a slice: each input in its own way
     for k in range(len(sources)):
         tried = (find(probe, k) for find in (scaled_units, chosen_units, alike_channels))
-        found = next((m for m in tried if m is not None and probe.agrees_alone(m, k)), None)
-        mixed.append(unit_by_unit(probe, k) if found is None else found)
+        fitting = next((m for m in tried if m is not None and probe.agrees_alone(m, k)), None)
+        mixed.append(unit_by_unit(probe, k) if fitting is None else fitting)
     if any(m is None for m in mixed) or not probe.agrees(mixed):
         return None
     return tuple(mixed), probe.constant
@@ -175,12 +175,12 @@ def chosen_units(probe: Probe, k: int) -> Any:
     n_source = int(np.prod(probe.sources[k]))
     numbers = torch.arange(1, n_source + 1, dtype=torch.float64).reshape(1, *probe.sources[k])
     values = probe.alone(k, numbers)[0]
-    chosen = np.rint(values).astype(np.int64)
-    if chosen.min() < 0 or chosen.max() > n_source or np.abs(values - chosen).max() > 1e-3:
+    sources = np.rint(values).astype(np.int64)
+    if sources.min() < 0 or sources.max() > n_source or np.abs(values - sources).max() > 1e-3:
         return None
-    rows = np.flatnonzero(chosen)
+    rows = np.flatnonzero(sources)
     return sparse.csr_array(
-        (np.ones(len(rows)), (rows, chosen[rows] - 1)), shape=(probe.n_target, n_source)
+        (np.ones(len(rows)), (rows, sources[rows] - 1)), shape=(probe.n_target, n_source)
     )
 
 

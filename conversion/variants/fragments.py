@@ -83,9 +83,9 @@ def fragment(snn: SpikingNetwork, parts: Mapping[str, int]) -> SpikingNetwork:
     cut: dict[str, list[Part]] = {"input": [Part("input", 0, snn.input_shape[0])]}
     populations = []
     for population in snn.populations:
-        own = _parts(snn, population, parts, cut)
-        cut[population.name] = own
-        populations += [_slice(population, part, len(own)) for part in own]
+        pieces = _parts(snn, population, parts, cut)
+        cut[population.name] = pieces
+        populations += [_slice(population, part, len(pieces)) for part in pieces]
     projections = [
         projection for q in snn.projections for projection in _projections(snn, q, cut, window)
     ]

@@ -102,8 +102,8 @@ class Alpha(Synapse):
 
     def on(self, neuron: NeuronModel) -> NeuronModel:
         """See :meth:`Synapse.on`."""
-        name, rest = self.current, self.current.removeprefix("I_")
-        tau, rise = f"tau_{rest}", f"x_{rest}"
+        name, label = self.current, self.current.removeprefix("I_")
+        tau, rise = f"tau_{label}", f"x_{label}"
         lines = [
             f"d{name}/dt = ({math.e!r}*{rise} - {name})/{tau} : amp",
             f"d{rise}/dt = -{rise}/{tau} : amp",

@@ -110,13 +110,13 @@ def similarity(runs: Mapping[str, Curves], ax: Axes | None = None) -> Axes:
     See :func:`error_over_steps`.
     """
     ax = new_axes(_checked(runs, ax), COLUMN, 2.3)
-    for number, (name, found) in enumerate(runs.items()):
-        steps = np.arange(1, found.n_steps + 1)
-        lower, upper = np.quantile(found.similarity, (0.25, 0.75), axis=0)
+    for number, (name, curves) in enumerate(runs.items()):
+        steps = np.arange(1, curves.n_steps + 1)
+        lower, upper = np.quantile(curves.similarity, (0.25, 0.75), axis=0)
         color = color_of(number)
         ax.fill_between(steps, lower, upper, color=color, alpha=0.2, linewidth=0)
         dashes = DASHES[number % len(DASHES)]
-        mean = found.similarity.mean(axis=0, dtype=np.float64)
+        mean = curves.similarity.mean(axis=0, dtype=np.float64)
         ax.plot(steps, mean, color=color, ls=dashes, label=name)
     ax.axhline(1, color="black", lw=0.7, ls=(0, (1, 2)), label="perfect match")
     _logarithmic(ax.xaxis)
@@ -154,8 +154,8 @@ def early_decision(
     ax = new_axes(_checked(runs, ax), COLUMN, 2.3)
     width = 0.8 / len(runs)
     drawn: list[float] = []
-    for number, (name, found) in enumerate(runs.items()):
-        decisions = found.early_decisions(losses, rule)
+    for number, (name, curves) in enumerate(runs.items()):
+        decisions = curves.early_decisions(losses, rule)
         heights = [getattr(decision, cost) or np.nan for decision in decisions]
         left = np.arange(len(losses)) + (number - (len(runs) - 1) / 2) * width
         bars = ax.bar(left, heights, 0.9 * width, color=color_of(number), label=name)

@@ -62,8 +62,8 @@ def feature_maps(
     InputError
         If the image or a population is unknown, or shapes do not fit.
     """
-    known = [name for name in run.shapes if name in activations and name in run.counts]
-    names = choose(known, populations)
+    both = [name for name in run.shapes if name in activations and name in run.counts]
+    names = choose(both, populations)
     if not 0 <= image < run.n_images:
         raise InputError(f"image must lie between 0 and {run.n_images - 1}, but is {image}")
     if max_channels < 1:

@@ -60,7 +60,7 @@ def activation_histograms(
     largest = max(side.size for pair in sides.values() for side in pair)
     drawn[0].set_ylim(50 / largest, 200)
     if any(len(pair) > 1 for pair in sides.values()):
-        _legend(drawn, own=axes is None)
+        _legend(drawn, apart=axes is None)
     for ax in drawn:
         ax.set_xlabel("activation / \N{GREEK SMALL LETTER LAMDA}, spikes per step")
         ax.set_ylabel("share of pairs (%)")
@@ -92,10 +92,10 @@ def _panel(ax: Axes, name: str, sides: list[np.ndarray], edges: np.ndarray) -> N
     ax.set_title(name, pad=3)
 
 
-def _legend(drawn: np.ndarray, own: bool) -> None:
+def _legend(drawn: np.ndarray, apart: bool) -> None:
     """Over the figure where it is the function's own, else over the first panel."""
     handles, labels = drawn[0].get_legend_handles_labels()
-    if own:
+    if apart:
         figure = drawn[0].figure
         figure.legend(handles, labels, loc="outside upper center", ncols=2)
     else:

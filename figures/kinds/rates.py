@@ -55,12 +55,12 @@ def rate_against_activation(
     InputError
         If a population is unknown, arrays do not fit together or there are too few axes.
     """
-    known = data.samples if isinstance(data, Audit) else data
-    populations = list(known) if populations is None else list(populations)
-    if unknown := [name for name in populations if name not in known]:
+    samples = data.samples if isinstance(data, Audit) else data
+    populations = list(samples) if populations is None else list(populations)
+    if unknown := [name for name in populations if name not in samples]:
         raise InputError(
-            f"there is no population {unknown[0]!r}; there are {', '.join(known)}"
-            + did_you_mean(unknown[0], known)
+            f"there is no population {unknown[0]!r}; there are {', '.join(samples)}"
+            + did_you_mean(unknown[0], samples)
         )
     if not populations:
         raise InputError("there is no population to draw")
@@ -69,7 +69,7 @@ def rate_against_activation(
         raise InputError(f"{len(populations)} populations need as many axes, but got {len(panels)}")
     panels = panels[: len(populations)]
     for ax, name in zip(panels, populations, strict=True):
-        activation, shown = _pair(name, known[name])
+        activation, shown = _pair(name, samples[name])
         if isinstance(data, Audit):
             row = data.row(name)
             _panel(ax, name if row.decoded == "rate" else f"{name} (v/T)", activation, shown)

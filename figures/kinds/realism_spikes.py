@@ -43,8 +43,8 @@ def realism_spikes(
     if not spikes:
         raise InputError("there are no rungs whose spikes could be drawn")
     drawn = panels(len(spikes), axes, 5, 1.05)
-    for number, (ax, (name, found)) in enumerate(zip(drawn, spikes.items(), strict=True)):
-        table = np.asarray(found, dtype=float).reshape(-1, 2)
+    for number, (ax, (name, points)) in enumerate(zip(drawn, spikes.items(), strict=True)):
+        table = np.asarray(points, dtype=float).reshape(-1, 2)
         ax.plot(table[:, 1], table[:, 0], "|", color=color_of(0), ms=1.5, mew=0.5, rasterized=True)
         ax.set_title(f"{number + 1}. {name}", size=text_size(6.3))
         ax.set_xlim(0, duration_ms)

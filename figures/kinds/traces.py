@@ -143,7 +143,7 @@ def _spikes_above(ax: Axes, spikes: Any, units: list[int], time: np.ndarray) -> 
 @KINDS.named("traces")
 def _of_run(asked: Asked) -> np.ndarray:
     names = asked.populations
-    chosen = _recorded(asked.run, asked.image)
+    units = _recorded(asked.run, asked.image)
     if names is not None:
-        chosen = {name: asked.units or chosen.get(name, [0]) for name in names}
-    return traces(asked.run, chosen, asked.image)
+        units = {name: asked.units or units.get(name, [0]) for name in names}
+    return traces(asked.run, units, asked.image)
