@@ -6,8 +6,8 @@
 
 A study's table gives mean and spread over its seeds, and Wilson's 95 % interval over the images.
 
-Only the part between the two marks of docs/results.md is written; a result that is there already
-and has no folder in this call stays.
+Only the part between the two marks of docs/results.md is written, of docs/codes.md for the
+comparisons of codes; a result that is there already and has no folder in this call stays.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from bionet.results.over_seeds import over_seeds
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results.md"
+CODES = ROOT / "docs" / "codes.md"  # results whose paper is "codes"
 GALLERY = ROOT / "figures" / "gallery"
 START, END = "<!-- results -->", "<!-- end of results -->"
 
@@ -39,17 +40,26 @@ def main() -> None:
     missing = [folder for folder in [*folders, *studies] if not folder.is_dir()]
     if missing:
         parser.error(f"{missing[0]} is no folder; run bionet reproduce first")
-    head, after = PAGE.read_text().split(START)
-    old, tail = after.split(END)
-    sections = sections_of(old)
+    made: dict[str, str] = {}
     for folder in folders:
         for result in sorted(folder.glob("*/result.md")):
-            sections.update(sections_of(with_figures(result)))
+            made.update(sections_of(with_figures(result)))
     for study in studies:
-        sections.update(sections_of(of_study(study)))
+        made.update(sections_of(of_study(study)))
+    for page in (PAGE, CODES):
+        ours = {t: s for t, s in made.items() if t.startswith("codes ") == (page == CODES)}
+        if ours:
+            put(page, ours)
+
+
+def put(page: Path, made: dict[str, str]) -> None:
+    """Write sections between the marks of a page, beside those that stay."""
+    head, after = page.read_text().split(START)
+    old, tail = after.split(END)
+    sections = sections_of(old) | made
     text = "\n\n".join(sections[title] for title in sorted(sections))
-    PAGE.write_text(f"{head}{START}\n\n{text}\n\n{END}{tail}")
-    print(f"{len(sections)} results in {PAGE.relative_to(ROOT)}")
+    page.write_text(f"{head}{START}\n\n{text}\n\n{END}{tail}")
+    print(f"{len(sections)} results in {page.relative_to(ROOT)}")
 
 
 def sections_of(text: str) -> dict[str, str]:

@@ -174,7 +174,7 @@ def test_the_images_that_are_waited_for_have_small_margins(monkeypatch):
     other = table[table["differs_at_paper"]]
     assert len(other) > 0 and rows["largest margin among them, step 12"] == other["margin"].max()
     assert rows["answers other than the network's, step 40"] < len(other)
-    waited = table[table["right"] & (table["step"] > 12)]
+    waited = table[table["right"] & table["differs_at_paper"]]
     assert all(f"| {image} |" in result.text for image in waited["image"])
 
 
@@ -264,6 +264,9 @@ def test_few_steps_end_with_one_spike_and_any_qcfs_weights_there_are(tmp_path, m
     rows = {row.label: row for row in result.rows}
     assert [row.value for name, row in rows.items() if name.startswith("ttfs")] == [100]
     assert "own answer on 30 of 30 images" in result.notes[1]
+    exact = {r.label: r.value for r in chosen("ttfs", "lenet5-mnist")[0].run(settings).rows}
+    assert exact["images with the network's own answer"] == 30
+    assert exact["largest difference of a score"] < 1e-12 and exact["most spikes of a unit"] == 1
     own = trained(torch.from_numpy(images)).argmax(1).numpy() == labels
     assert rows["qcfs network (tiny)"].value == pytest.approx(100 * own.mean())
     assert rows["qcfs (tiny), 4 steps"].value > 80

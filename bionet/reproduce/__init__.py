@@ -17,6 +17,7 @@ from bionet.reproduce import (
     realism,
     tdsnn,
     threshold,
+    ttfs,
 )
 from bionet.reproduce.item import Item, Result, Row, Settings, markdown
 
@@ -26,6 +27,7 @@ ITEMS: tuple[Item, ...] = (
     *dsnn.ITEMS,
     *rate.ITEMS,
     *tdsnn.ITEMS,
+    *ttfs.ITEMS,
     *augmented.ITEMS,
     *close_decisions.ITEMS,
     *threshold.ITEMS,

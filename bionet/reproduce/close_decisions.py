@@ -48,7 +48,7 @@ def waiting(network: str) -> Callable[[Settings], Result]:
         table = _table(close, margins[close], labels[close], own, answers, paper)
         # What the paper counts is right answers: another one that is right makes up for a loss.
         balance = (answers == labels[close, None]).sum(0) - int((own == labels[close]).sum())
-        shown = table[(table["step"] > paper) | table["step"].isna() | table["gained"]]
+        shown = table[table["right"] & table["differs_at_paper"]]
         rows = (
             Row("images simulated, those of the smallest margins", len(close), unit=""),
             Row("their largest margin", float(margins[close].max()), unit=""),
@@ -99,7 +99,6 @@ def _table(
             "right": own == labels,
             "step": read_from(answers, own),
             "differs_at_paper": answers[:, paper - 1] != own,
-            "gained": (own != labels) & (answers[:, paper - 1] == labels),
             "differs_at_end": answers[:, -1] != own,
         }
     )
@@ -113,22 +112,21 @@ def _at(table: Any, balance: np.ndarray, step: int) -> tuple[Row, ...]:
     return (
         Row(f"answers other than the network's, step {step}", len(differs), unit=""),
         Row(f"largest margin among them, step {step}", largest, unit=""),
+        Row(
+            f"the network's right ones among them, step {step}",
+            int(differs["right"].sum()),
+            unit="",
+        ),
         Row(f"right answers less the network's, step {step}", float(balance[step - 1]), unit=""),
     )
 
 
 def _markdown(shown: Any, paper: int) -> str:
-    lines = [
-        "",
-        f"| image | margin | the network is | its answer from step, or in step {paper} |",
-        "|---|---|---|---|",
-    ]
+    """The right answers of the network that are not given in the paper's step."""
+    lines = ["", f"| image not read in step {paper} | margin | read from step |", "|---|---|---|"]
     for row in shown.sort_values("margin").itertuples():
-        step = f"step {row.step:.0f}" if row.step == row.step else "not reached"
-        told = "the right one, as it happens" if row.gained else step
-        lines.append(
-            f"| {row.image} | {row.margin:.3f} | {'right' if row.right else 'wrong'} | {told} |"
-        )
+        step = f"{row.step:.0f}" if row.step == row.step else "not reached"
+        lines.append(f"| {row.image} | {row.margin:.3f} | {step} |")
     return "\n".join(lines)
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
-import torch
 from brian2 import Hz, ms
-from torch import nn
 
 import bionet
 from bionet import zoo
 from bionet.reproduce.item import Item, Result, Row, Settings, accuracy, count
+from bionet.reproduce.ttfs import first_spikes
 from bionet.results.recording import Recording
 
 __all__ = ["ITEMS", "LADDER"]
@@ -43,7 +41,6 @@ LADDER_STEPS = 32  # of the rung with all of them, after those of Fig. 2a
 # Trained with QCFS, whose networks are others than those above: each is compared with itself.
 QCFS_STEPS = (4, 8)
 QCFS_OPTIONS: dict[str, Any] = {"signed": True, "fold_pooling": True, "max_pooling": "count"}
-BATCH = 100
 PERCENTILES = (99.0, 99.9, 99.99, 100.0)
 
 
@@ -62,8 +59,8 @@ def ladder(settings: Settings) -> Result:
     # Beyond the paper: options for few steps, and one spike for each unit, both without training.
     snn = bionet.convert(net, "rate", calibration, preset="fast", steps=LADDER_STEPS)
     right = settings.simulate(snn, images).predictions("MP") == labels
-    lossless, notes_of_first = first_spikes(net, images, labels, calibration, settings)
-    fine = [accuracy(f"fast preset, {LADDER_STEPS} steps", right), lossless]
+    first, note = first_spikes(net, images, labels, calibration, settings)
+    fine = [accuracy(f"fast preset, {LADDER_STEPS} steps", right), first[0]]
     rungs, added = quantised(settings, "cifar10", images, labels, calibration)
     rng = np.random.default_rng(settings.seed)
     means = (rng.binomial(STEPS, np.clip(images, 0, 1)) / STEPS).astype(np.float32)
@@ -72,7 +69,7 @@ def ladder(settings: Settings) -> Result:
         f"{STEPS} steps, readout MP, {len(calibration)} calibration images",
         f"the network itself, given each pixel's mean of {STEPS} Poisson steps: {noisy:.2f} %",
         f"loss with all tools: {rows[0].value - rows[-1].value:.2f} points (paper: 0.24)",
-        notes_of_first,
+        note,
         *added,
     )
     return Result((*rows, *fine, *rungs), notes)
@@ -110,10 +107,10 @@ def fast(settings: Settings) -> Result:
         snn = bionet.convert(net, "rate", calibration, preset="fast", steps=steps)
         right = settings.simulate(snn, images).predictions("MP") == labels
         rows.append(accuracy(f"fast, {steps} steps", right))
-    lossless, note = first_spikes(net, images, labels, calibration, settings)
+    first, note = first_spikes(net, images, labels, calibration, settings)
     rungs, missing = quantised(settings, "cifar10", images, labels, calibration)
     notes = (f"readout MP, {len(calibration)} calibration images, no training but of qcfs", note)
-    return Result((*rows, lossless, *rungs), (*notes, *missing))
+    return Result((*rows, first[0], *rungs), (*notes, *missing))
 
 
 def fast_mnist(settings: Settings) -> Result:
@@ -127,37 +124,10 @@ def fast_mnist(settings: Settings) -> Result:
         snn = bionet.convert(net, "rate", calibration, steps=4, **preset)
         right = settings.simulate(snn, images).predictions("MP") == labels
         rows.append(accuracy(f"{name}, 4 steps", right))
-    lossless, note = first_spikes(net, images, labels, calibration, settings)
+    first, note = first_spikes(net, images, labels, calibration, settings)
     rungs, added = quantised(settings, "mnist", images, labels, calibration)
     notes = (f"readout MP, {len(calibration)} calibration images, no training but of qcfs", note)
-    return Result((*rows, lossless, *rungs), (*notes, *added))
-
-
-def first_spikes(
-    net: nn.Module,
-    images: np.ndarray,
-    labels: np.ndarray,
-    calibration: np.ndarray,
-    settings: Settings,
-) -> tuple[Row, str]:
-    """The rung of ``ttfs``, and how its answers and scores compare with the network's own."""
-    snn = bionet.convert(net, "ttfs", calibration, synapse="falling")
-    run = settings.simulate(snn, images)
-    double = copy.deepcopy(net).double().eval()
-    with torch.no_grad():
-        parts = torch.from_numpy(images).split(BATCH)
-        scores = torch.cat([double(part.double()) for part in parts]).numpy()
-    same = int((run.predictions() == scores.argmax(1)).sum())
-    off = float(np.abs(run.values() - scores).max())
-    beyond = np.zeros(len(labels), dtype=bool)
-    for values in run.clipped.values():
-        beyond |= np.asarray(values) > 0
-    right = run.predictions() == labels
-    return (
-        accuracy(f"ttfs, {run.n_steps} steps, one spike a unit", right),
-        f"ttfs (float64): the network's own answer on {same:,} of {len(labels):,} images, its"
-        f" scores to {off:.1e}; {beyond.sum()} images have a value that was clipped",
-    )
+    return Result((*rows, first[0], *rungs), (*notes, *added))
 
 
 def quantised(
