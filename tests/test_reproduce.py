@@ -264,7 +264,7 @@ def test_few_steps_end_with_one_spike_and_any_qcfs_weights_there_are(tmp_path, m
     rows = {row.label: row for row in result.rows}
     assert [row.value for name, row in rows.items() if name.startswith("ttfs")] == [100]
     assert "own answer on 30 of 30 images" in result.notes[1]
-    exact = {r.label: r.value for r in chosen("ttfs", "lenet5-mnist")[0].run(settings).rows}
+    exact = {r.label: r.value for r in items_of("ttfs", "lenet5-mnist")[0].run(settings).rows}
     assert exact["images with the network's own answer"] == 30
     assert exact["largest difference of a score"] < 1e-12 and exact["most spikes of a unit"] == 1
     own = trained(torch.from_numpy(images)).argmax(1).numpy() == labels
