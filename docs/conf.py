@@ -8,6 +8,8 @@ import re
 from importlib import metadata
 from typing import Any
 
+from sphinx.util import logging
+
 project = "BioNet"
 author = "The BioNet developers"
 copyright = author
@@ -19,10 +21,12 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
 ]
-source_suffix = {".md": "myst-nb", ".rst": "restructuredtext"}
+# The first suffix is that of the pages which autosummary writes, in reStructuredText.
+source_suffix = {".rst": "restructuredtext", ".md": "myst-nb"}
 exclude_patterns = ["_build", "conf.py"]
 templates_path = ["_templates"]
 master_doc = "index"
@@ -69,6 +73,19 @@ def _shapes(app: Any, what: str, name: str, thing: Any, options: Any, lines: lis
     lines[:] = [SHAPE.sub(r"\\*", line) for line in lines]
 
 
+def _every_public_name(app: Any, env: Any) -> None:
+    """Warn, which ends ``make docs``, of a public name that the reference doesn't describe."""
+    import bionet
+
+    domain = env.get_domain("py")
+    described = {*domain.objects, *domain.modules}
+    missing = [name for name in bionet.__all__ if f"bionet.{name}" not in described]
+    missing.remove("__version__") if "__version__" in missing else None
+    if missing:
+        logging.getLogger(__name__).warning("no reference of %s", ", ".join(missing))
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx."""
+    app.connect("env-check-consistency", _every_public_name)
     app.connect("autodoc-process-docstring", _shapes, priority=1)
