@@ -105,7 +105,8 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         return entry
 
     def __contains__(self, name: object) -> bool:
-        return name in list(self)
+        self._load()  # what BioNet defines is found without a look at all installed packages
+        return name in self._entries or name in list(self)
 
     def __iter__(self) -> Iterator[str]:
         self._load()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib import metadata
 
 __all__ = ["VERSION", "versions_of"]
@@ -15,7 +16,13 @@ def versions_of(*packages: str) -> dict[str, str]:
     installed = {}
     for name in packages:
         try:
-            installed[name] = metadata.version(name)
+            installed[name] = _version(name)
         except metadata.PackageNotFoundError:  # run from a checkout that is not installed
             continue
     return installed
+
+
+@functools.cache
+def _version(package: str) -> str:
+    """Version of the package that this process has found first; looking takes milliseconds."""
+    return metadata.version(package)

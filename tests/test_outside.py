@@ -297,3 +297,14 @@ def test_a_table_whose_loading_was_interrupted_is_loaded_again(tmp_path, monkeyp
     (home / "second.py").write_text("from half_loaded import TABLE\nTABLE.add('second', 2)\n")
     importlib.invalidate_caches()
     assert list(table) == ["first", "second"]
+
+
+def test_what_bionet_defines_is_found_without_looking_at_other_packages(monkeypatch):
+    def looked(**_):
+        raise AssertionError("all installed packages were read")
+
+    list(KERNELS)
+    monkeypatch.setattr("bionet.registry.metadata.entry_points", looked)
+    assert KERNELS.find("dense") is KERNELS["dense"]
+    with pytest.raises(AssertionError, match="all installed packages were read"):
+        KERNELS.find("of_another_package")
