@@ -188,7 +188,7 @@ class PipelinedEnd(PresentationEnd):
             if batch >= 0 and step == start.activity[name][1]:
                 self._write(name, self._valid(batch))
             if name in self.firing and start.phase(name)[1] == start.spacing - 1:
-                self.variables[f"count_{name}"].get_value()[:] = 0
+                self._counted(name)[:] = 0
         self._finish()
         start.variables["now"].get_value()[:] += 1
 

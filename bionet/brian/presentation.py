@@ -39,6 +39,9 @@ __all__ = [
     "stored",
 ]
 
+# Spikes of a population that wait to be counted together, which takes a fifth of the time.
+MOST_UNCOUNTED = 2**20
+
 
 def count_dtype(steps: int) -> np.dtype:
     """The smallest type that holds a spike count of one presentation."""
@@ -313,6 +316,7 @@ class PresentationEnd(Group, CodeRunner):
         ]
         self._trace = self._fired = self._events = np.zeros((self.lanes, 0, 0))
         self.firing, self.recordable = dict(firing), dict(recordable)
+        self._uncounted: dict[str, list[np.ndarray]] = {name: [] for name in self.firing}
         self.variables = v = Variables(self)
         v.add_constant("N", self.lanes)
         for shared in ("step", "presented", "steps", "n_images", "check_every"):
@@ -413,6 +417,12 @@ class PresentationEnd(Group, CodeRunner):
             {name: [] for name in self.firing}, {key: [] for key in self.kept}, [], [], []
         )
 
+    def after_run(self) -> None:
+        """Count the spikes of a presentation that goes on in the next run."""
+        for name in self.firing:
+            self._counted(name)
+        super().after_run()
+
     def run(self) -> None:
         """The end of a step on the NumPy and Cython devices."""
         if not isinstance(get_device(), RuntimeDevice):
@@ -478,12 +488,25 @@ class PresentationEnd(Group, CodeRunner):
         group = self.firing[name].group
         space = group.variables["_spikespace"].get_value()
         fired = space[: space[-1]]
-        self.variables[f"count_{name}"].get_value()[fired] += 1
-        return np.bincount(fired // (len(group) // self.lanes), minlength=self.lanes)
+        waiting = self._uncounted[name]
+        waiting.append(fired.copy())
+        if sum(map(len, waiting)) > MOST_UNCOUNTED:
+            self._counted(name)
+        # The units that fired are in ascending order, lane after lane.
+        units = len(group) // self.lanes
+        return np.diff(np.searchsorted(fired, units * np.arange(self.lanes + 1)))
+
+    def _counted(self, name: str) -> np.ndarray:
+        """Spikes of each unit so far: those of many steps are counted at once."""
+        count = self.variables[f"count_{name}"].get_value()
+        if waiting := self._uncounted[name]:
+            count += np.bincount(np.concatenate(waiting), minlength=len(count))
+            waiting.clear()
+        return count
 
     def _collect_count(self, name: str, valid: int, steps: int) -> None:
         """Collect the counts of the first ``valid`` lanes, and begin anew."""
-        count = self.variables[f"count_{name}"].get_value()
+        count = self._counted(name)
         lanes = count.reshape(self.lanes, -1)[:valid]
         self.collected.counts[name].append(lanes.astype(count_dtype(steps)))
         count[:] = 0

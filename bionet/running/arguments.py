@@ -127,13 +127,19 @@ def make_plan(
     )
 
 
-def default_lanes(snn: SpikingNetwork) -> int:
-    """Lanes whose potentials take a quarter of a megabyte, at most 32.
+# Bytes that the potentials of all lanes may take, by device; another device is as Cython.
+LANES_BYTES = {"cpp_standalone": 2**18, "cython": 2**22}
 
-    They then stay in the second-level cache from one Brian2 object to the next; on LeNet-5 three
-    lanes were half as fast again as six or twelve.
+
+def default_lanes(snn: SpikingNetwork, device: str = "cpp_standalone") -> int:
+    """Lanes whose potentials take a quarter of a megabyte, or four on other devices; at most 32.
+
+    In a compiled program they then stay in the second-level cache from one Brian2 object to the
+    next; on LeNet-5 three lanes were half as fast again as six or twelve. Where Python calls every
+    object, more lanes share the calls: 32 of LeNet-5 were a quarter faster than three.
     """
-    return int(min(32, max(1, 2**18 // (4 * max(snn.n_units, 1)))))
+    most = LANES_BYTES.get(device, LANES_BYTES["cython"])
+    return int(min(32, max(1, most // (4 * max(snn.n_units, 1)))))
 
 
 def fit_to_images(plan: Plan, n_images: int, device: str, processes: int | None) -> Plan:

@@ -30,7 +30,7 @@ from bionet.progress import Progress
 from bionet.results.readout import READOUTS
 from bionet.results.recording import Recording
 from bionet.results.temporal_values import network_outputs
-from bionet.running.arguments import fit_to_images, recorded_images
+from bionet.running.arguments import default_lanes, fit_to_images, recorded_images
 from bionet.running.devices import DEVICES, run_here, run_program
 from bionet.running.memory import check_memory
 from bionet.running.run_results import Monitored, RunResults, check_sizes, joined
@@ -251,6 +251,8 @@ def planned(
         **settings,
     )
     n_images = len(presented)
+    if settings["lanes"] is None:
+        plan = replace(plan, lanes=default_lanes(snn, device))
     plan = fit_to_images(plan, n_images, device, processes)
     recorded = recorded_images(record_images, n_images) if record else np.zeros(0, np.int64)
     if plan.carries_over and stream is not None:
