@@ -419,8 +419,9 @@ class PresentationEnd(Group, CodeRunner):
 
     def after_run(self) -> None:
         """Count the spikes of a presentation that goes on in the next run."""
-        for name in self.firing:
-            self._counted(name)
+        if isinstance(get_device(), RuntimeDevice):
+            for name in self.firing:
+                self._counted(name)
         super().after_run()
 
     def run(self) -> None:
