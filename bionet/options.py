@@ -101,7 +101,7 @@ class Option:
             raise self._refusal(value, owner) from error
 
     def read(self, value: Any, owner: str) -> Any:
-        """The value that a text stands for; anything but a text is checked and returned.
+        """The value that a text stands for, valid by its reading; any other value is checked.
 
         Raises
         ------
@@ -109,7 +109,7 @@ class Option:
             If the text cannot be read as what the annotation says.
         """
         if isinstance(value, str):
-            value = self._read(value.strip(), owner)
+            return self._read(value.strip(), owner)
         self.check(value, owner)
         return value
 

@@ -72,7 +72,7 @@ from torch import nn
 from bionet.conversion.steps.assemble import assemble
 from bionet.conversion.steps.fold_pooling import fold_pooling as without_average_pooling
 from bionet.conversion.steps.in_steps import corrected_biases, least_squares_scales
-from bionet.conversion.steps.layers import gates_need_trees, population_records
+from bionet.conversion.steps.layers import gated_trace, population_records
 from bionet.conversion.steps.scales import (
     Scales,
     activation_scales,
@@ -83,7 +83,7 @@ from bionet.conversion.steps.scales import (
 )
 from bionet.conversion.tracing.activations import as_images
 from bionet.conversion.tracing.records import AveragePool, Records
-from bionet.conversion.tracing.trace import Trace, trace
+from bionet.conversion.tracing.trace import Trace
 from bionet.conversion.variants.corrections import (
     check_share,
     with_initial_potential,
@@ -330,11 +330,9 @@ def _traced(
     net: nn.Module, input_shape: tuple[int, ...], calibration: Any, fold_pooling: bool
 ) -> tuple[Trace, torch.Tensor | None, Records]:
     """The traced network, the calibration images, and a record for each population to be."""
-    traced = trace(net, input_shape)
+    traced = gated_trace(net, input_shape)
     images = None if calibration is None else as_images(calibration, traced.input_shape)
     rectified_input = images is not None and bool((images >= 0).all())
-    if gates_need_trees(traced.records):
-        traced = trace(net, input_shape, gates=False)
     records = population_records(
         traced.records,
         rectified_input,

@@ -53,12 +53,11 @@ from bionet.conversion.first_spike.windows import Schedule, schedule
 from bionet.conversion.methods import METHODS
 from bionet.conversion.steps.assemble import READOUT, drive, operations_of
 from bionet.conversion.steps.fold_pooling import fold_pooling as without_average_pooling
-from bionet.conversion.steps.layers import gates_need_trees, population_records
+from bionet.conversion.steps.layers import gated_trace, population_records
 from bionet.conversion.steps.pixels import coded_range
 from bionet.conversion.steps.scales import activation_scales, normalise_weights
 from bionet.conversion.tracing.activations import as_images
 from bionet.conversion.tracing.records import MaxPool, Record, Records
-from bionet.conversion.tracing.trace import trace
 from bionet.equations import first_input, first_spike, slope_integrator
 from bionet.equations.first_spike import ARRIVAL
 from bionet.errors import InputError
@@ -166,7 +165,7 @@ def convert_ttfs(
         raise InputError(
             "synapse='falling' delivers exact values: leave interpolate out, or use synapse='slope'"
         )
-    traced = trace(net, input_shape)
+    traced = gated_trace(net, input_shape)
     if calibration is None:
         raise InputError(
             "method 'ttfs' measures the largest value of every layer on images: pass"
@@ -177,8 +176,6 @@ def convert_ttfs(
     if input == "latency":
         low, high, notes = coded_range(images, input_range, margin)
         _check_pixels(images, low, high)
-    if gates_need_trees(traced.records):
-        traced = trace(net, input_shape, gates=False)
     nonnegative = bool((images >= 0).all())
     records = population_records(
         traced.records,

@@ -30,11 +30,10 @@ from torch import nn
 
 from bionet.conversion.methods import METHODS
 from bionet.conversion.steps.assemble import READOUT, drive
-from bionet.conversion.steps.layers import gates_need_trees, population_records
+from bionet.conversion.steps.layers import gated_trace, population_records
 from bionet.conversion.steps.scales import activation_scales, normalise_weights
 from bionet.conversion.tracing.activations import as_images
 from bionet.conversion.tracing.records import MaxPool, Records
-from bionet.conversion.tracing.trace import trace
 from bionet.equations import NeuronModel, integrator
 from bionet.equations.weighted_spikes import burst, growing_burst, largest_sum, phase
 from bionet.errors import InputError
@@ -192,10 +191,8 @@ def _converted(
             f"method {method!r} measures scales on images: pass calibration=images (a few hundred"
             " training images)"
         )
-    traced = trace(net, input_shape)
+    traced = gated_trace(net, input_shape)
     images = as_images(calibration, traced.input_shape)
-    if gates_need_trees(traced.records):
-        traced = trace(net, input_shape, gates=False)
     nonnegative = bool((images >= 0).all())
     records = population_records(
         traced.records, nonnegative, max_pooling=True, branches=True, pairs=True,

@@ -22,6 +22,7 @@ from bionet.network import (
     SpikingNetwork,
 )
 from bionet.network.delays import unit_delays
+from bionet.network.input_population import input_spikes
 
 __all__ = ["Carried", "weight_nodes"]
 
@@ -83,7 +84,7 @@ def weight_nodes(
         return
     source, target = snn.shape(projection.source), snn.shape(projection.target)
     carried = drives[projection.target]
-    analog = projection.source == "input" and snn.coding == "analog"
+    analog = projection.source == "input" and not input_spikes(snn)
     gain = carried.gains.pixels if analog else carried.gains.spikes
     kernel = scaled(
         kernel, _plain_gain(projection) if gain is None else float(projection.gain) / gain

@@ -53,6 +53,7 @@ from bionet.equations.units import same_unit
 from bionet.errors import InputError
 from bionet.exchange.nir_conventions import NirConvention
 from bionet.network import Population, SpikingNetwork
+from bionet.network.input_population import input_spikes
 
 __all__ = [
     "Gains",
@@ -90,7 +91,7 @@ class Gains:
         gains: dict[str, float] = {}
         for projection in snn.projections:
             if projection.target == name:
-                analog = projection.source == "input" and snn.coding == "analog"
+                analog = projection.source == "input" and not input_spikes(snn)
                 gains.setdefault("pixels" if analog else "spikes", float(projection.gain))
         return cls(**gains)
 

@@ -114,11 +114,9 @@ def forecast(
         "pipelined": None,
     }
     same |= {n: v for n, v in options.items() if n not in ("seed", "readout", "progress")}
-    plan, presented, recorded, batch = planned(snn, images, duration, dt, **same)
+    plan, presented, _, batch = planned(snn, images, duration, dt, **same)
     updates = sum(p.size * max(1, len(p.model.state)) for p in snn.populations)
-    # Recorded images are simulated a second time, with monitors, where others are not recorded.
-    again = len(recorded) if len(recorded) < len(presented) or options.get("stream") else 0
-    n_steps = int(presented.steps.sum() + presented.steps[:again].sum())
+    n_steps = int(presented.steps.sum())
     compiled = device == "cpp_standalone" and program_folder(snn, plan) is None
     return Forecast(
         images=len(presented),

@@ -109,8 +109,8 @@ def simulate(
     record_images : sequence of int, or mask (n_images,), optional
         Images to record; all of them by default.
     stream : path, optional
-        HDF5 file that recorded spikes and potentials go to, instead of into memory. The recorded
-        images are then simulated twice, once with monitors.
+        HDF5 file that recorded spikes and potentials go to, instead of into memory; the recorded
+        images are simulated batch by batch.
     final_potentials : bool
         Keep the potential of every unit at the end of its presentation (for the audit).
     readout : {"MP", "MS", "FS", "LS"}, optional
@@ -257,8 +257,8 @@ def planned(
     recorded = recorded_images(record_images, n_images) if record else np.zeros(0, np.int64)
     if plan.carries_over and stream is not None:
         raise InputError(
-            "reset='never': recordings into a file simulate images a second time, in batches; leave"
-            " stream out"
+            "reset='never': recordings into a file simulate images in batches, each on its own;"
+            " leave stream out"
         )
     batch = len(recorded) if stream is None else min(len(recorded), batch_of_images(snn, plan))
     return plan, presented, recorded, batch
@@ -296,28 +296,33 @@ def _run(
 ) -> RunResults:
     """Simulate all images, and those to be recorded with monitors.
 
-    An image's spikes depend neither on lanes nor on its neighbours, so the recorded images can
-    be simulated a second time with monitors, and all others without. In a stream they do.
+    An image's spikes depend neither on lanes nor on its neighbours, so the recorded images run
+    with monitors, and all others without. In a stream they do.
     """
     numbers = np.arange(len(presented))
-    everything = len(recorded) == len(numbers) and stream is None
     if plan.carries_over and len(recorded):
         results = _images(snn, plan, presented, numbers, device, seed, bar)
         return replace(results, monitored=results.monitored.of(recorded))
-    bare = plan if everything else replace(plan, spikes=(), potentials={})
-    results = _images(snn, bare, presented, numbers, device, seed, bar)
-    if len(recorded) and not everything:
+    parts, images = [], []
+    others = np.setdiff1d(numbers, recorded)
+    if len(others):
+        bare = replace(plan, spikes=(), potentials={})
+        parts.append(_images(snn, bare, presented, others, device, seed, bar))
+        images.append(others)
 
-        def monitored(images: np.ndarray) -> Monitored:
-            again = replace(plan, kept=())
-            quiet = Progress(0, False)
-            return _images(snn, again, presented, images, device, seed, quiet).monitored
+    def monitored(batch: np.ndarray) -> Monitored:
+        results = _images(snn, plan, presented, batch, device, seed, bar)
+        parts.append(replace(results, monitored=Monitored()))
+        images.append(batch)
+        return results.monitored
 
-        if stream is None:
-            return replace(results, monitored=monitored(recorded))
-        size = batch_of_images(snn, plan)
-        return replace(results, monitored=streamed(stream, recorded, size, monitored))
-    return results
+    if not len(recorded):
+        return joined(parts, images)
+    if stream is None:
+        recordings = monitored(recorded)
+    else:
+        recordings = streamed(stream, recorded, batch_of_images(snn, plan), monitored)
+    return replace(joined(parts, images), monitored=recordings)
 
 
 def _images(
@@ -332,7 +337,9 @@ def _images(
     """Simulate some images, those of one duration together."""
     parts, images = [], []
     for steps, group in presented.groups(numbers):
-        fitted = fit_to_images(replace(plan, steps=steps), len(group), device, plan.processes)
+        fitted = replace(plan, steps=steps)
+        if len(group) < len(presented):
+            fitted = fit_to_images(fitted, len(group), device, plan.processes)
         signal = presented.signal.part(group, steps)
         results = _alike(snn, fitted, signal, group, device, seed, bar)
         parts.append(results.lasting(plan.steps))

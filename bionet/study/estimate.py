@@ -20,13 +20,13 @@ from brian2 import ms
 from bionet.brian.plan import Plan
 from bionet.equations.inputs import analog
 from bionet.network import Population, Simulation, SpikingNetwork
-from bionet.quantities import time
 from bionet.running.arguments import default_lanes
 from bionet.running.forecast import COMPILE_SECONDS, UPDATES_PER_SECOND
 from bionet.running.memory import estimate as bytes_of_simulation
 from bionet.study.cells import Cell, digest, finished, read_cell
 from bionet.study.materials import NETWORKS, Materials, read_network
 from bionet.study.running import programs
+from bionet.study.specification import quantities, quantity_of
 from bionet.study.worker import check_cells
 
 __all__ = ["Estimate", "estimate"]
@@ -164,15 +164,15 @@ def steps_of(cell: Cell, snn: SpikingNetwork) -> int:
 
     content = cell.content
     options = {**conversion.options(content["method"]["name"]), **content["converted"]["options"]}
+    given = quantities(content["method"])
     times = {}
     for name, general in (("duration", 50.0), ("dt", 1.0)):
-        value = content["method"][name]
-        default = getattr(snn.simulation, name)
-        if value is None and default is not None:
-            times[name] = default * 1000
+        of_network = getattr(snn.simulation, name)
+        if name not in given and of_network is not None:
+            times[name] = of_network * 1000
             continue
-        value = options.get(name) if value is None else value
-        value = time(value, name) if isinstance(value, str) else value
+        value = given.get(name, options.get(name))
+        value = quantity_of(name, value) if isinstance(value, str) else value
         times[name] = general if value is None else float(value / ms)
     kind = content["perturbation"]["name"]
     if kind != "none" and perturbations.find(kind).name == "time_step":

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bionet.errors import InputError
 from bionet.kinds import typed
 from bionet.notebook import html_table
 from bionet.quantities import FREQUENCIES, TIMES, frequency, numbers, time
 from bionet.study.tables import EXAMPLES, MethodTable, NetworkTable, PerturbationTable, read
+
+if TYPE_CHECKING:
+    from brian2 import Quantity
 
 __all__ = ["Study", "load", "ready_studies", "source_of"]
 
@@ -166,6 +170,30 @@ def _network(entry: NetworkTable, where: str) -> dict[str, Any]:
     return entry.model_dump(exclude={"methods"})
 
 
+@functools.cache
+def quantity_of(key: str, text: str) -> Quantity:
+    """A time or rate of a method as the file writes it, such as ``"50ms"``, read once.
+
+    Parameters
+    ----------
+    key : {"duration", "dt", "max_rate"}
+    text : str
+
+    Raises
+    ------
+    InputError
+        If it is none, or not positive.
+    """
+    value = (frequency if key == "max_rate" else time)(text, key)
+    _check(float(value) > 0, "", "more than 0", text)
+    return value
+
+
+def quantities(method: Mapping[str, Any]) -> dict[str, Quantity]:
+    """Those of ``duration``, ``dt`` and ``max_rate`` that a cell's method gives."""
+    return {key: quantity_of(key, method[key]) for key in EXAMPLES if method[key] is not None}
+
+
 def source_of(network: Mapping[str, Any]) -> dict[str, Any]:
     """What of a network's entry determines it: all but the methods that it is converted with."""
     return {key: value for key, value in network.items() if key != "methods"}
@@ -201,8 +229,7 @@ def _method(entry: MethodTable, where: str) -> dict[str, Any]:
         if text is None:
             continue
         with _at(f"{where}.{key}"):
-            value = (frequency if key == "max_rate" else time)(text, key)
-            _check(float(value) > 0, "", "more than 0", text)
+            quantity_of(key, text)
         # A method that has such an option needs it for the conversion, and keeps it.
         (options if key in takes else times)[key] = text
     if unknown := sorted(set(options) - set(takes)):

@@ -20,7 +20,6 @@ from bionet.brian.plan import Plan
 from bionet.errors import BioNetError, InputError
 from bionet.network import SpikingNetwork
 from bionet.perturbations import ImagePerturbation, noted, perturb, relays
-from bionet.quantities import frequency, time
 from bionet.results import metrics
 from bionet.results.latency import latency
 from bionet.results.readout import answers
@@ -29,6 +28,7 @@ from bionet.results.run_json import versions
 from bionet.running.arguments import make_plan
 from bionet.study.cells import CELLS, STUDY, Cell, digest, read_cell, write_cell
 from bionet.study.materials import disturbances, read_images, read_network
+from bionet.study.specification import quantities
 
 __all__ = ["check_cells", "compile_cell", "plan_of", "prepared", "run_cell"]
 
@@ -112,21 +112,14 @@ def check_cells(cells: Sequence[Cell], network: Callable[[str], SpikingNetwork])
 
 def prepared(snn: SpikingNetwork, content: Mapping[str, Any]) -> tuple[SpikingNetwork, list[Any]]:
     """A cell's network, perturbed, and the perturbations that its images need."""
-    asked = {key: content["method"][key] for key in ("duration", "dt")}
-    times: dict[str, Any] = {
-        key: float(time(text, key)) for key, text in asked.items() if text is not None
-    }
+    given = quantities(content["method"])
+    times: dict[str, Any] = {key: float(given[key]) for key in ("duration", "dt") if key in given}
     snn = replace(snn, simulation=replace(snn.simulation, **times))
     wanted = disturbances(content)
     of_images = [p for p in wanted if isinstance(p, ImagePerturbation)]
     of_network = [p for p in wanted if p not in of_images]
     snn = perturb(snn, of_network, content["seed"], content["coding"])
     return noted(snn, of_images, content["seed"]), of_images
-
-
-def _max_rate(content: Mapping[str, Any]) -> Any:
-    text = content["method"]["max_rate"]
-    return None if text is None else frequency(text, "max_rate")
 
 
 def plan_of(snn: SpikingNetwork, content: Mapping[str, Any]) -> Plan:
@@ -137,7 +130,7 @@ def plan_of(snn: SpikingNetwork, content: Mapping[str, Any]) -> Plan:
         duration=duration,
         dt=dt,
         coding=content["coding"],
-        max_rate=_max_rate(content),
+        max_rate=quantities(content["method"]).get("max_rate"),
         lanes=None,
         dtype=content["settings"]["dtype"],
         record=None,
@@ -157,7 +150,7 @@ def _simulated(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
         snn,
         images,
         coding=content["coding"],
-        max_rate=_max_rate(content),
+        max_rate=quantities(content["method"]).get("max_rate"),
         device=settings["device"],
         dtype=settings["dtype"],
         readout=settings["readout"],

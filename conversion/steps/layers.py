@@ -18,10 +18,12 @@ Rueckauer, Lungu, Hu, Pfeiffer 2016, Section 3 (batch normalisation, average poo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
+from torch import nn
 
 from bionet.conversion.steps.branches import is_nonnegative, kind_of, merge_sums, own_population
 from bionet.conversion.steps.fold_pooling import fold_input_pooling
@@ -49,6 +51,7 @@ from bionet.conversion.tracing.records import (
     removed,
     replaced,
 )
+from bionet.conversion.tracing.trace import Trace, trace
 from bionet.errors import InputError
 from bionet.kinds import typed
 from bionet.network.kernel_base import as_image
@@ -56,6 +59,7 @@ from bionet.network.kernel_base import as_image
 __all__ = [
     "absorb_relu",
     "check_rectified",
+    "gated_trace",
     "gates_need_trees",
     "fold_batchnorm",
     "merge_linear",
@@ -164,6 +168,16 @@ def refuse_bounds(records: Records) -> None:
     """
     bounded = tuple(r for r in records if np.isfinite(r.bound))
     refuse_kind(bounded, ReLU, "bounded ReLU", f"train with ReLU, or {OTHERS}")
+
+
+def gated_trace(net: nn.Module, input_shape: Sequence[int]) -> Trace:
+    """The traced network, its max poolings as gates where each of them can be one.
+
+    A gate passes on spikes of one sign. Whether a pooling sees such is known once all records are,
+    so that only a network in which one does not is traced a second time, with trees in their place.
+    """
+    traced = trace(net, input_shape)
+    return trace(net, input_shape, gates=False) if gates_need_trees(traced.records) else traced
 
 
 def gates_need_trees(records: Records) -> bool:
