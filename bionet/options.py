@@ -122,7 +122,10 @@ class Option:
             return WORDS[text.lower()] if text.lower() in WORDS else physical(text, where)
         for kind, reader in READERS.items():
             if kind in kinds:
-                return reader(text, where)
+                value = reader(text, where)
+                if not isinstance(value, kind):  # a number without its unit
+                    self.check(value, owner)
+                return value
         try:
             given = json.loads(text) if text[:1] in ("[", "{") else text
             return _adapter(self.annotation, strict=False).validate_python(given)
