@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "running": {"equations", "network", "inputs", "brian", "results"},
     "zoo": {"conversion"},  # weights trained with QCFS activations have their scales
     "datasets": set(),
+    "image_folder": set(),
     "evaluation": {"datasets"},
     "sources": {"datasets", "network", "zoo", "firing"},
     "conversion": {"equations", "options", "firing", "network", "results", "evaluation", "running"},

@@ -13,6 +13,7 @@ from bionet.reproduce import (
     close_decisions,
     codes,
     dsnn,
+    imagenet,
     rate,
     realism,
     tdsnn,
@@ -25,6 +26,7 @@ __all__ = ["ITEMS", "Item", "Result", "Row", "Settings", "items_of", "markdown"]
 
 ITEMS: tuple[Item, ...] = (
     *dsnn.ITEMS,
+    *imagenet.ITEMS,
     *rate.ITEMS,
     *tdsnn.ITEMS,
     *ttfs.ITEMS,
@@ -37,7 +39,7 @@ ITEMS: tuple[Item, ...] = (
 
 
 def items_of(paper: str, name: str | None = None) -> tuple[Item, ...]:
-    """The items of a paper, or one of them.
+    """One item of a paper, or all but those that are run alone.
 
     Raises
     ------
@@ -50,9 +52,10 @@ def items_of(paper: str, name: str | None = None) -> tuple[Item, ...]:
             f"paper: expected one of {', '.join(papers)}, got {paper!r}"
             + did_you_mean(paper, papers)
         )
-    items = tuple(item for item in ITEMS if item.paper == paper and name in (None, item.name))
+    of_paper = [item for item in ITEMS if item.paper == paper]
+    items = tuple(i for i in of_paper if (not i.alone if name is None else i.name == name))
     if not items:
-        names = [item.name for item in ITEMS if item.paper == paper]
+        names = [item.name for item in of_paper]
         raise InputError(
             f"item of {paper}: expected one of {', '.join(names)}, got {name!r}"
             + did_you_mean(name, names)

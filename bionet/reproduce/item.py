@@ -173,6 +173,8 @@ class Item:
         The paper's own name of it.
     run : callable
         Settings to Result.
+    alone : bool
+        Run only where it is named, not with all items of its paper: it needs what few have.
     """
 
     paper: str
@@ -180,6 +182,7 @@ class Item:
     title: str
     source: str
     run: Callable[[Settings], Result]
+    alone: bool = False
 
 
 def accuracy(
