@@ -6,8 +6,8 @@
 
 A study's table gives mean and spread over its seeds, and Wilson's 95 % interval over the images.
 
-Only the part between the two marks of docs/results.md is written, of docs/codes.md for the
-comparisons of codes; a result that is there already and has no folder in this call stays.
+Only the part between the two marks of docs/results.md is written, of docs/codes.md and
+docs/ttfs.md for the results of these names; a result that is there already and has no folder in this call stays.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from bionet.results.over_seeds import over_seeds
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results.md"
-CODES = ROOT / "docs" / "codes.md"  # results whose paper is "codes"
+# Pages of their own, by what bionet reproduce calls the paper.
+PAGES = {name: ROOT / "docs" / f"{name}.md" for name in ("codes", "ttfs")}
 GALLERY = ROOT / "figures" / "gallery"
 START, END = "<!-- results -->", "<!-- end of results -->"
 
@@ -46,10 +47,11 @@ def main() -> None:
             made.update(sections_of(with_figures(result)))
     for study in studies:
         made.update(sections_of(of_study(study)))
-    for page in (PAGE, CODES):
-        ours = {t: s for t, s in made.items() if t.startswith("codes ") == (page == CODES)}
-        if ours:
-            put(page, ours)
+    pages: dict[Path, dict[str, str]] = {}
+    for title, section in made.items():
+        pages.setdefault(PAGES.get(title.split()[0], PAGE), {})[title] = section
+    for page, ours in pages.items():
+        put(page, ours)
 
 
 def put(page: Path, made: dict[str, str]) -> None:
