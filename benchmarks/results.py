@@ -7,7 +7,8 @@
 A study's table gives mean and spread over its seeds, and Wilson's 95 % interval over the images.
 
 Only the part between the two marks of docs/results.md is written, of docs/codes.md and
-docs/ttfs.md for the results of these names; a result that is there already and has no folder in this call stays.
+docs/ttfs.md for the results of these names; a result that is there already and has no folder in
+this call stays.
 """
 
 from __future__ import annotations
