@@ -127,14 +127,21 @@ def _pad(rows: np.ndarray, pitch: int) -> np.ndarray:
 def _pack_dense(
     kernel: Dense, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
 ) -> tuple[str, np.ndarray, None]:
-    rows = np.asarray(kernel.weights)
-    if len(target) > 1:
-        rows = to_channel_last(rows.T.reshape(-1, *target), target).T
-    rows = to_channel_last(rows.reshape(rows.shape[0], *source), source).T
-    n_source, n_target = rows.shape
+    weights = np.asarray(kernel.weights).reshape(*target, *source)
+    # Views up to here, and one copy: a fully connected layer is most of a large network's memory.
+    weights = np.moveaxis(weights, 0, len(target) - 1)
+    weights = np.moveaxis(weights, len(target), -1)
+    order = (*range(len(target), weights.ndim), *range(len(target)))
+    n_target, n_source = int(np.prod(target)), int(np.prod(source))
     pitch = _pitch(n_target, dtype)
+    rows = np.zeros((n_source, pitch), dtype)
+    inner = rows.reshape(*weights.shape[len(target) :], pitch)
+    if len(target) == 1:
+        inner[..., :n_target] = weights.transpose(order)
+    else:
+        rows[:, :n_target] = weights.transpose(order).reshape(n_source, n_target)
     cpp = f"bionet::Dense<{{T}}, {n_source}, {n_target}, {pitch}, {{graded}}, {{sign}}>"
-    return cpp, _pad(rows, pitch), None
+    return cpp, rows, None
 
 
 def _pack_conv(

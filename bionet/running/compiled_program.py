@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata, resources
 from pathlib import Path
@@ -39,7 +39,7 @@ from bionet.brian.assemble import (
     recorded_variable,
     synapse_names,
 )
-from bionet.brian.channel_last import pack, to_channel_last, torch_index
+from bionet.brian.channel_last import Packed, pack, to_channel_last, torch_index
 from bionet.brian.finite import NotFinite, NotFiniteError
 from bionet.brian.idle_steps import BOUNDS, guarded
 from bionet.brian.kept import Kept
@@ -49,7 +49,7 @@ from bionet.equations.randomness import seed_words
 from bionet.errors import BioNetError
 from bionet.files import atomic
 from bionet.interruption import postponed
-from bionet.network import Kernel, SpikingNetwork
+from bionet.network import Dense, Kernel, SpikingNetwork
 from bionet.network.delays import jitter_reach, needed_slots
 from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
@@ -111,7 +111,7 @@ class Program:
         run_folder : Path
             Receives the results.
         values : mapping of str to array
-            Values of variables, by ``group.variable``.
+            Values of variables, by ``group.variable``; each is asked for once.
         on_progress : callable, optional
             Called with the number of images presented so far.
 
@@ -123,7 +123,7 @@ class Program:
             If a state variable is NaN or infinite.
         """
         arguments = [str(self.folder / "main"), "--results_dir", f"{run_folder}/"]
-        arguments += [self._argument(name, value, run_folder) for name, value in values.items()]
+        arguments += [self._argument(name, values[name], run_folder) for name in values]
         with (run_folder / "stderr.txt").open("w") as errors:
             process = subprocess.Popen(
                 arguments,
@@ -388,15 +388,35 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
+class _Values(Mapping[str, np.ndarray]):
+    """Values at hand, and weights that are packed when they are asked for."""
+
+    def __init__(
+        self, values: Mapping[str, np.ndarray], later: Mapping[str, Callable[[], Packed]]
+    ) -> None:
+        self.values_at_hand, self.later = values, later
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.later[name]().weights if name in self.later else self.values_at_hand[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.values_at_hand
+        yield from self.later
+
+    def __len__(self) -> int:
+        return len(self.values_at_hand) + len(self.later)
+
+
 def program_values(
     snn: SpikingNetwork, plan: Plan, n_images: int, seed: int
-) -> dict[str, np.ndarray]:
+) -> Mapping[str, np.ndarray]:
     """Values that a program takes at its start: weights, parameters, counts.
 
     Returns
     -------
-    dict of str to array
-        ``group.variable`` -> value, channel-last and repeated for every lane.
+    mapping of str to array
+        ``group.variable`` -> value, channel-last and repeated for every lane. Weights are packed
+        when they are asked for, so that those of one projection are in memory at a time.
     """
     values: dict[str, np.ndarray] = {
         "presentation.steps": np.array(plan.steps),
@@ -445,8 +465,10 @@ def program_values(
             )
             values[f"{population.name}.unit"] = np.tile(order, plan.lanes)
     models = {p.name: p.model for p in snn.populations}
+    later: dict[str, Callable[[], Packed]] = {}
     for name, projection in zip(synapse_names(snn), snn.projections, strict=True):
-        packed = pack(
+        packing = functools.partial(
+            pack,
             projection.kernel,
             snn.shape(projection.source),
             snn.shape(projection.target),
@@ -457,9 +479,13 @@ def program_values(
                 drives=plan.drives_current and projection.source == "input",
             ).factor,
         )
-        values[f"{name}.weights"] = packed.weights
-        if packed.table is not None:
-            values[f"{name}.table"] = packed.table
+        if isinstance(projection.kernel, Dense):  # most of a large network's memory, and no table
+            later[f"{name}.weights"] = packing
+        else:
+            packed = packing()
+            values[f"{name}.weights"] = packed.weights
+            if packed.table is not None:
+                values[f"{name}.table"] = packed.table
         steps = queued_steps(snn, projection, plan.dt)
         jitter = jitter_of(projection, plan.dt, 0)
         if slots := needed_slots(steps + (jitter.reach if jitter else 0)):
@@ -467,7 +493,7 @@ def program_values(
             values[f"{name}._delays"] = np.tile(flat, plan.lanes)
         if jitter is not None:
             values[f"{name}._bounds"] = jitter.packed(slots)
-    return values
+    return _Values(values, later)
 
 
 def _recorded_values(snn: SpikingNetwork, plan: Plan) -> dict[str, np.ndarray]:
