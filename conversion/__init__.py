@@ -6,6 +6,7 @@ file of its own, entered in ``METHODS``; its keyword-only arguments are its opti
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -82,6 +83,9 @@ __all__ = [
     "with_signed_correction",
     "with_softmax",
 ]
+
+# Parameters of a network whose copy is worth a search for what nobody needs any more.
+LARGE = 10_000_000
 
 for _name, _method in (
     ("rate", convert_rate),
@@ -160,6 +164,8 @@ def convert(
     if output is not None:
         net = OneOutput(net, output)
     snn = METHODS.find(method)(net, input_shape, calibration, **options)
+    if sum(p.numel() for p in net.parameters()) > LARGE:
+        gc.collect()  # the traced copy refers to itself, and would keep its weights for a while
     return replace(snn, origin=replace(snn.origin, inputs=shapes)) if shapes else snn
 
 
