@@ -82,3 +82,12 @@ def test_full_import_is_allowed():
     source = '"""Example."""\n\nimport bionet.equations\n\nprint(bionet.equations)\n'
     result = ruff(source, "equations/example.py")
     assert result.returncode == 0, result.stdout
+
+
+def test_the_conda_recipe_needs_what_the_wheel_needs():
+    recipe = (ROOT / "packaging" / "conda" / "recipe.yaml").read_text()
+    run = recipe.partition("  run:\n")[2].partition("\n\n")[0]
+    listed = {line.split()[1] for line in run.splitlines()} - {"python", "cxx-compiler"}
+    conda = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+    needed = {Requirement(r).name for r in PYPROJECT["project"]["dependencies"]}
+    assert listed == {conda.get(name, name) for name in needed}
