@@ -44,7 +44,7 @@ def main(name: str, method: str) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     image = np.random.default_rng(0).random((1, 3, 224, 224), dtype=np.float32)
-    net = measured(f"{name}, random weights", bionet.zoo.load(name).eval)
+    net = measured(f"{name}, random weights", lambda: bionet.zoo.load(name).eval())
     snn = measured(f"convert by {method}", lambda: bionet.convert(net, method, image))
     for label in ("simulate and compile", "simulate again"):
         measured(label, lambda: bionet.simulate(snn, image, STEPS * ms, progress=False))
