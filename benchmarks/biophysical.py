@@ -69,7 +69,7 @@ CONDUCTANCE = "conductance:0mV,-80mV,5ms,5ms"
 # rheobases both fire at some 70 Hz, so that their reference is half of the others'.
 HODGKIN_HUXLEY = "hodgkin_huxley:E_L=-70mV"
 # Hidden units, epochs as a ReLU network, shifts in pixels, epochs of the fine-tuning.
-MLPS = {"mlp": (100, 3, 0, 2), "mlp300": (300, 16, 1, 12)}
+MLPS = {"mlp": (100, 3, 0, 2), "mlp300": (300, 8, 1, 12)}
 ROWS = tuple(
     Row(network, data, neuron, synapse, dale, presentation)
     for network, data in (

@@ -109,7 +109,9 @@ class Population:
 @typed
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Synapses from one population to another, their weights stored once.
+    """Synapses from one population to another, their weights stored once and fixed.
+
+    A rule of plasticity needs Brian2's own ``Synapses`` in its place: docs/plasticity.md.
 
     Parameters
     ----------
