@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 from bionet.errors import InputError
 from bionet.interruption import check_interrupted
 
-__all__ = ["atomic", "output_folder", "read_tensors", "reason", "write_tensors"]
+__all__ = ["atomic", "output_folder", "read_npz", "read_tensors", "reason", "write_tensors"]
 
 CHECKSUM = "crc32"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -118,6 +118,23 @@ def read_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str
     if noted is not None and noted != _checksum(arrays, text):
         raise InputError(f"{path} is damaged: its checksum is not that of its content")
     return arrays, text
+
+
+def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of an ``.npz`` file by name; nothing is unpickled.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or holds anything but plain arrays.
+    """
+    try:
+        # Opened here: numpy would leave a damaged file open.
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return {name: np.asarray(stored[name]) for name in stored.files}
+    except Exception as error:  # what a damaged file leads to cannot be told beforehand
+        text = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"{path}: is damaged or no .npz file of plain arrays ({text})") from error
 
 
 def _checksum(arrays: Mapping[str, np.ndarray], text: Mapping[str, str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import sys
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.files import read_npz
 
 if TYPE_CHECKING:
     from torch import nn
@@ -98,16 +98,13 @@ def _load_npz(path: Path) -> Images:
     if not path.is_file():
         raise InputError(f"--data: there is no file {path}")
     try:
-        # Opened here: numpy would leave a damaged file open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            images, labels = arrays["images"], arrays["labels"]
-    except KeyError as error:
-        raise InputError(f"{path}: needs arrays 'images' and 'labels': {error.args[0]}") from error
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{path}: is damaged or no .npz file of plain arrays ({error});"
-            " write it with numpy.savez(path, images=..., labels=...)"
-        ) from error
+        arrays = read_npz(path)
+    except InputError as error:
+        remedy = "write it with numpy.savez(path, images=..., labels=...)"
+        raise InputError(f"{error}; {remedy}") from error
+    if missing := sorted({"images", "labels"} - set(arrays)):
+        raise InputError(f"{path}: needs arrays 'images' and 'labels': there is no {missing[0]!r}")
+    images, labels = arrays["images"], arrays["labels"]
     if images.dtype.kind != "f" or images.ndim < 2 or not images.size:
         raise InputError(
             f"{path}: images must be floating-point pixels (n, channels, height, width), got"

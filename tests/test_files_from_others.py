@@ -13,9 +13,13 @@ from torch import nn
 
 import bionet
 from bionet import cli
+from bionet.commands.outputs import load_audit, save_audit, save_labels
 from bionet.errors import InputError
 from bionet.files import read_tensors, write_tensors
+from bionet.json_files import CHECKSUM, write_json
 from bionet.results.description import read_description
+from bionet.results.run_json import describe, measure, read_run, result_table, write_run
+from bionet.study.cells import write_cell
 
 HOSTILE = '"""\n__import__("pathlib").Path("ran").touch()\n"""<script>alert(1)</script>\\'
 
@@ -179,3 +183,136 @@ def test_a_full_disk_is_one_line(tiny, tiny_images, tmp_path, full_disk):
             write()
     assert (tmp_path / "a.snn").read_text() == "before"
     assert {path.name for path in tmp_path.rglob("*")} == {"a.snn", "run"}
+
+
+def test_a_study_is_read_without_the_code_that_it_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("code_of_a_study.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
+    Path("one.toml").write_text(
+        'name = "one"\ndata = "digits"\nimages = 2\n'
+        '[[network]]\nname = "code_of_a_study:net"\n'
+        '[[method]]\nname = "code_of_a_study:method"\ncodings = ["analog"]\nduration = "5ms"\n'
+        '[[perturbation]]\nname = "code_of_a_study:Noise"\nlevels = ["1ms"]\n'
+        '[[perturbation]]\nname = "membrane_noise"\nlevels = [0]\n'
+        'with = [{name = "code_of_a_study:Other", level = "2Hz"}]\n'
+    )
+    study = bionet.study.load("one.toml")
+    assert "code_of_a_study:Noise" in json.dumps(study.plain()) and str(study)
+    assert study._repr_html_()
+    assert not Path("ran").exists()
+    with pytest.raises(InputError, match=r"method\[0\].name: .*code_of_a_study:method"):
+        bionet.study.run(study, "out", jobs=1)
+    assert Path("ran").exists()
+
+
+WRONG = ("remove", None, "text", HOSTILE, -1, 1e308, [], {}, [1, [2]], {"a": {}}, True)
+
+
+def changed(plain):
+    """The object with one part after another removed or replaced by something of another kind."""
+    for key in plain:
+        for value in WRONG:
+            copied = copy.deepcopy(plain)
+            del copied[key]
+            yield copied if value == "remove" else copied | {key: value}
+        first = plain[key][0] if isinstance(plain[key], list) and plain[key] else plain[key]
+        for inner in changed(first) if isinstance(first, dict) else ():
+            yield plain | {key: [inner] if isinstance(plain[key], list) else inner}
+
+
+@pytest.fixture(scope="module")
+def audited(there):
+    """The recording's folder with an audit and a description, and a study's with one cell."""
+    run, snn = bionet.Recording.load(there / "run"), bionet.SpikingNetwork.load(there / "one.snn")
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))
+    images = np.random.default_rng(0).random((4, 5), dtype=np.float32)
+    folder = there / "audited"
+    run.save(folder)
+    save_audit(folder, bionet.audit(net, snn, run, images))
+    labels = np.array([0, 1, 2, 0])
+    save_labels(folder, labels)
+    told = measure(snn, run, labels)
+    write_run(folder / "run.json", describe("simulate", {"network": "x"}, network="x", **told))
+    key = "0" * 24
+    study = {"study": {"name": "one"}, "cells": [key]}
+    write_json(there / "study" / "study.json", study)
+    axes = {"network": "x", "method": "rate", "coding": "analog", "perturbation": "blur"}
+    row = {"level": 0.5, "unit": "1", "seed": 0, "images": 4, "correct": 2, "accuracy": 0.5,
+           "latency_ms": 1.0, "spikes_per_image": 2.0, "synaptic_events_per_image": 3.0,
+           "steps": 5, "run_seconds": 1.0}  # fmt: skip
+    write_cell(there / "study", key, axes | row)
+    return there
+
+
+def read_audit(folder):
+    audit = load_audit(folder)
+    str(audit), audit._repr_html_()
+
+
+def read_table(folder):
+    table = bionet.study.table(folder)
+    str(bionet.study.summary(table)) if len(table) else str(bionet.study.status(folder))
+
+
+FILES = {
+    "audit": ("audited/audit.json", read_audit),
+    "run": ("audited/run.json", lambda folder: result_table(read_run(folder), "run")),
+    "study": ("study/study.json", read_table),
+    "cell": (f"study/cells/{'0' * 24}.json", lambda folder: read_table(folder.parent)),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_of_another_kind_in_a_json_file_is_refused_or_harmless(audited, name):
+    file, read = audited / FILES[name][0], FILES[name][1]
+    text = file.read_text()
+    read(file.parent)
+    plain = json.loads(text)
+    del plain[CHECKSUM]
+    refused = 0
+    try:
+        for content in (*changed(plain), [], 3, None):
+            file.write_text(json.dumps(content))
+            try:
+                read(file.parent)
+            except InputError as error:
+                assert "\n" not in str(error)
+                refused += 1
+        for raw in (b"[" * 100_000, b"\xff\xfe", b"", b"{"):
+            file.write_bytes(raw)
+            with pytest.raises(InputError, match="is damaged"):
+                read(file.parent)
+    finally:
+        file.write_text(text)
+    assert refused > 10
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_digit_that_changed_is_seen(audited, name):
+    file, read = audited / FILES[name][0], FILES[name][1]
+    text = file.read_text()
+    place = next(k for k, letter in enumerate(text) if letter.isdigit())
+    try:
+        file.write_text(f"{text[:place]}{(int(text[place]) + 1) % 10}{text[place + 1 :]}")
+        with pytest.raises(InputError, match="its checksum is not that of its content"):
+            read(file.parent)
+    finally:
+        file.write_text(text)
+
+
+def test_a_bit_that_flips_in_a_torch_archive_is_seen(tmp_path):
+    path = tmp_path / "w.pt"
+    torch.save({"a": torch.arange(500.0)}, path)
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(np.arange(500, dtype=np.float32).tobytes()) + 99] ^= 4
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match="is damaged"):
+        bionet.zoo.read_weights(path)
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"a": torch.arange(500.0)}, path)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert bionet.zoo.read_weights(path)[0]["a"][99] == 99

@@ -14,8 +14,8 @@ TOPS = {
 }
 # What every room may import.
 COMMON = {
-    "errors", "files", "interruption", "kinds", "notebook", "quantities", "progress", "registry",
-    "templates", "versions",
+    "errors", "files", "interruption", "json_files", "kinds", "notebook", "quantities",
+    "progress", "registry", "templates", "versions",
 }  # fmt: skip
 EVERYTHING_BUT = {
     "study": {"pages", "figures", "train", "commands", "cli", "reproduce", "docs"},
@@ -27,6 +27,7 @@ EVERYTHING_BUT = {
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
+    "json_files": set(),
     "kinds": {"errors"},
     "notebook": set(),
     "interruption": set(),

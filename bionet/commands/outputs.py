@@ -9,16 +9,19 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bionet.errors import InputError
 from bionet.interruption import check_interrupted, interruptible, postponed
+from bionet.json_files import Content, read_json, write_json
+from bionet.results.run_json import RunFile
 
 if TYPE_CHECKING:
-    from bionet.audits.table import Audit
+    from bionet.audits.table import Audit, LayerAudit
 
 __all__ = [
     "check_replaced",
@@ -37,6 +40,16 @@ AUDIT = "audit.json"
 AUDIT_SAMPLES = "audit.safetensors"
 RESULTS = ("run.json", "result.json")
 PARTS = ("recording.json", "recording.safetensors", LABELS, AUDIT, AUDIT_SAMPLES)
+
+
+class AuditFile(Content):
+    """The parts of an audit's file; its rows are those of the audit's own kind."""
+
+    code: str | None = None
+    n_images: Annotated[int, Field(ge=1)]
+    n_steps: Annotated[int, Field(ge=1)]
+    notes: list[str] = []
+    rows: Annotated[list[dict[str, Any]], Field(min_length=1)]
 
 
 def check_writable(path: Path) -> None:
@@ -103,8 +116,8 @@ def pages(folder: Path) -> list[Path]:
     files = []
     for note in folder.glob("*.run.json"):
         try:
-            made = json.loads(note.read_text())["files"] or ()
-        except (OSError, ValueError, KeyError, TypeError):
+            made = read_json(note, RunFile, "make the page again").get("files") or ()
+        except InputError:
             made = ()
         files += [*(folder / Path(str(name)).name for name in made), note]
     return files
@@ -141,18 +154,18 @@ def load_labels(folder: Path) -> np.ndarray:
     from bionet.files import read_tensors
 
     arrays, _ = read_tensors(folder / LABELS)
-    if "labels" not in arrays:
+    labels = arrays.get("labels")
+    if labels is None or labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise InputError(f"{folder / LABELS} holds no labels; simulate again")
-    return arrays["labels"]
+    return labels
 
 
 def save_audit(folder: Path, audit: Audit) -> None:
     """Write an audit: the table as JSON, the sampled pairs as arrays."""
-    from bionet.files import atomic, write_tensors
+    from bionet.files import write_tensors
 
     write_tensors(folder / AUDIT_SAMPLES, audit.samples, {})
-    with atomic(folder / AUDIT) as part:
-        part.write_text(json.dumps(audit.to_dict(), indent=1) + "\n")
+    write_json(folder / AUDIT, audit.to_dict(), nan=True)
 
 
 def load_audit(folder: Path) -> Audit:
@@ -173,22 +186,37 @@ def load_audit(folder: Path) -> Audit:
             f"{folder} holds no audit; make one with 'bionet audit NETWORK SNN --out {folder}'"
         )
     samples, _ = read_tensors(folder / AUDIT_SAMPLES)
+    plain = read_json(folder / AUDIT, AuditFile, "audit again")
+    kinds: dict[str | None, tuple[type[Audit], type[LayerAudit]]] = {
+        None: (Audit, LayerAudit),
+        TemporalAudit.code: (TemporalAudit, TemporalRow),
+        FirstSpikeAudit.code: (FirstSpikeAudit, FirstSpikeRow),
+    }
+    code = plain.get("code")
+    if code not in kinds:
+        raise InputError(f"{folder / AUDIT} is an audit of {code!r}, which is unknown; audit again")
+    audit, layer = kinds[code]
+    layers = tuple(_layer(row, layer, folder / AUDIT) for row in plain["rows"])
+    # The file has the arrays in alphabetical order; figures show them in the network's.
+    pairs = {row.population: samples.get(row.population) for row in layers}
+    for name, pair in pairs.items():
+        if pair is None or pair.ndim != 2 or len(pair) != 2 or pair.dtype.kind != "f":
+            raise InputError(f"{folder / AUDIT_SAMPLES} holds no pairs of {name!r}; audit again")
+    notes = tuple(plain.get("notes", ()))
+    whole = {name: pair for name, pair in pairs.items() if pair is not None}
+    return audit(layers, plain["n_images"], plain["n_steps"], whole, notes)
+
+
+def _layer(row: dict[str, Any], layer: type[LayerAudit], path: Path) -> LayerAudit:
+    """A row of an audit's file, of which every value is what the row's own fields say."""
+    undefined = float("nan") if row.get("correlation", 0.0) is None else None
+    told = row if undefined is None else {**row, "correlation": undefined}
     try:
-        plain = json.loads((folder / AUDIT).read_text())
-        rows = [dict(row) for row in plain["rows"]]
-        for row in rows:
-            if row["correlation"] is None:
-                row["correlation"] = float("nan")
-        kinds: dict[str | None, tuple[type[Audit], type[LayerAudit]]] = {
-            None: (Audit, LayerAudit),
-            TemporalAudit.code: (TemporalAudit, TemporalRow),
-            FirstSpikeAudit.code: (FirstSpikeAudit, FirstSpikeRow),
-        }
-        audit, layer = kinds[plain.get("code")]
-        layers = tuple(layer(**row) for row in rows)
-        # The file has the arrays in alphabetical order; figures show them in the network's.
-        pairs = {row.population: samples[row.population] for row in layers}
-        notes = tuple(plain.get("notes", ()))
-        return audit(layers, plain["n_images"], plain["n_steps"], pairs, notes)
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / AUDIT} is damaged ({error}); audit again") from error
+        # As JSON: a strict check takes a table for a dataclass from nothing else.
+        made = TypeAdapter(layer).validate_json(json.dumps(told), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        what = f"{where}, which is {str(first['input'])[:40]!r}"
+        raise InputError(f"{path} is damaged: in a row, {what}; audit again") from error
+    return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -160,10 +159,11 @@ def _command(description: dict[str, Any], commands: Mapping[str, Any]) -> str | 
 
 def _study_name(folder: Path) -> str:
     """What the study calls itself; of a folder with a table alone, the folder's name."""
-    try:
-        return str(json.loads((folder / "study.json").read_text())["study"]["name"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return folder.resolve().name
+    from bionet.study.cells import STUDY, read_study
+
+    return str(
+        read_study(folder)["study"]["name"] if (folder / STUDY).is_file() else folder.resolve().name
+    )
 
 
 def _diagnosis(folder: Path, description: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -221,7 +221,7 @@ def _estimate(
     from bionet.study.materials import gather
 
     materials = gather(specification, data_dir)
-    check_folder(folder, specification, materials.cells, extend)
+    check_folder(folder, materials.study, materials.cells, extend)
     jobs = jobs or available_cores()
     forecast = estimate(materials, folder, jobs)
     table = Table(

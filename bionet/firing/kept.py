@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import platformdirs
 
-from bionet.files import atomic
+from bionet.errors import InputError
+from bionet.files import atomic, read_npz
 
 __all__ = ["kept_on_disk", "measurements_folder"]
 
@@ -43,11 +44,8 @@ def kept_on_disk(
     told = json.dumps({"brian2": metadata.version("brian2"), **key}, sort_keys=True, default=str)
     path = measurements_folder() / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.npz"
     if keep and path.is_file():
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
-        except (OSError, ValueError, zipfile.BadZipFile):
-            pass  # damaged: measured again
+        with contextlib.suppress(InputError):  # damaged: measured again
+            return read_npz(path)
     values = {name: np.asarray(value) for name, value in measure().items()}
     if keep:
         with atomic(path) as part, part.open("wb") as file:

@@ -15,13 +15,13 @@ the times: a bare number would be a guess.
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bionet.errors import InputError
+from bionet.files import read_npz
 from bionet.inputs.camera import events
 from bionet.inputs.movie import frames
 from bionet.inputs.stimulus import Stimulus
@@ -52,11 +52,7 @@ def load_stimulus(path: str | Path) -> tuple[Stimulus, np.ndarray]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"--input: there is no file {path}")
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: is damaged or no .npz file of plain arrays ({error})") from error
+    arrays = read_npz(path)
     stimulus = _stimulus(path, arrays)
     labels = arrays.get("labels", np.zeros(0, dtype=np.int64))
     if labels.size and (labels.dtype.kind not in "iu" or labels.shape != (len(stimulus),)):

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bionet.errors import InputError
-from bionet.files import atomic
+from bionet.json_files import Content, read_json, write_json
 from bionet.versions import VERSION
 
 __all__ = ["Parts", "digest"]
@@ -64,14 +63,10 @@ class Parts:
         """
         path = self.path(content)
         if path is not None and path.is_file():
-            try:
-                return dict(json.loads(path.read_text()))
-            except (ValueError, TypeError) as error:
-                raise InputError(f"{path} is damaged ({error}); remove it and run again") from error
+            return read_json(path, Content, "remove it and run again")
         row = dict(compute())
         if path is not None:
-            with atomic(path) as part:
-                part.write_text(json.dumps(row, allow_nan=False) + "\n")
+            write_json(path, row, indent=None)
         return row
 
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bionet.errors import InputError
+from bionet.json_files import check_content
 from bionet.results.readout import READOUTS
+from bionet.results.run_json import RunFile
 
 __all__ = ["read_description"]
 
@@ -44,6 +46,7 @@ def read_description(plain: Any) -> dict[str, Any]:
     _check(is_readout, "readout", f"one of {', '.join(READOUTS)}", readout)
     dt: Any = parameters.get("dt_ms")
     _check(_number(dt) and dt > 0, "dt_ms", "a number > 0", dt)
+    check_content(parameters, RunFile, "the recording", "simulate again")
     for name, value in _mapping(parameters.get("thresholds", {}), "thresholds").items():
         fits = value is None or _numbers(value)
         _check(fits, f"the threshold of {name!r}", "a number or one for each unit", value)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import platform
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic import Field
 from rich.table import Table
 
-from bionet.errors import InputError
+from bionet.json_files import Content, read_json, write_json
 from bionet.versions import versions_of
 
 if TYPE_CHECKING:
@@ -53,6 +53,47 @@ KEYS = (
     "versions",
     "arguments",
 )
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0, le=2**63)]
+Amount = Annotated[float, Field(ge=0, le=1e300)]
+
+
+class DiagnosisPart(Content):
+    """What a report reads of a diagnosis."""
+
+    verdict: str | None = None
+
+
+class RunFile(Content):
+    """The parts of a ``run.json`` that programs read."""
+
+    command: str | None = None
+    network: str | None = None
+    network_hash: str | None = None
+    method: str | None = None
+    coding: str | None = None
+    device: str | None = None
+    readout: str | None = None
+    verdict: str | None = None
+    dt_ms: Annotated[float, Field(gt=0, le=1e300)] | None = None
+    steps: Count | None = None
+    images: Count | None = None
+    ties: Count | None = None
+    accuracy_ann: Share | None = None
+    accuracy_snn: Share | None = None
+    spikes_per_image: Amount | None = None
+    spikes_per_neuron: Amount | None = None
+    input_spikes_per_image: Amount | None = None
+    synaptic_events_per_image: Amount | None = None
+    images_per_second: Amount | None = None
+    seconds: Amount | None = None
+    compile_seconds: Amount | None = None
+    versions: dict[str, str | None] | None = None
+    arguments: dict[str, Any] | None = None
+    files: list[str] | None = None
+    diagnosis: DiagnosisPart | None = None
+
+
 PACKAGES = ("bionet", "brian2", "torch", "numpy", "scipy", "matplotlib")
 
 
@@ -97,10 +138,7 @@ def measure(snn: SpikingNetwork, run: Recording, labels: Any) -> dict[str, Any]:
 
 def write_run(path: Path, description: Mapping[str, Any]) -> None:
     """Write a ``run.json``, whole or not at all."""
-    from bionet.files import atomic
-
-    with atomic(path) as part:
-        part.write_text(json.dumps(plain(description), indent=1, allow_nan=False) + "\n")
+    write_json(path, plain(description))
     tell(description)
 
 
@@ -133,15 +171,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         If it is damaged.
     """
     path = folder / "run.json"
-    if not path.is_file():
-        return {}
-    try:
-        description = json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error})") from error
-    if not isinstance(description, dict):
-        raise InputError(f"{path} is damaged: it holds no object")
-    return description
+    return read_json(path, RunFile, "make the run again") if path.is_file() else {}
 
 
 def result_table(description: Mapping[str, Any], title: str) -> Table:

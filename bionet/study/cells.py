@@ -13,18 +13,65 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from bionet.errors import InputError
-from bionet.files import atomic, output_folder
+from bionet.files import output_folder
+from bionet.json_files import Content, read_json, write_json
 from bionet.study.specification import Study, source_of
 from bionet.versions import VERSION
 
-__all__ = ["Cell", "cells_of", "digest", "finished", "open_folder", "read_cell", "write_cell"]
+__all__ = [
+    "Cell",
+    "cells_of",
+    "digest",
+    "finished",
+    "open_folder",
+    "read_cell",
+    "read_study",
+    "write_cell",
+]
 
 STUDY, CELLS = "study.json", "cells"
+
+
+Key = Annotated[str, Field(pattern=r"^[0-9a-f]{24}$")]
+
+
+class StudyPart(Content):
+    """What is read of a study that stands in its folder."""
+
+    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+
+
+class StudyJson(Content):
+    """The file of a study's folder: the study, and the keys of its cells."""
+
+    study: StudyPart
+    cells: list[Key]
+
+
+class Row(Content):
+    """A cell's result: what tables, figures and reports need of it."""
+
+    network: str
+    method: str
+    coding: str
+    perturbation: str
+    level: Annotated[float, Field(allow_inf_nan=False)]
+    unit: str
+    seed: int
+    images: Annotated[int, Field(ge=1)]
+    correct: Annotated[int, Field(ge=0)]
+    accuracy: Annotated[float, Field(ge=0, le=1)]
+    latency_ms: float
+    spikes_per_image: float
+    synaptic_events_per_image: float
+    steps: Annotated[int, Field(ge=1)]
+    run_seconds: float
 
 
 @dataclass(frozen=True)
@@ -128,11 +175,8 @@ def check_folder(folder: Path, study: Study, cells: tuple[Cell, ...], extend: bo
         if any(folder.iterdir()):
             raise InputError(f"--out: {folder} holds files but no study; choose another folder")
         return
-    try:
-        saved = json.loads((folder / STUDY).read_text())
-        plain, keys = saved["study"], saved["cells"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"--out: {folder / STUDY} is damaged ({error})") from error
+    saved = read_study(folder)
+    plain, keys = saved["study"], saved["cells"]
     mine = json.loads(json.dumps(study.plain()))
     different = [k for k in mine if k != "description" and plain.get(k) != mine[k]]
     larger = set(keys) < {cell.key for cell in cells}
@@ -162,12 +206,24 @@ def open_folder(folder: Path, study: Study, cells: tuple[Cell, ...], extend: boo
     keys = [cell.key for cell in cells]
     if not (folder / STUDY).is_file() or _keys(folder) != keys:
         plain = {"format": 1, "study": study.plain(), "cells": keys}
-        with atomic(folder / STUDY) as part:
-            part.write_text(json.dumps(plain, indent=1) + "\n")
+        write_json(folder / STUDY, plain)
+
+
+def read_study(folder: Path) -> dict[str, Any]:
+    """The file of a study's folder: ``study`` and ``cells``, its keys.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is damaged.
+    """
+    if not (folder / STUDY).is_file():
+        raise InputError(f"{folder} holds no study (there is no {STUDY}); make one: bionet study")
+    return read_json(folder / STUDY, StudyJson, "run the study again in another folder")
 
 
 def _keys(folder: Path) -> list[str]:
-    keys: list[str] = json.loads((folder / STUDY).read_text())["cells"]
+    keys: list[str] = read_study(folder)["cells"]
     return keys
 
 
@@ -179,8 +235,7 @@ def finished(folder: Path, cells: tuple[Cell, ...]) -> set[str]:
 
 def write_cell(folder: Path, key: str, row: Mapping[str, Any]) -> None:
     """Write one result, whole or not at all."""
-    with atomic(folder / CELLS / f"{key}.json") as part:
-        part.write_text(json.dumps(row, allow_nan=False) + "\n")
+    write_json(folder / CELLS / f"{key}.json", row, indent=None)
 
 
 def read_cell(folder: Path, key: str) -> dict[str, Any]:
@@ -191,16 +246,7 @@ def read_cell(folder: Path, key: str) -> dict[str, Any]:
     InputError
         If its file is damaged.
     """
-    path = folder / CELLS / f"{key}.json"
-    try:
-        row = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} is damaged ({error}); remove it and run the study again"
-        ) from error
-    if not isinstance(row, dict):
-        raise InputError(f"{path} is damaged; remove it and run the study again")
-    return row
+    return read_json(folder / CELLS / f"{key}.json", Row, "remove it and run the study again")
 
 
 def hash_arrays(*arrays: np.ndarray) -> str:

@@ -14,7 +14,7 @@ from bionet.files import read_tensors, write_tensors
 from bionet.network import SpikingNetwork
 from bionet.sources import Images, Source, load_images, source_network, with_source
 from bionet.study.cells import Cell, cells_of, digest, hash_arrays
-from bionet.study.specification import Study, source_of
+from bionet.study.specification import Study, source_of, with_code
 
 __all__ = ["Materials", "gather", "read_images", "read_network"]
 
@@ -129,6 +129,7 @@ def gather(study: Study, data_dir: Path | None = None) -> Materials:
     InputError
         If images, networks or weights are missing or do not fit; the message names the key.
     """
+    study = with_code(study)
     sources = {}
     for number, entry in enumerate(study.networks):
         try:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bionet.errors import InputError
 from bionet.files import atomic
 from bionet.kinds import typed
-from bionet.study.cells import CELLS, STUDY, read_cell
+from bionet.study.cells import CELLS, read_cell, read_study
 
 __all__ = ["TIMING", "table", "write_tables"]
 
@@ -38,10 +36,7 @@ def table(folder: str | Path) -> pd.DataFrame:
         If the folder holds no study, or a file is damaged.
     """
     folder = Path(folder)
-    try:
-        keys = json.loads((folder / STUDY).read_text())["cells"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder} holds no study ({error}); make one: bionet study") from error
+    keys = read_study(folder)["cells"]
     rows = [read_cell(folder, k) for k in keys if (folder / CELLS / f"{k}.json").is_file()]
     frame = pd.DataFrame(rows)
     frame.attrs["cells"] = len(keys)

@@ -87,7 +87,7 @@ def run(
     with Progress(None, progress, "cells", per_minute=True) as bar:
         bar.begin("loading networks and images")
         materials = gather(study, None if data_dir is None else Path(data_dir))
-        with _started(folder, study, materials, extend), _alone(folder):
+        with _started(folder, materials.study, materials, extend), _alone(folder):
             _complete(materials, folder, jobs or available_cores(), scheduler, bar)
             results = table(folder)
             write_tables(results, folder)

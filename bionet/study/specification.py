@@ -1,6 +1,10 @@
 """A study as a TOML file says it: axes, checked, every refusal naming its key.
 
 The axes are network x method x coding x perturbation x level x seed; see ``docs/studies.md``.
+
+A file may name code, as ``module:name``. Reading it imports none: what only the code can say, the
+options that a method takes and the unit of a perturbation's level, stays as it is written until
+the study is run (:func:`with_code`).
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from bionet.study.tables import EXAMPLES, MethodTable, NetworkTable, Perturbatio
 if TYPE_CHECKING:
     from brian2 import Quantity
 
-__all__ = ["Study", "load", "ready_studies", "source_of"]
+__all__ = ["Study", "load", "ready_studies", "source_of", "with_code"]
 
 UNDISTURBED: Mapping[str, Any] = {
     "name": "none", "label": "none", "levels": [0], "options": {}, "with": [],
@@ -102,6 +106,8 @@ def ready_studies() -> dict[str, Path]:
 @typed
 def load(path: str | Path) -> Study:
     """Read and check a study: a TOML file, or the name of one that comes with BioNet.
+
+    Code that the file names, as ``module:name``, is imported when the study is run, not here.
 
     Raises
     ------
@@ -212,79 +218,112 @@ def _check_methods(study: Study) -> None:
 
 
 def _method(entry: MethodTable, where: str) -> dict[str, Any]:
-    from bionet.conversion.methods import options_of
     from bionet.equations.inputs import CODINGS
 
-    with _at(f"{where}.name"):
-        takes = options_of(entry.name)
     for coding in _each_once(entry.codings, f"{where}.codings"):
         if coding not in CODINGS:
             raise InputError(
                 f"{where}.codings: expected some of {', '.join(CODINGS)}, got {coding!r}"
             )
-    options = dict(entry.options)
-    times: dict[str, str] = {}
-    for key in EXAMPLES:
-        text = getattr(entry, key)
-        if text is None:
-            continue
-        with _at(f"{where}.{key}"):
-            quantity_of(key, text)
-        # A method that has such an option needs it for the conversion, and keeps it.
-        (options if key in takes else times)[key] = text
+    times = {key: getattr(entry, key) for key in EXAMPLES}
+    for key, text in times.items():
+        if text is not None:
+            with _at(f"{where}.{key}"):
+                quantity_of(key, text)
+    plain = {
+        "name": entry.name,
+        "label": entry.label or entry.name,
+        "codings": entry.codings,
+        "options": dict(entry.options),
+        **times,
+    }
+    return plain if _is_code(entry.name) else _with_options(plain, where)
+
+
+def _with_options(plain: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A method of which every option is one that it takes; see :func:`with_code`."""
+    from bionet.conversion.methods import options_of
+
+    with _at(f"{where}.name"):
+        takes = options_of(plain["name"])
+    # A method that has such an option needs it for the conversion, and keeps it.
+    kept = {key: plain[key] for key in EXAMPLES if key in takes and plain[key] is not None}
+    options = {**plain["options"], **kept}
     if unknown := sorted(set(options) - set(takes)):
         raise InputError(
-            f"{where}.options.{unknown[0]}: method {entry.name!r} has no such option; its"
+            f"{where}.options.{unknown[0]}: method {plain['name']!r} has no such option; its"
             f" options are {', '.join(takes)}"
         )
     for key, value in options.items():
         with _at(f"{where}.options.{key}"):
-            takes[key].read(value, f"method {entry.name!r}")
-    return {
-        "name": entry.name,
-        "label": entry.label or entry.name,
-        "codings": entry.codings,
-        "options": options,
-        **{key: times.get(key) for key in EXAMPLES},
-    }
+            takes[key].read(value, f"method {plain['name']!r}")
+    return {**plain, "options": options, **dict.fromkeys(kept)}
 
 
 def _perturbation(entry: PerturbationTable, where: str) -> dict[str, Any]:
-    if entry.name != "none":
-        from bionet import perturbations
-
-        with _at(f"{where}.name"):
-            perturbations.find(entry.name)
-    levels = _each_once(entry.levels, f"{where}.levels")
-    plain = [_level(entry.name, level, entry.options, f"{where}.levels") for level in levels]
-    others = [
-        {
-            "name": other.name,
-            "level": _level(
-                other.name, other.level, other.options, f"{where}.with[{number}].level"
-            ),
-            "options": other.options,
-        }
-        for number, other in enumerate(entry.also)
-    ]
-    return {
+    plain = {
         "name": entry.name,
         "label": entry.label or entry.name.rpartition(":")[2],
-        "levels": plain,
+        "levels": _each_once(entry.levels, f"{where}.levels"),
         "options": entry.options,
-        "with": others,
+        "with": [{"name": o.name, "level": o.level, "options": o.options} for o in entry.also],
     }
+    return _with_levels(plain, where, of_code=False)
 
 
-def _level(name: str, level: Any, options: Mapping[str, Any], where: str) -> float:
+def _with_levels(plain: Mapping[str, Any], where: str, of_code: bool) -> dict[str, Any]:
+    """Levels as numbers: those of perturbations that are code, or those of all others."""
+    levels = plain["levels"]
+    if _is_code(plain["name"]) is of_code:
+        levels = [
+            _level(plain["name"], level, plain["options"], f"{where}.levels", f"{where}.name")
+            for level in levels
+        ]
+    others = []
+    for number, other in enumerate(plain["with"]):
+        level, at = other["level"], f"{where}.with[{number}].level"
+        if _is_code(other["name"]) is of_code:
+            level = _level(other["name"], level, other["options"], at, at)
+        others.append({**other, "level": level})
+    return {**plain, "levels": levels, "with": others}
+
+
+def _is_code(name: str) -> bool:
+    """Whether a name is ``module:name``, which is imported."""
+    return ":" in name
+
+
+def with_code(study: Study) -> Study:
+    """The study that :func:`load` gave, with what the code that it names says.
+
+    The code is imported: this is for who runs the study.
+
+    Raises
+    ------
+    InputError
+        If the code is not there, or takes no such options or levels.
+    """
+    methods = tuple(
+        _with_options(plain, f"method[{number}]") if _is_code(plain["name"]) else plain
+        for number, plain in enumerate(study.methods)
+    )
+    perturbations = tuple(
+        _with_levels(plain, f"perturbation[{number}]", of_code=True)
+        for number, plain in enumerate(study.perturbations)
+    )
+    return dataclasses.replace(study, methods=methods, perturbations=perturbations)
+
+
+def _level(name: str, level: Any, options: Mapping[str, Any], where: str, where_name: str) -> float:
     """The level as a number in the perturbation's unit; the perturbation is made once to check."""
     if name == "none":
         return 0.0
     from bionet import perturbations
     from bionet.options import check_options, options_of
 
-    with _at(where):
+    with _at(where_name):
         kind = perturbations.find(name)
+    with _at(where):
         value: Any = level
         if kind.unit in TIMES or kind.unit in FREQUENCIES:
             _check(isinstance(level, str), "", f"a text such as '2{kind.unit}'", level)

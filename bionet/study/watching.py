@@ -7,17 +7,14 @@ process looks for after each cell.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from bionet.errors import BioNetError, InputError
 from bionet.kinds import typed
-from bionet.study.cells import CELLS, STUDY
+from bionet.study.cells import CELLS, read_study
 
 __all__ = ["Status", "cancel", "end_if_cancelled", "status"]
 
@@ -80,7 +77,7 @@ def status(folder: str | Path) -> Status:
         If the folder holds no study.
     """
     folder = Path(folder)
-    plain = _description(folder)
+    plain = read_study(folder)
     paths = (folder / CELLS / f"{key}.json" for key in plain["cells"])
     ends = sorted(path.stat().st_mtime for path in paths if path.is_file())
     recent = ends[-RECENT:]
@@ -104,7 +101,7 @@ def cancel(folder: str | Path) -> None:
         If the folder holds no study, or none that runs.
     """
     folder = Path(folder)
-    _description(folder)
+    read_study(folder)
     if not is_running(folder):
         raise InputError(f"no process runs the study in {folder}: there is nothing to cancel")
     (folder / CANCEL).touch()
@@ -134,12 +131,3 @@ def is_running(folder: Path) -> bool:
             return False
     except Timeout:
         return True
-
-
-def _description(folder: Path) -> Mapping[str, Any]:
-    try:
-        plain: Mapping[str, Any] = json.loads((folder / STUDY).read_text())
-        plain["cells"], plain["study"]["name"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder} holds no study ({error}); make one: bionet study") from error
-    return plain
