@@ -2,7 +2,8 @@
 
 LeNet-5 (``digits``, method ``rate``, 50 steps) is simulated plain, with each perturbation of its
 membranes and axons, and in float64; beside PyTorch and other simulators on one core; with
-``--amounts`` with few and with many images, and on every device. Programs
+``--amounts`` with few and with many images, and on every device; with ``--check`` (and nothing
+else) without and with many looks for NaN and infinity. Programs
 are timed by the processor time of their process, which other programs on the machine change
 little, in interleaved rounds; a ratio is the median of the rounds. Compiling is left out.
 """
@@ -10,12 +11,14 @@ little, in interleaved rounds; a ratio is the median of the rounds. Compiling is
 from __future__ import annotations
 
 import argparse
+import contextlib
 import resource
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -29,6 +32,7 @@ from benchmarks.limit import additions_per_second
 from benchmarks.other_simulators import other_simulators
 from benchmarks.speed import processor, synaptic_additions
 from bionet.perturbations import MembraneNoise, SpikeTimeJitter
+from bionet.running import simulate as simulation
 
 STEPS = 50
 GOALS = {
@@ -144,12 +148,54 @@ def amounts(snn: bionet.SpikingNetwork, images: np.ndarray, rounds: int) -> Tabl
     return table
 
 
+@contextlib.contextmanager
+def a_look_after_every_step() -> Iterator[None]:
+    """State variables are looked at after every step, not at the end of a presentation alone."""
+
+    def often(run: Any) -> Any:
+        def looking(snn: Any, plan: Any, *rest: Any) -> Any:
+            return run(snn, replace(plan, check_every=1), *rest)
+
+        return looking
+
+    with contextlib.ExitStack() as patches:
+        for name in ("run_program", "run_here"):
+            often_run = often(getattr(simulation, name))
+            patches.enter_context(mock.patch.object(simulation, name, often_run))
+        yield
+
+
+def check(snn: bionet.SpikingNetwork, images: np.ndarray, rounds: int) -> Table:
+    """What one look for NaN and infinity costs, at the end of every presentation.
+
+    It is too little to time by itself: with a look after every step there are ``STEPS - 1`` more.
+    """
+    table = Table(title=f"looking for NaN and infinity, LeNet-5, {STEPS} steps, {rounds} rounds")
+    for heading in ("", "a look a step, times a look a presentation", "a look, % of the run"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for device, n in (("cpp_standalone", len(images)), ("numpy", 10)):
+        ratios = []
+        for number in range(rounds + 1):
+            seconds = []
+            for context in (contextlib.nullcontext, a_look_after_every_step):
+                with context():
+                    before = children_seconds() + time.process_time()
+                    bionet.simulate(snn, images[:n], STEPS * ms, device=device, processes=1)
+                    seconds.append(children_seconds() + time.process_time() - before)
+            if number:  # the first round compiles
+                ratios.append(seconds[1] / seconds[0])
+        ratio = statistics.median(ratios)
+        table.add_row(device, f"{ratio:.2f}", f"{100 * (ratio - 1) / (STEPS - 1):.2f}")
+    return table
+
+
 def main() -> None:
     """Time everything and print tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--amounts", action="store_true", help="few and many images, devices")
+    parser.add_argument("--check", action="store_true", help="looks for NaN and infinity alone")
     options = parser.parse_args()
     console = Console()
     data = bionet.datasets.load("digits", split="test")
@@ -157,6 +203,9 @@ def main() -> None:
     net = bionet.zoo.lenet5(weights="digits")
     snn = bionet.convert(net, calibration=train.images[:500], input_shape=(1, 28, 28))
     images = np.resize(data.images, (options.images, 1, 28, 28))
+    if options.check:
+        console.print(check(snn, images, options.rounds))
+        return
     measured = costs(snn, images, options.rounds)
     table = Table(title=f"LeNet-5, {STEPS} steps, one process\n{processor()}")
     for heading in ("", "times the plain network", "goal", "images/s", "spikes/image"):

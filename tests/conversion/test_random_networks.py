@@ -2,8 +2,11 @@
 
 The right result is known twice: the audit recomputes each layer from the spikes below it, and
 with augmented spikes the sums of a layer without rounding are those of the network.
+
+BIONET_EXAMPLES says how many networks each method gets (12), BIONET_DEVICE where they run (numpy).
 """
 
+import os
 import warnings
 
 import numpy as np
@@ -18,6 +21,8 @@ import bionet
 from bionet.errors import InputError
 
 N_IMAGES = 5
+N_NETWORKS = int(os.environ.get("BIONET_EXAMPLES", "12"))
+DEVICE = os.environ.get("BIONET_DEVICE", "numpy")
 METHODS = ("rate", "dsnn", "augmapping", "termapping", "tdsnn", "threshold_search", "ttfs",
            "phase", "burst")  # fmt: skip
 ACTIVATIONS = (
@@ -99,7 +104,7 @@ def options_of(method, labels):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=N_NETWORKS, deadline=None, suppress_health_check=list(HealthCheck))
 @given(drawn=networks(), seed=st.integers(0, 99), black=st.booleans())
 def test_a_random_network_is_converted_or_refused(method, drawn, seed, black):
     net, shape = drawn
@@ -115,7 +120,7 @@ def test_a_random_network_is_converted_or_refused(method, drawn, seed, black):
         except InputError as error:
             assert "\n" not in str(error)
             return
-        run = bionet.simulate(snn, images, device="numpy", final_potentials=True)
+        run = bionet.simulate(snn, images, device=DEVICE, final_potentials=True)
         audit = bionet.audit(net, snn, run, images)
     assert run.n_images == N_IMAGES and np.isfinite(run.output_potential).all()
     assert run.predictions().shape == (N_IMAGES,)
