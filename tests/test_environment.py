@@ -2,7 +2,9 @@
 
 import copy
 import json
+import os
 import pickle
+import shutil
 import subprocess
 import sys
 from collections import OrderedDict
@@ -16,10 +18,11 @@ from brian2 import ms
 from torch import nn
 
 import bionet
-from bionet.errors import InputError
+from bionet.errors import BioNetError, InputError
+from bionet.running import compiled_program
 from bionet.running.compiled_program import COMPILER, manifest_of
 from bionet.running.compiler import compile_arguments, compiler
-from bionet.running.program_cache import cache_folder, writable_cache
+from bionet.running.program_cache import cache_folder, cache_size, writable_cache
 
 
 def test_a_relative_cache_is_below_the_working_folder(tmp_path, monkeypatch):
@@ -36,6 +39,38 @@ def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("BIONET_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(InputError, match="cannot keep compiled programs in .*set BIONET_CACHE"):
         writable_cache()
+
+
+def test_a_cache_that_goes_while_a_program_is_compiled_is_one_line(
+    tiny, tiny_images, tmp_path, monkeypatch
+):
+    def removing(command):
+        shutil.rmtree(tmp_path / "cache")
+        return 0, ""
+
+    monkeypatch.setenv("BIONET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(compiled_program, "_run_with_children", removing)
+    monkeypatch.setattr(compiled_program, "missing_flags", tuple)
+    with pytest.raises(
+        BioNetError, match="removed or changed while a program was compiled .*again"
+    ):
+        bionet.simulate(tiny, tiny_images, 5 * ms)
+
+
+def test_the_size_of_a_cache_in_which_a_folder_vanishes(tmp_path, monkeypatch):
+    monkeypatch.setenv("BIONET_CACHE", str(tmp_path))
+    for name in ("a", "b", "part.c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text("{}")
+    scan = os.scandir
+
+    def vanishing(path="."):
+        if str(path).endswith("part.c"):
+            shutil.rmtree(path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    assert cache_size() == (2, 4)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ from bionet.brian.model_code import draws, is_idle
 from bionet.brian.plan import Plan
 from bionet.equations.randomness import seed_words
 from bionet.errors import BioNetError
-from bionet.files import atomic
+from bionet.files import atomic, reason
 from bionet.interruption import postponed
 from bionet.network import Dense, Kernel, SpikingNetwork
 from bionet.network.delays import jitter_reach, needed_slots
@@ -352,14 +352,24 @@ def _compile(snn: SpikingNetwork, plan: Plan) -> tuple[Path, bool]:
             log = cache_folder() / "last_failure.txt"
             log.write_text(output)
             lines = [s for s in output.strip().splitlines() if s.strip()]
-            reason = next((s for s in lines if "error:" in s), lines[-1] if lines else "no message")
-            raise BioNetError(f"compiling the simulation failed: {reason} (whole log: {log})")
+            why = next((s for s in lines if "error:" in s), lines[-1] if lines else "no message")
+            raise BioNetError(f"compiling the simulation failed: {why} (whole log: {log})")
         (part / "network.snn").unlink()
         folder = cache_folder() / (part / PROGRAM_KEY).read_text()
         if (part / MANIFEST).exists() and not (folder / MANIFEST).exists():
-            part.replace(folder)
-            return folder, True
+            try:
+                part.replace(folder)
+            except OSError:  # another process has just put the same program there
+                if not (folder / MANIFEST).exists():
+                    raise
+            else:
+                return folder, True
         return folder, False
+    except OSError as error:
+        raise BioNetError(
+            f"the cache of programs {cache_folder()} was removed or changed while a program was"
+            f" compiled ({reason(error)}); simulate again, or set BIONET_CACHE to another folder"
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

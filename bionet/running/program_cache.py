@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -45,12 +46,11 @@ def writable_cache() -> Path:
 
 def cache_size() -> tuple[int, int]:
     """Number of compiled programs in the cache, and bytes of all its files."""
-    folder = cache_folder()
-    programs = len(list(folder.glob("*/manifest.json")))
-    size = 0
-    for path in folder.rglob("*"):
-        try:
-            size += path.stat().st_size if path.is_file() else 0
-        except OSError:  # another process compiles, and has just moved it
-            continue
+    programs = size = 0
+    # What another process has just moved or removed is not there any more: os.walk passes it over.
+    for folder, _, files in os.walk(cache_folder()):
+        programs += "manifest.json" in files and Path(folder).parent == cache_folder()
+        for name in files:
+            with contextlib.suppress(OSError):
+                size += os.lstat(Path(folder, name)).st_size
     return programs, size
