@@ -9,6 +9,7 @@ import pytest
 from brian2 import Network, ms
 
 import bionet
+from bionet import cli
 from bionet.files import atomic
 from bionet.interruption import check_interrupted, interruptible, postponed
 
@@ -82,6 +83,55 @@ def test_a_destructor_that_swallows_it_does_not_keep_a_run_going(tiny, tiny_imag
     monkeypatch.setattr(bionet.progress.Progress, "brian_report", report)
     with pytest.raises(KeyboardInterrupt):
         bionet.simulate(tiny, tiny_images, 10_000_000 * ms, device="numpy")
+
+
+DIGITS = "--data digits --device"
+COMMANDS = {
+    "simulate": f"simulate lenet5 --weights digits {DIGITS} {{}} --duration 100s --out out",
+    "audit": f"audit lenet5 lenet5.snn {DIGITS} {{}} --duration 100s --out out",
+    "diagnose": f"diagnose lenet5 lenet5.snn {DIGITS} {{}} --duration 100s --out out",
+    "search": "convert lenet5 --weights digits --method dsnn -O duration=20ms --out out.snn",
+    "training": "train lenet5 --data digits --epochs 1000 --threads 1 --out out",
+    "reproduction": "reproduce codes lenet5-digits --device {} --out out",
+    "study": "study long.toml --jobs 1 --out out",
+}
+LONG = """
+name = "long"
+data = "digits"
+images = 500
+device = "{}"
+[[network]]
+name = "lenet5"
+weights = "digits"
+[[method]]
+name = "rate"
+codings = ["analog"]
+duration = "100s"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("device", ["numpy", "cython", "cpp_standalone"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_long_command_ends_with_130_and_nothing_half_written(
+    command, device, tmp_path, monkeypatch, capsys
+):
+    words = COMMANDS[command]
+    if "{}" not in words + "{}" * (command == "study") and device != "numpy":
+        pytest.skip("has no device")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "long.toml").write_text(LONG.format(device))
+    if "lenet5.snn" in words:
+        assert cli.main(["convert", "lenet5", "--weights", "digits", "--out", "lenet5.snn"]) == 0
+    before = {path.name for path in tmp_path.iterdir()}
+    for moment in np.random.default_rng(3).uniform(0.2, 6, 3):
+        capsys.readouterr()
+        with ctrl_c(moment):
+            assert cli.main(words.format(device).split()) == 130
+        assert capsys.readouterr().err.strip().splitlines()[-1].startswith("bionet: interrupted; ")
+        assert not list(tmp_path.glob("out/*.json")), "half-written"
+        left = {path.name for path in tmp_path.iterdir()} - before
+        assert left <= {"out", "out.ckpt"}, left
 
 
 def interrupt():
