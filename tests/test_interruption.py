@@ -129,7 +129,8 @@ def test_every_long_command_ends_with_130_and_nothing_half_written(
         with ctrl_c(moment):
             assert cli.main(words.format(device).split()) == 130
         assert capsys.readouterr().err.strip().splitlines()[-1].startswith("bionet: interrupted; ")
-        assert not list(tmp_path.glob("out/*.json")), "half-written"
+        written = {path.name for path in tmp_path.glob("out/*.json")}
+        assert written <= {"study.json"}, written  # a study goes on from its cells
         left = {path.name for path in tmp_path.iterdir()} - before
         assert left <= {"out", "out.ckpt"}, left
 
