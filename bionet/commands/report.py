@@ -161,9 +161,8 @@ def _study_name(folder: Path) -> str:
     """What the study calls itself; of a folder with a table alone, the folder's name."""
     from bionet.study.cells import STUDY, read_study
 
-    return str(
-        read_study(folder)["study"]["name"] if (folder / STUDY).is_file() else folder.resolve().name
-    )
+    told = read_study(folder)["study"] if (folder / STUDY).is_file() else {}
+    return str(told.get("name") or folder.resolve().name)
 
 
 def _diagnosis(folder: Path, description: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -38,13 +38,13 @@ __all__ = [
 STUDY, CELLS = "study.json", "cells"
 
 
-Key = Annotated[str, Field(pattern=r"^[0-9a-f]{24}$")]
+Key = Annotated[str, Field(pattern=r"^\w+$")]  # part of a path
 
 
 class StudyPart(Content):
     """What is read of a study that stands in its folder."""
 
-    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    name: Annotated[str, Field(pattern=r"^[\w.-]+$")] | None = None
 
 
 class StudyJson(Content):
@@ -55,23 +55,23 @@ class StudyJson(Content):
 
 
 class Row(Content):
-    """A cell's result: what tables, figures and reports need of it."""
+    """A cell's result: what tables, figures and reports read of it."""
 
-    network: str
-    method: str
+    network: str = ""
+    method: str = ""
     coding: str
     perturbation: str
     level: Annotated[float, Field(allow_inf_nan=False)]
-    unit: str
+    unit: str = "1"
     seed: int
     images: Annotated[int, Field(ge=1)]
-    correct: Annotated[int, Field(ge=0)]
-    accuracy: Annotated[float, Field(ge=0, le=1)]
-    latency_ms: float
-    spikes_per_image: float
-    synaptic_events_per_image: float
-    steps: Annotated[int, Field(ge=1)]
-    run_seconds: float
+    correct: Annotated[int, Field(ge=0)] = 0
+    accuracy: Annotated[float, Field(ge=0, le=1)] = 0.0
+    latency_ms: float = 0.0
+    spikes_per_image: float = 0.0
+    synaptic_events_per_image: float = 0.0
+    steps: Annotated[int, Field(ge=1)] = 1
+    run_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

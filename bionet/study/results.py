@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from bionet.errors import InputError
 from bionet.files import atomic
 from bionet.kinds import typed
 from bionet.study.cells import CELLS, read_cell, read_study
@@ -61,10 +62,19 @@ def summary(results: pd.DataFrame) -> Any:
         ``accuracy``: the mean over ``seeds``; ``low`` and ``high``: its 95 % interval over the
         ``images`` of one seed; ``spread``: the standard deviation over the seeds
         (:mod:`bionet.results.over_seeds`).
+
+    Raises
+    ------
+    InputError
+        If a column is missing.
     """
     from bionet.results.over_seeds import over_seeds
 
     axes = ["network", "method", "coding", "perturbation", "level", "unit"]
+    costs = ["latency_ms", "spikes_per_image", "synaptic_events_per_image"]
+    for column in [*axes, "images", "accuracy", *costs]:
+        if column not in results:
+            raise InputError(f"the study's table has no column {column!r}; run the study again")
     grouped = results.groupby(axes, sort=False, dropna=False)
     short = grouped.agg(
         images=("images", "min"),

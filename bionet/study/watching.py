@@ -83,7 +83,7 @@ def status(folder: str | Path) -> Status:
     recent = ends[-RECENT:]
     passed = recent[-1] - recent[0] if len(recent) > 1 else 0.0
     return Status(
-        name=str(plain["study"]["name"]),
+        name=str(plain["study"].get("name") or folder.resolve().name),
         cells=len(plain["cells"]),
         finished=len(ends),
         running=is_running(folder),

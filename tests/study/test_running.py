@@ -62,7 +62,7 @@ def test_a_cell_is_what_one_would_simulate_by_hand(whole, there):
     snn = bionet.perturb(
         snn, [pb.MembraneLeak(20 * Hz), pb.SynapticFailure(0.2)], seed=3, coding="poisson"
     )
-    pixels, labels = materials.chosen.images, materials.chosen.labels
+    pixels, labels = materials.evaluated.images, materials.evaluated.labels
     run = bionet.simulate(snn, pixels, 8 * ms, 1 * ms, device="numpy", seed=3)
     assert row.correct == (run.predictions() == labels).sum()
     assert row.input_spikes_per_image == run.counts["input"].sum() / 6
@@ -212,7 +212,7 @@ def test_damaged_results_are_named(whole, there):
     with pytest.raises(InputError, match=f"{path.name} is damaged"):
         study.table("damaged")
     (there / "damaged" / "study.json").write_text("[]")
-    with pytest.raises(InputError, match="holds no study"):
+    with pytest.raises(InputError, match="study.json is damaged"):
         study.table("damaged")
     with pytest.raises(InputError, match="study.json is damaged"):
         study.run("tiny.toml", "damaged", jobs=1)
