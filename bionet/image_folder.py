@@ -133,7 +133,7 @@ class ImageFolder:
                 f" of the classes' names, got {most}; the numbers 1 to {n_classes} of"
                 " ILSVRC2012_validation_ground_truth.txt stand for another order"
             )
-        found = []
+        files = []
         for name, _ in pairs:
             places = (path.parent / name, *(path.parent / f"{name}{s}" for s in (".JPEG", ".jpg")))
             photo = next((p for p in places if p.is_file()), None)
@@ -142,8 +142,8 @@ class ImageFolder:
                     f"{path}: names the photo {name}, which is not beside it; get it, or take its"
                     " line out"
                 )
-            found.append(photo)
-        return cls(tuple(found), tuple(classes[word] for _, word in pairs))
+            files.append(photo)
+        return cls(tuple(files), tuple(classes[word] for _, word in pairs))
 
     def some(self, n: int, size: int, seed: int, skip: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Photos drawn by the seed, and their classes.

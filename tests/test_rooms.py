@@ -140,3 +140,16 @@ def test_rooms_import_one_another_without_circles():
     while free := {room for room, others in needs.items() if not others & needs.keys()}:
         needs = {room: others for room, others in needs.items() if room not in free}
     assert not needs, "these rooms import one another in a circle"
+
+
+def test_variables_say_what_they_hold():
+    """No name that would fit any value: scales, spike_counts, names rather than found or known."""
+    empty = {"found", "known", "own", "chosen"}
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {name}"
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, (ast.Name, ast.arg))
+        if (name := node.id if isinstance(node, ast.Name) else node.arg) in empty
+    ]
+    assert not wrong

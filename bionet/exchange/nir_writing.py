@@ -223,8 +223,8 @@ def _family(population: Population) -> tuple[str, bool]:
     leaks = equations == leaky
     if leaks:
         variables -= {"tau"}
-    known = equations in (*plain, leaky) or _is_rate_integrator(model)
-    if not known or variables - LIMITS or model.events or model.inhibition:
+    expressible = equations in (*plain, leaky) or _is_rate_integrator(model)
+    if not expressible or variables - LIMITS or model.events or model.inhibition:
         raise InputError(
             f"population {population.name!r}: NIR has no node for the model {model.name!r};"
             " save the network with snn.save"

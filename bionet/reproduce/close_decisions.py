@@ -42,12 +42,14 @@ def waiting(network: str) -> Callable[[Settings], Result]:
         margins = ordered[:, -1] - ordered[:, -2]
         close = np.argsort(margins, kind="stable")[: settings.number(CLOSE, QUICK)]
         snn = bionet.convert(net, "augmapping", input_shape=images.shape[1:])
-        found = settings.simulate(snn, images[close], steps * ms)
-        answers = curves(found, labels[close], outputs[close]).predictions
-        own = outputs.argmax(1)[close]
-        table = _table(close, margins[close], labels[close], own, answers, paper)
+        recording = settings.simulate(snn, images[close], steps * ms)
+        answers = curves(recording, labels[close], outputs[close]).predictions
+        ann_answers = outputs.argmax(1)[close]
+        table = _table(close, margins[close], labels[close], ann_answers, answers, paper)
         # What the paper counts is right answers: another one that is right makes up for a loss.
-        balance = (answers == labels[close, None]).sum(0) - int((own == labels[close]).sum())
+        balance = (answers == labels[close, None]).sum(0) - int(
+            (ann_answers == labels[close]).sum()
+        )
         shown = table[table["right"] & table["differs_at_paper"]]
         rows = (
             Row("images simulated, those of the smallest margins", len(close), unit=""),
@@ -67,7 +69,7 @@ def waiting(network: str) -> Callable[[Settings], Result]:
     return run
 
 
-def read_from(answers: np.ndarray, own: np.ndarray) -> np.ndarray:
+def read_from(answers: np.ndarray, ann_answers: np.ndarray) -> np.ndarray:
     """The step from which an image has its network's answer to the end, NaN where it ends without.
 
     Parameters
@@ -76,7 +78,7 @@ def read_from(answers: np.ndarray, own: np.ndarray) -> np.ndarray:
     own : int array (n_images,)
         The network's.
     """
-    other = answers != own[:, None]
+    other = answers != ann_answers[:, None]
     last = other.shape[1] - np.argmax(other[:, ::-1], axis=1)  # the last step of another answer
     step = np.where(other.any(1), last + 1.0, 1.0)
     return np.where(other[:, -1], np.nan, step)
@@ -86,7 +88,7 @@ def _table(
     close: np.ndarray,
     margins: np.ndarray,
     labels: np.ndarray,
-    own: np.ndarray,
+    ann_answers: np.ndarray,
     answers: np.ndarray,
     paper: int,
 ) -> Any:
@@ -96,10 +98,10 @@ def _table(
         {
             "image": close,
             "margin": margins,
-            "right": own == labels,
-            "step": read_from(answers, own),
-            "differs_at_paper": answers[:, paper - 1] != own,
-            "differs_at_end": answers[:, -1] != own,
+            "right": ann_answers == labels,
+            "step": read_from(answers, ann_answers),
+            "differs_at_paper": answers[:, paper - 1] != ann_answers,
+            "differs_at_end": answers[:, -1] != ann_answers,
         }
     )
 
