@@ -114,7 +114,8 @@ def physical_kind(model: NeuronModel) -> str | None:
         hands_on = model.amplitude and model.update == f"{model.amplitude} = {received}"
         empties = (model.threshold, model.reset) == (f"{received} > 0", f"{received} = 0")
         return "sum" if hands_on and empties and model.spike == "graded" else None
-    if model.threshold != "v >= theta" or model.reset != "v = v_reset" or model.events:
+    fires_as_lif = (model.threshold, model.reset) == (lif().threshold, lif().reset)
+    if not fires_as_lif or model.events:
         return None
     heard = set(model.inputs.values()) or {model.input}
     if equations == differential(lif()):
@@ -310,7 +311,8 @@ def checked_units(potential: Any, resistance: Any) -> tuple[Quantity, Quantity] 
 def physical_gate(model: NeuronModel) -> float | None:
     """What a unit without memory must receive in a step to fire."""
     match = re.fullmatch(rf"{model.input} >= (\d*\.?\d+)", model.threshold or "")
-    return float(match[1]) if match and model.reset == f"{model.input} = 0" else None
+    empties = (model.reset,) == (f"{model.input} = 0",)
+    return float(match[1]) if match and empties else None
 
 
 def _one(factor: Any) -> float:

@@ -345,7 +345,8 @@ class _Reading:
         self.values[name] = values
         self.notes[name] = noted_model(name, node, values, self.convention.dt)
         if self.units and self.notes[name] is None and self._kind(name) in ("LIF", "CubaLIF"):
-            if self.convention.reset != "to":
+            reset = self.convention.reset
+            if reset != "to":
                 raise InputError(
                     f"node {name!r} of the NIR graph: a lif resets to a potential; leave out"
                     " reset='subtract', or potential_unit and resistance_unit"
