@@ -258,6 +258,7 @@ def calls(w):
             "epochs": 1, "seed": 0, "progress": False,
         }),
         "train.train_zoo": (t.train_zoo, {"network": "lenet5", "data": "nothing"}),
+        "zoo.added_weights": (z.added_weights, {"network": "lenet5", "name": "digits"}),
         "zoo.lenet5": (z.lenet5, {}),
         "zoo.entry": (z.entry, {"name": "lenet5"}),
         "zoo.load": (z.load, {"name": "lenet5"}),

@@ -407,6 +407,7 @@ def shipped(network: str, data: str) -> Path:
     )
 
 
+@typed
 def added_weights(network: str, name: str) -> Path | None:
     """The file ``NETWORK-NAME.safetensors`` in a folder of weights, None where none has it.
 

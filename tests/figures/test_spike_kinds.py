@@ -14,6 +14,7 @@ from matplotlib.contour import ContourSet
 import bionet.figures as figures
 from bionet.equations import adex, integrate_and_fire
 from bionet.errors import InputError
+from bionet.figures import kinds
 from bionet.figures.kinds import KINDS
 from bionet.figures.kinds.interval_histogram import intervals, variation
 from bionet.figures.kinds.receptive_fields import spike_triggered_average
@@ -197,7 +198,7 @@ def test_a_new_file_is_a_new_kind(tmp_path, monkeypatch):
     file = "from bionet.figures.kinds import KINDS\nKINDS.add('sketch', print)\n"
     (tmp_path / "sketch.py").write_text(file)
     assert "raster" in KINDS  # all files are loaded: what a test imports first stays in the table
-    monkeypatch.setattr(figures, "__path__", [*figures.__path__, str(tmp_path)])
+    monkeypatch.setattr(kinds, "__path__", [*kinds.__path__, str(tmp_path)])
     monkeypatch.setattr(KINDS, "_complete", False)
     monkeypatch.setattr(KINDS, "_entries", dict(KINDS._entries))
     assert KINDS.find("sketch") is print
