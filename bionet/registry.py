@@ -106,7 +106,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
     def __contains__(self, name: object) -> bool:
         self._load()  # what BioNet defines is found without a look at all installed packages
-        return name in self._entries or name in list(self)
+        return (isinstance(name, str) and name in self._entries) or name in list(self)
 
     def __iter__(self) -> Iterator[str]:
         self._load()

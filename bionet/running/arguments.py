@@ -136,7 +136,7 @@ def default_lanes(snn: SpikingNetwork, device: str = "cpp_standalone") -> int:
 
     In a compiled program they then stay in the second-level cache from one Brian2 object to the
     next; on LeNet-5 three lanes were half as fast again as six or twelve. Where Python calls every
-    object, more lanes share the calls: 32 of LeNet-5 were a quarter faster than three.
+    object, more lanes share the calls: 32 of LeNet-5 took a quarter less on NumPy than three.
     """
     most = LANES_BYTES.get(device, LANES_BYTES["cython"])
     return int(min(32, max(1, most // (4 * max(snn.n_units, 1)))))
