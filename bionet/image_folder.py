@@ -201,12 +201,12 @@ def read_image(path: Path, size: int) -> np.ndarray:
     InputError
         If it can't be read.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with Image.open(path) as photo:
             whole = photo.convert("RGB")
-    except (OSError, UnidentifiedImageError) as error:
+    except Exception as error:  # what a damaged photo leads to cannot be told beforehand
         raise InputError(f"{path}: is no photo that can be read ({error}); get it again") from error
     shorter = round(size * 256 / 224)
     scale = shorter / min(whole.size)

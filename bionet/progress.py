@@ -116,6 +116,7 @@ class Progress:
         self, total: int | None, show: bool, unit: str = "images", per_minute: bool = False
     ) -> None:
         self._source: Callable[[], int] | None = None
+        self._before = 0
         self._bar = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -156,9 +157,14 @@ class Progress:
         done : int
             How many of them are done already.
         """
+        done += self._before
         self._bar.reset(self._task, description=text, total=total, completed=done)
         self._log.begin(text, total, done)
         self._log.update(done)
+
+    def part_done(self, number: int) -> None:
+        """So many are done for good: what is counted from here on comes on top of them."""
+        self._before += number
 
     def describe(self, text: str) -> None:
         """Another word beside the bar, which goes on."""
@@ -169,7 +175,8 @@ class Progress:
         self._log.say(f"{text}, {self._log.rate()}")
 
     def update(self, done: int) -> None:
-        """Set how many are done."""
+        """Set how many are done, of the part in hand."""
+        done += self._before
         self._bar.update(self._task, completed=done)
         self._log.update(done)
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["plain_quantity", "read_quantity", "same_unit", "unit_name"]
+from bionet.errors import InputError
+
+__all__ = ["check_single", "plain_quantity", "read_quantity", "same_unit", "unit_name"]
 
 N_DIMENSIONS = 7
 
@@ -22,6 +24,17 @@ def unit_name(dimensions: Any) -> str:
     from brian2.units.fundamentalunits import DIMENSIONLESS
 
     return "1" if dimensions is DIMENSIONLESS else str(brian2.get_unit(dimensions))
+
+
+def check_single(value: Any, what: str, remedy: str) -> None:
+    """Refuse an array of quantities where one is expected.
+
+    Raises
+    ------
+    InputError
+    """
+    if np.size(value) != 1:
+        raise InputError(f"{what}: expected one value, got {np.size(value)}; {remedy}")
 
 
 def same_unit(one: Any, other: Any) -> bool:

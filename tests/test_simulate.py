@@ -366,3 +366,36 @@ def test_a_refusal_leaves_no_folder_behind(tiny, tiny_images, tmp_path, monkeypa
     with pytest.raises(InputError):
         simulate(tiny, tiny_images, 10 * ms, lanes=0)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"duration": [10, 20] * ms}, r"duration: expected one value, got 2; .*inputs\.static"),
+        ({"duration": 10 * ms, "dt": [1, 2] * ms}, "dt: expected one value, got 2"),
+        ({"coding": "poisson", "max_rate": [1, 2] * Hz}, "max_rate: expected one value, got 2"),
+    ],
+)
+def test_several_quantities_where_one_is_meant_are_refused(tiny, tiny_images, options, message):
+    with pytest.raises(InputError, match=message):
+        simulate(tiny, tiny_images, **options, **HERE)
+
+
+def test_progress_counts_on_from_one_part_of_the_images_to_the_next(tiny, tiny_images, monkeypatch):
+    """Recorded images run after the others: the number that is shown never falls."""
+    shown = []
+    monkeypatch.setattr("bionet.progress.Log.update", lambda _, done: shown.append(done))
+    simulate(tiny, tiny_images, 10 * ms, lanes=1, record={"conv": ["spikes"]},
+             record_images=[1, 3], progress=True, **HERE)  # fmt: skip
+    assert shown == sorted(shown)
+    assert shown[-1] == len(tiny_images)
+
+
+def test_the_interpreted_devices_count_spikes_beyond_what_waits(tiny, tiny_images, monkeypatch):
+    """Counted at every step or at the end of a presentation: the same."""
+    run = simulate(tiny, tiny_images, 20 * ms, lanes=2, **HERE)
+    monkeypatch.setattr("bionet.brian.presentation.MOST_UNCOUNTED", 0)
+    at_once = simulate(tiny, tiny_images, 20 * ms, lanes=2, **HERE)
+    for name, counts in run.counts.items():
+        assert counts.any()
+        np.testing.assert_array_equal(at_once.counts[name], counts)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bionet.equations.inputs import FOREVER, InputModel, input_model, sends_spikes, takes
 from bionet.equations.model import NeuronModel
+from bionet.equations.units import check_single
 from bionet.errors import InputError
 from bionet.network.populations import Population
 from bionet.network.spiking_network import SpikingNetwork
@@ -87,6 +88,7 @@ def _rate(max_rate: Any, step: float) -> Quantity:
 
     if max_rate is None:
         return 1.0 / step * Hz
+    check_single(max_rate, "max_rate", "it is the rate of a pixel of value 1 in all images")
     if not float(max_rate) > 0:
         raise InputError(f"max_rate must be positive, but is {max_rate}")
     per_step = float(max_rate) * step

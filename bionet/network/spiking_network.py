@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bionet.equations.units import check_single
 from bionet.errors import InputError, did_you_mean
 from bionet.files import read_tensors, write_tensors
 from bionet.kinds import typed
@@ -220,6 +221,13 @@ class SpikingNetwork:
         """Presentation and step as given, else the network's own, else 50 ms and 1 ms."""
         from brian2 import ms, second
 
+        durations = "images that last differently are bionet.inputs.static(images, durations)"
+        for what, value, remedy in (
+            ("duration", duration, durations),
+            ("dt", dt, "all images have the same step"),
+        ):
+            if value is not None:
+                check_single(value, what, remedy)
         usual = self.simulation
         if duration is None:
             duration = 50 * ms if usual.duration is None else usual.duration * second

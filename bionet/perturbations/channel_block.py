@@ -17,6 +17,7 @@ from bionet.errors import InputError
 from bionet.kinds import typed
 from bionet.network import Population, SpikingNetwork
 from bionet.network.delivery import delivery
+from bionet.network.input_population import input_spikes
 from bionet.perturbations.base import NetworkPerturbation, change_populations
 
 __all__ = ["ChannelBlock"]
@@ -86,10 +87,11 @@ class ChannelBlock(NetworkPerturbation):
                 )
         constants = {p.name for p in having if self.conductance in p.parameters}
         snn = change_populations(snn, [n for n in names if n in constants], self._blocked)
-        opened = {*names} - constants
+        opened, current = {*names} - constants, not input_spikes(snn)
         projections = [
             replace(q, gain=q.gain * (1 - self.number))
             if q.target in opened
+            and not (q.source == "input" and current)  # pixels that drive a current open nothing
             and delivery(q, snn.population(q.target).model).variable == self.conductance
             else q
             for q in snn.projections

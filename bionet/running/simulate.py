@@ -342,6 +342,7 @@ def _images(
             fitted = fit_to_images(fitted, len(group), device, plan.processes)
         signal = presented.signal.part(group, steps)
         results = _alike(snn, fitted, signal, group, device, seed, bar)
+        bar.part_done(len(group))
         parts.append(results.lasting(plan.steps))
         images.append(group)
     return joined(parts, images)

@@ -99,7 +99,7 @@ def estimate(materials: Materials, folder: Path, jobs: int) -> Estimate:
         steps = steps_of(cell, snn)
         one = START_SECONDS + snn.n_units * steps * n_images / speed
         seconds += one
-        memory = max(memory, _bytes(snn, steps, n_images))
+        memory = max(memory, _bytes(snn, steps, n_images, device))
         name = digest([cell.network, cell.content["method"]["label"], cell.content["coding"]])
         row = groups.setdefault(
             name,
@@ -180,8 +180,8 @@ def steps_of(cell: Cell, snn: SpikingNetwork) -> int:
     return round(times["duration"] / times["dt"])
 
 
-def _bytes(snn: SpikingNetwork, steps: int, n_images: int) -> float:
-    lanes = default_lanes(snn)
+def _bytes(snn: SpikingNetwork, steps: int, n_images: int, device: str) -> float:
+    lanes = default_lanes(snn, device)
     plan = Plan(steps, 1e-3, lanes, Population("input", snn.input_shape, analog()))
     return sum(bytes_of_simulation(snn, plan, n_images, 0).values())
 

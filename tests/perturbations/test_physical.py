@@ -1,8 +1,10 @@
 """Perturbations of neurons with units against their statistics, on the NumPy device."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from brian2 import Hz, kelvin, ms, mV, nS, pA, second
+from brian2 import Hz, kelvin, ms, mV, nA, nS, pA, second
 from scipy import stats
 
 import bionet
@@ -197,6 +199,10 @@ def test_a_blocked_channel_conducts_less():
     )  # fmt: skip
     assert bionet.perturb(snn, [pb.ChannelBlock("g_e", 0.25)]).projections[0].gain == 7.5 * nS
     assert bionet.perturb(snn, [pb.ChannelBlock("g_i", 0.25)]).projections[0].gain == 10 * nS
+    driven = replace(snn, coding="analog", projections=tuple(
+        replace(q, sign=0, gain=1 * nA) if q.source == "input" else q for q in snn.projections
+    ))  # fmt: skip
+    assert bionet.perturb(driven, [pb.ChannelBlock("g_e", 0.25)]).projections[0].gain == 1 * nA
     for name, message in (("g_K", "has no conductance 'g_K'"), ("C", "the unit F; a conductance")):
         with pytest.raises(InputError, match=message):
             bionet.perturb(snn, [pb.ChannelBlock(name, 0.5)])
