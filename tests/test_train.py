@@ -391,6 +391,21 @@ def test_training_starts_from_weights_of_the_network_it_was_adjusted_from(tmp_pa
         zoo.start_from(original, result.weights)
 
 
+def test_training_starts_from_weights_of_eight_bits(tmp_path: Path) -> None:
+    """They hold no counters of batch normalisation, which then count anew."""
+    net, start = zoo.load("resnet20"), tmp_path / "start.safetensors"
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.fill_(0.25)
+            module.num_batches_tracked.fill_(7)
+    save_weights(net, start, {}, dtype="int8")
+    again = zoo.load("resnet20")
+    assert zoo.start_from(again, start) == ()
+    norms = [module for module in again.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms and all(norm.num_batches_tracked == 0 for norm in norms)
+    assert all((norm.running_mean == 0.25).all() for norm in norms)
+
+
 def test_flips_are_flips_and_half_of_the_images_are_mirrored() -> None:
     images = torch.rand(400, 3, 4, 5)
     flipped = recipes.flip_randomly(images, torch.Generator().manual_seed(0))

@@ -30,7 +30,7 @@ import torch
 
 from bionet.errors import InputError
 
-__all__ = ["SCALE", "pack", "rounded", "unpack"]
+__all__ = ["COUNTER", "SCALE", "pack", "rounded", "unpack"]
 
 SCALE = ":scale"
 LARGEST = 127

@@ -191,7 +191,7 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str]) -> None:
 
         expected |= {f"{name}.scale": torch.zeros(()) for name in relu_names(net)}
     # Files older than this counter have none, and a network in evaluation does not read it.
-    missing = [n for n in expected if n not in tensors and not n.endswith("num_batches_tracked")]
+    missing = [n for n in expected if n not in tensors and not n.endswith(eight_bits.COUNTER)]
     extra = [name for name in tensors if name not in expected]
     if missing or extra:
         raise InputError(
@@ -251,6 +251,8 @@ def start_from(net: nn.Module, path: str | os.PathLike[str]) -> tuple[str, ...]:
     tensors, _ = read_weights(path)
     expected = net.state_dict()
     for name, tensor in expected.items():
+        if name not in tensors and name.endswith(eight_bits.COUNTER):
+            continue  # weights of eight bits have none: it counts anew
         if name not in tensors or tensors[name].shape != tensor.shape:
             shape = tuple(tensors[name].shape) if name in tensors else "nothing"
             raise InputError(
@@ -260,7 +262,7 @@ def start_from(net: nn.Module, path: str | os.PathLike[str]) -> tuple[str, ...]:
     left_out = tuple(name for name in tensors if name not in expected)
     if foreign := [name for name in left_out if not name.endswith(".bias")]:
         raise InputError(f"{path}: the network has no '{foreign[0]}'; only biases may be left out")
-    net.load_state_dict({name: tensors[name] for name in expected})
+    net.load_state_dict(expected | {name: tensors[name] for name in expected if name in tensors})
     return left_out
 
 
