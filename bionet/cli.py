@@ -66,8 +66,8 @@ for command in (
     eject,
     info,
 ):
-    app.command()(answering(command))
-app.command("f-i")(answering(f_i))
+    app.command(short_help=(command.__doc__ or "").partition("\n")[0])(answering(command))
+app.command("f-i", short_help=(f_i.__doc__ or "").partition("\n")[0])(answering(f_i))
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,5 +1,6 @@
 """The generated parts of docs/ are what the code says now, and say everything."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,11 +38,12 @@ def test_every_command_with_all_it_takes_is_in_the_reference(made):
         section = text.partition(f"## `bionet {name}`\n")[2].partition("\n## ")[0]
         for parameter in command.params:
             for flag in [*parameter.opts, *parameter.secondary_opts]:
-                if flag.startswith("-"):
-                    assert f"`{flag}" in section or f"/{flag}`" in section, (name, flag)
-                else:
-                    assert (parameter.metavar or flag).upper() in section, (name, flag)
-            assert parameter.help.partition("  [")[0].replace("|", "\\|") in section
+                shown = flag if flag.startswith("-") else parameter.metavar or flag
+                assert re.search(rf"[`{{\[ ]{shown}[`}}.,\s]", section), (name, flag)
+            assert parameter.help.partition("  [")[0] in section
+        assert f"* `{name}`: {command.help.splitlines()[0]}\n" in text
+    for method in conversion.METHODS:
+        assert f"\n### Options of method `{method}`\n" in text
     for code in cli.EXIT_CODES:
         assert f"| {code} | " in text
 
