@@ -34,8 +34,10 @@ def command_reference() -> str:
     title, _, usage = before.partition("\n\n")
     methods = "\n".join("\n".join([*_method(method), ""]) for method in METHODS)
     return (
-        f"{title}\n\n" + "\n".join(lines) + f"\n{usage}{heading}{section}\n{methods}"
-        f"{following}{after}".rstrip() + "\n"
+        f"{title}\n\n"
+        + "\n".join(lines)
+        + f"\n{usage}{heading}{section}\n{methods}{following}{after}".rstrip()
+        + "\n"
     )
 
 
