@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import bionet
 from bionet.audits.audit import audit
-from bionet.audits.rate_comparison import Comparison
+from bionet.audits.rate_comparison import Comparison, equal_weights
 from bionet.conversion import convert
 from bionet.equations import integrate_and_fire, integrator, leaky_integrate_and_fire
 from bionet.errors import InputError
@@ -474,6 +474,23 @@ def test_the_residual_s_bound_grows_with_the_values(factor):
     found = bionet.audit(net, snn, replace(run, final_values=more), images)
     assert found.row("linear0").excess is None and found.row("linear2").excess > 10
     assert found.row("linear2").cause == "simulation"
+
+
+def test_equal_weights_are_rounded_alike():
+    """A folded pooling of 256 pixels repeats each weight; a right run is not called wrong."""
+    torch.manual_seed(0)
+    layers = nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.AvgPool2d(16), nn.Flatten()
+    net = nn.Sequential(*layers, nn.Linear(8, 4)).eval()
+    images = np.random.default_rng(0).random((4, 1, 16, 16), dtype=np.float32)
+    snn = bionet.convert(net, "rate", images, fold_pooling=True)
+    assert equal_weights(snn.projections[-1].kernel) == 256
+    run = bionet.simulate(snn, images, 200 * ms, device="numpy", final_potentials=True)
+    rows = bionet.audit(net, snn, run, images).rows
+    assert all(row.excess <= 1 and row.cause != "simulation" for row in rows)
+    wrong = {name: values.copy() for name, values in run.final_potentials.items()}
+    wrong["linear4"][0] += 0.1  # a spike of 256 weights or so too many
+    rows = bionet.audit(net, snn, replace(run, final_potentials=wrong), images).rows
+    assert next(row for row in rows if row.population == "linear4").cause == "simulation"
 
 
 def test_a_bounded_layer_at_its_bound_is_converted_right():

@@ -20,7 +20,7 @@ from bionet.network.kernels import Kernel
 from bionet.network.relays import passing_relays
 from bionet.results.recording import Recording
 
-__all__ = ["Comparison", "Tally"]
+__all__ = ["Comparison", "Tally", "equal_weights"]
 
 Values = Mapping[str, np.ndarray]
 
@@ -128,7 +128,8 @@ class Comparison:
         With precision epsilon, T steps and n = W_1 |r| + 1 terms a step, whose sizes add up to
         :math:`S = \sum_j |w_j| r_j + |I|`, the potential is a sum of n T terms of up to S +
         theta and what it holds at the end: as a random walk it is off by sqrt(n T) epsilon times
-        that. A weight, a drive or a threshold that is rounded once is off alike in every
+        that, and by sqrt(n T m) where m weights of a unit are equal, as those of a folded pooling
+        are: then m terms are rounded alike. A weight, a drive or a threshold that is rounded once is off alike in every
         step, by sqrt(n) epsilon S. Four times that is allowed.
         """
         population = self.snn.population(name)
@@ -140,7 +141,9 @@ class Comparison:
         final = self._final_potential(name, part)
         theta = _threshold(population) if fires(population) else 1.0
         largest = size + theta + np.abs(0.0 if final is None else final)
-        walk = np.sqrt(terms * steps) * largest / steps
+        incoming = [q.kernel for q in self.snn.projections if q.target == name]
+        alike = max((equal_weights(kernel) for kernel in incoming), default=1)
+        walk = np.sqrt(terms * steps * alike) * largest / steps
         once = np.sqrt(terms) * (size + theta)
         return np.asarray(4 * np.finfo(precision).eps * (walk + once) / theta)
 
@@ -386,6 +389,16 @@ def of_sizes(kernel: Kernel, counting: bool) -> Kernel:
     if not kernel.multiplies:
         return kernel  # its weights are positive, and its terms fewer than their sum times the pool
     return kernel.with_weights(np.ones_like if counting else np.abs)
+
+
+def equal_weights(kernel: Kernel, rows: int = 16) -> int:
+    """How many weights of a unit are equal, at most, in a kernel's first rows."""
+    weights = np.asarray(getattr(kernel, "weights", ()))
+    if weights.ndim < 2:
+        return 1
+    some = weights.reshape(len(weights), -1)[:rows]
+    times = (np.unique(row[row != 0], return_counts=True)[1] for row in some)
+    return max((int(counts.max(initial=1)) for counts in times), default=1)
 
 
 def sized(population: Population) -> bool:
