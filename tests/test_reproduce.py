@@ -21,6 +21,7 @@ from bionet.reproduce import (
     Row,
     Settings,
     augmented,
+    branched,
     close_decisions,
     items_of,
     markdown,
@@ -308,3 +309,22 @@ def test_tdsnn_of_a_deep_network_has_a_curve_for_every_way(monkeypatch):
     assert tuple(line.get_label() for line in above.get_lines()[: len(WAYS)]) == WAYS
     assert len(below.get_lines()[2].get_xdata()) == 2
     plt.close("all")
+
+
+def test_a_network_with_branches_is_compared_by_both_methods(monkeypatch):
+    images = np.random.default_rng(0).random((5, 1, 28, 28), dtype=np.float32)
+    labels = np.array([1, 2, 3, 4, 5])
+    monkeypatch.setattr(Settings, "test", lambda self, data, n: (images[:n], labels[:n]))
+    monkeypatch.setattr(Settings, "calibration", lambda self, data: (images, labels))
+    network = branched.Branched("rows", "mnist", rate=8, augmapping=6)
+    result = branched.converted(network)(Settings(images=4, device="numpy"))
+    assert [row.label for row in result.rows] == [
+        "network",
+        "rate, 8 steps",
+        "rate, 8 steps: loss",
+        "augmapping, 6 steps",
+        "augmapping, 6 steps: loss",
+    ]
+    own, *both = (row.value for row in result.rows)
+    assert both[1] == own - both[0] and both[3] == own - both[2]
+    assert all("the audit of 4 images" in note for note in result.notes[1:])

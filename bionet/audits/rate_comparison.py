@@ -129,8 +129,8 @@ class Comparison:
         :math:`S = \sum_j |w_j| r_j + |I|`, the potential is a sum of n T terms of up to S +
         theta and what it holds at the end: as a random walk it is off by sqrt(n T) epsilon times
         that, and by sqrt(n T m) where m weights of a unit are equal, as those of a folded pooling
-        are: then m terms are rounded alike. A weight, a drive or a threshold that is rounded once is off alike in every
-        step, by sqrt(n) epsilon S. Four times that is allowed.
+        are: then m terms are rounded alike. A weight, a drive or a threshold that is rounded once
+        is off alike in every step, by sqrt(n) epsilon S. Four times that is allowed.
         """
         population = self.snn.population(name)
         steps = self.run.n_steps

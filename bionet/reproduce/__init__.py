@@ -10,6 +10,7 @@ from __future__ import annotations
 from bionet.errors import InputError, did_you_mean
 from bionet.reproduce import (
     augmented,
+    branched,
     close_decisions,
     codes,
     dsnn,
@@ -35,6 +36,7 @@ ITEMS: tuple[Item, ...] = (
     *threshold.ITEMS,
     *codes.ITEMS,
     *realism.ITEMS,
+    *branched.ITEMS,
 )
 
 
