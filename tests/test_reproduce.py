@@ -325,6 +325,6 @@ def test_a_network_with_branches_is_compared_by_both_methods(monkeypatch):
         "augmapping, 6 steps",
         "augmapping, 6 steps: loss",
     ]
-    own, *both = (row.value for row in result.rows)
-    assert both[1] == own - both[0] and both[3] == own - both[2]
+    network_right, *both = (row.value for row in result.rows)
+    assert both[1] == network_right - both[0] and both[3] == network_right - both[2]
     assert all("the audit of 4 images" in note for note in result.notes[1:])

@@ -69,12 +69,12 @@ def converted(network: Branched) -> Callable[[Settings], Result]:
             loss = 100 * (right - int(answered.sum())) / len(labels)
             rows.append(Row(f"{label}: loss", loss, n=len(labels), unit="points"))
             soon = latency(simulated.accuracy_over_time(labels, "MP"), right / len(labels), WITHIN)
-            known = "in no step" if soon is None else f"from step {soon} on"
+            reached = "in no step" if soon is None else f"from step {soon} on"
             some = images[:AUDITED]
             audited = settings.simulate(snn, some, steps * ms, final_potentials=True)
             audit = bionet.audit(net, snn, audited, some)
             notes.append(
-                f"{label}: within half a point of the network {known}; the audit of {len(some)}"
+                f"{label}: within half a point of the network {reached}; the audit of {len(some)}"
                 f" images and {len(audit.rows)} populations: {audit.verdict()}"
             )
         return Result(tuple(rows), tuple(notes))
