@@ -10,6 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -21,6 +22,7 @@ from bionet.interruption import check_interrupted
 __all__ = ["atomic", "output_folder", "read_npz", "read_tensors", "reason", "write_tensors"]
 
 CHECKSUM = "crc32"
+ARCHIVE_END = 22  # bytes of the last record of a zip archive
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -131,10 +133,20 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     try:
         # Opened here: numpy would leave a damaged file open.
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            _check_directory(file, len(stored.files))
             return {name: np.asarray(stored[name]) for name in stored.files}
     except Exception as error:  # what a damaged file leads to cannot be told beforehand
         text = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(f"{path}: is damaged or no .npz file of plain arrays ({text})") from error
+
+
+def _check_directory(file: BinaryIO, n_files: int) -> None:
+    """Refuse an archive whose directory lists fewer files than it says it has."""
+    file.seek(-ARCHIVE_END, os.SEEK_END)
+    end = file.read(ARCHIVE_END)  # of an archive without a comment, as NumPy writes them
+    noted = int.from_bytes(end[10:12], "little")
+    if end.startswith(b"PK\5\6") and noted not in (n_files, 2**16 - 1):
+        raise ValueError(f"its directory lists {n_files} of {noted} files")
 
 
 def _checksum(arrays: Mapping[str, np.ndarray], text: Mapping[str, str]) -> str:

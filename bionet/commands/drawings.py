@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from bionet.commands.outputs import load_audit, load_labels
 from bionet.errors import InputError
 from bionet.figures.kinds import KINDS
+from bionet.files import CHECKSUM
+from bionet.results.columns import table_checksum
 from bionet.results.run_json import read_run
 
 if TYPE_CHECKING:
@@ -111,24 +113,39 @@ class Request:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table by its suffix; of a study's folder the one that it holds, or its finished cells."""
+    """A table by its suffix; of a study's folder its finished cells, or the table that it holds.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is damaged: also where its checksum is another.
+    """
     import pandas as pd
 
     if path.is_dir():
-        folder = path
-        path = next(
-            (f for name in ("csv", "parquet") for f in sorted(path.glob(f"*.{name}"))), path
-        )
-        if path == folder and (folder / "study.json").is_file():
-            from bionet.study import table
-
-            cells = table(folder)
-            if not len(cells):
-                raise InputError(f"the study in {folder} has no finished cell yet; run it first")
+        cells = _finished(path) if (path / "study.json").is_file() else None
+        if cells is not None and len(cells):
             return cells
+        tables = (f for name in ("parquet", "csv") for f in sorted(path.glob(f"*.{name}")))
+        folder, path = path, next(tables, path)
+        if path == folder and cells is not None:
+            raise InputError(f"the study in {folder} has no finished cell yet; run it first")
     if path.suffix not in (".csv", ".parquet") or not path.is_file():
         raise InputError(f"{path} is no table: give a .csv or .parquet file, or a study's folder")
     try:
-        return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    except (ValueError, OSError, ImportError) as error:
-        raise InputError(f"{path} is damaged or no table ({error})") from error
+        table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+        noted = table.attrs.pop(CHECKSUM, None)
+        whole = noted is None or noted == table_checksum(table)
+    except Exception as error:  # what a damaged file leads to cannot be told beforehand
+        text = str(error).partition("\n")[0]
+        raise InputError(f"{path} is damaged or no table ({text})") from error
+    if not whole:
+        raise InputError(f"{path} is damaged: its checksum is not that of its content")
+    return table
+
+
+def _finished(folder: Path) -> pd.DataFrame:
+    """The finished cells of a study's folder, whose files have checksums."""
+    from bionet.study import table
+
+    return table(folder)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -164,8 +165,13 @@ def save_audit(folder: Path, audit: Audit) -> None:
     """Write an audit: the table as JSON, the sampled pairs as arrays."""
     from bionet.files import write_tensors
 
-    write_tensors(folder / AUDIT_SAMPLES, audit.samples, {})
-    write_json(folder / AUDIT, audit.to_dict(), nan=True)
+    table = audit.to_dict()
+    write_tensors(folder / AUDIT_SAMPLES, audit.samples, {"audit": _digest(table)})
+    write_json(folder / AUDIT, table, nan=True)
+
+
+def _digest(table: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
 
 
 def load_audit(folder: Path) -> Audit:
@@ -185,8 +191,10 @@ def load_audit(folder: Path) -> Audit:
         raise InputError(
             f"{folder} holds no audit; make one with 'bionet audit NETWORK SNN --out {folder}'"
         )
-    samples, _ = read_tensors(folder / AUDIT_SAMPLES)
+    samples, noted = read_tensors(folder / AUDIT_SAMPLES)
     plain = read_json(folder / AUDIT, AuditFile, "audit again")
+    if noted.get("audit", _digest(plain)) != _digest(plain):  # older files note none
+        raise InputError(f"{folder / AUDIT_SAMPLES} is that of another audit; audit again")
     kinds: dict[str | None, tuple[type[Audit], type[LayerAudit]]] = {
         None: (Audit, LayerAudit),
         TemporalAudit.code: (TemporalAudit, TemporalRow),

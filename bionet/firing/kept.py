@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -19,12 +20,14 @@ from bionet.files import atomic, read_npz
 
 __all__ = ["kept_on_disk", "measurements_folder"]
 
+KEY = "measured"
+
 
 def measurements_folder() -> Path:
     """Folder of kept measurements: below BIONET_CACHE, or in the user's cache folder."""
     cache = os.environ.get("BIONET_CACHE")
-    base = Path(cache) if cache else Path(platformdirs.user_cache_dir("bionet"))
-    return base / "measurements"
+    base = Path(cache or platformdirs.user_cache_dir("bionet"))
+    return base.expanduser().absolute() / "measurements"
 
 
 def kept_on_disk(
@@ -45,9 +48,18 @@ def kept_on_disk(
     path = measurements_folder() / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.npz"
     if keep and path.is_file():
         with contextlib.suppress(InputError):  # damaged: measured again
-            return read_npz(path)
+            stored = read_npz(path)
+            if str(stored.pop(KEY, "")) == told:  # else another file of this name
+                return stored
     values = {name: np.asarray(value) for name, value in measure().items()}
     if keep:
-        with atomic(path) as part, part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **values)
+        try:
+            with atomic(path) as part, part.open("wb") as file:
+                np.savez(file, allow_pickle=False, **values, **{KEY: np.array(told)})
+        except InputError as error:  # minutes of measuring are not lost to it
+            warnings.warn(
+                f"what was measured is not kept ({error}); set BIONET_CACHE to a folder that can"
+                " be written",
+                stacklevel=2,
+            )
     return values

@@ -106,7 +106,8 @@ def frames(movies: Any, frame: Quantity) -> Frames:
     if length.ndim or not length > 0:
         raise InputError(f"frame must be one positive time, such as 40*ms, but is {frame}")
     each = movies if isinstance(movies, np.ndarray) else [np.asarray(m) for m in _listed(movies)]
-    if not len(each) or any(m.ndim < 2 or not len(m) for m in each):
+    empty = each.ndim < 3 or not each.size if isinstance(each, np.ndarray) else not each
+    if empty or any(m.ndim < 2 or not len(m) for m in each):
         raise InputError(
             "movies must be an array (n_movies, n_frames, *shape) or a list of arrays"
             " (n_frames, *shape), with at least one movie, and a frame in each"

@@ -16,6 +16,8 @@ from bionet.network.signal import EventSignal
 
 __all__ = ["Timed", "in_steps", "numbered_images", "same_length", "whole_numbers"]
 
+LARGEST = 2**31 - 1  # of units and images; larger ones come from damaged files
+
 
 class Timed(Stimulus):
     """Events with a time each.
@@ -110,6 +112,8 @@ def numbered_images(
     same_length({"image": images}, n_events)
     least = int(images.max(initial=-1)) + 1
     number = least if n_images is None else int(n_images)
+    if number > LARGEST:
+        raise InputError(f"n_images must be at most {LARGEST}, but is {n_images}")
     if number < max(least, 1):
         raise InputError(f"n_images must be at least {max(least, 1)}, but is {n_images}")
     return images, number
@@ -125,6 +129,8 @@ def whole_numbers(values: Any, name: str) -> np.ndarray:
         return np.zeros(0, dtype=np.int64)
     if numbers.ndim != 1 or not plain or numbers.min(initial=0) < 0:
         raise InputError(f"{name} must be whole numbers from 0 on, one for each event")
+    if numbers.max(initial=0) > LARGEST:
+        raise InputError(f"{name} must be at most {LARGEST}, but one is {numbers.max()}")
     return numbers.astype(np.int64)
 
 

@@ -234,8 +234,8 @@ def finished(folder: Path, cells: tuple[Cell, ...]) -> set[str]:
 
 
 def write_cell(folder: Path, key: str, row: Mapping[str, Any]) -> None:
-    """Write one result, whole or not at all."""
-    write_json(folder / CELLS / f"{key}.json", row, indent=None)
+    """Write one result, with the key of its cell, whole or not at all."""
+    write_json(folder / CELLS / f"{key}.json", {**row, "key": key}, indent=None)
 
 
 def read_cell(folder: Path, key: str) -> dict[str, Any]:
@@ -244,9 +244,13 @@ def read_cell(folder: Path, key: str) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If its file is damaged.
+        If its file is damaged or that of another cell.
     """
-    return read_json(folder / CELLS / f"{key}.json", Row, "remove it and run the study again")
+    path, remedy = folder / CELLS / f"{key}.json", "remove it and run the study again"
+    row = read_json(path, Row, remedy)
+    if row.pop("key", key) != key:  # older files have none
+        raise InputError(f"{path} is damaged: it is the file of another cell; {remedy}")
+    return row
 
 
 def hash_arrays(*arrays: np.ndarray) -> str:

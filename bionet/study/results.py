@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from bionet.errors import InputError
-from bionet.files import atomic
+from bionet.files import CHECKSUM, atomic
 from bionet.kinds import typed
+from bionet.results.columns import check_numbers, table_checksum
 from bionet.study.cells import CELLS, read_cell, read_study
 
 __all__ = ["TIMING", "table", "write_tables"]
@@ -45,9 +46,14 @@ def table(folder: str | Path) -> pd.DataFrame:
 
 
 def write_tables(results: pd.DataFrame, folder: Path) -> None:
-    """Write ``results.parquet`` and ``results.csv``, each whole or not at all."""
+    """Write ``results.parquet`` and ``results.csv``, each whole or not at all.
+
+    The first has a checksum among its attributes; the second is for people, and has none.
+    """
+    noted = results.copy()
+    noted.attrs = {**results.attrs, CHECKSUM: table_checksum(results)}
     with atomic(folder / "results.parquet") as part:
-        results.to_parquet(part, index=False)
+        noted.to_parquet(part, index=False)
     with atomic(folder / "results.csv") as part:
         results.to_csv(part, index=False)
 
@@ -75,6 +81,7 @@ def summary(results: pd.DataFrame) -> Any:
     for column in [*axes, "images", "accuracy", *costs]:
         if column not in results:
             raise InputError(f"the study's table has no column {column!r}; run the study again")
+    check_numbers(results, ["level", "images", "accuracy", *costs])
     grouped = results.groupby(axes, sort=False, dropna=False)
     short = grouped.agg(
         images=("images", "min"),

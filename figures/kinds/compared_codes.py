@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from bionet.errors import InputError
 from bionet.figures.house_style import PAGE, color_of, marker_of, new_figure, styled
 from bionet.figures.panels import panels
+from bionet.results.columns import check_numbers
 
 __all__ = ["compared_codes"]
 
@@ -46,6 +47,7 @@ def compared_codes(
     """
     if missing := [name for name in NEEDED if name not in table]:
         raise InputError(f"the table has no column {missing[0]!r}")
+    check_numbers(table, NEEDED[2:])
     table = table[table["accuracy"].notna()]
     plain = table[table["perturbation"] == UNDISTURBED]
     if plain.empty:
@@ -73,7 +75,7 @@ def compared_codes(
         ax.set_ylim(0, 102)
         ax.set_ylabel("accuracy (%)")
     levels = table.groupby("perturbation")["level"].max()
-    names = [f"{name.replace('_', chr(10))}\n{levels[name]:g}" for name in others]
+    names = [f"{str(name).replace('_', chr(10))}\n{levels[name]:g}" for name in others]
     robustness.set_xticks(range(len(others)), names)
     for edge in range(1, len(others)):
         robustness.axvline(edge - 0.5, color="0.85", lw=0.5)

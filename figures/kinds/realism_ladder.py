@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from bionet.errors import InputError
 from bionet.figures.house_style import COLUMN, color_of, marker_of, new_axes, styled, text_size
 from bionet.figures.kinds import KINDS, Asked
+from bionet.results.columns import check_numbers
 from bionet.results.metrics import wilson_interval
 
 __all__ = ["realism_ladder"]
@@ -44,6 +45,7 @@ def realism_ladder(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             "the table needs rows with the columns 'rung' and 'accuracy'; it has"
             f" {len(table)} rows with {', '.join(map(str, table.columns)) or 'no columns'}"
         )
+    check_numbers(table, ("accuracy", "n_images", "chance"))
     accuracy = table["accuracy"].to_numpy(dtype=float)
     if not ((accuracy >= 0) & (accuracy <= 1)).all():
         raise InputError("accuracy must lie in [0, 1] in every row")

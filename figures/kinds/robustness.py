@@ -19,12 +19,14 @@ from bionet.errors import InputError
 from bionet.figures.house_style import color_of, line_of, marker_of, styled
 from bionet.figures.kinds import KINDS, Asked
 from bionet.figures.panels import choose, panels
+from bionet.results.columns import check_numbers
 from bionet.results.over_seeds import over_seeds
 
 __all__ = ["BAND", "SEEDS", "accuracy_against_perturbation", "by_level"]
 
 LETTER, KEY = 0.05, 0.4  # inches of a letter at 7 points, and of a line in a legend
 NEEDED = ("coding", "perturbation", "level", "n_images")
+NUMBERS = ("level", "n_images", "correct", "accuracy", "low", "high")
 BAND, SEEDS = "95 % interval over images", "one seed"
 
 
@@ -58,6 +60,7 @@ def by_level(table: pd.DataFrame) -> pd.DataFrame:
         missing.append("accuracy' or 'correct")
     if missing or not len(table):
         raise InputError(f"the table has no {'column ' + repr(missing[0]) if missing else 'rows'}")
+    check_numbers(table, NUMBERS)
     table = table.copy()
     several = [n for n in ("method", "network") if n in table and table[n].nunique() > 1]
     if several:
@@ -124,7 +127,7 @@ def accuracy_against_perturbation(
             if len(part):
                 _line(ax, part.sort_values("level"), coding, number)
         unit = _unit(table[table["perturbation"] == name])
-        words = name.replace("_", " ")
+        words = str(name).replace("_", " ")
         ax.set_xlabel(_in_lines(words, f"({unit})", ax) if unit else words)
         ax.set_ylabel("accuracy (%)")
         ax.set_ylim(0, 102)

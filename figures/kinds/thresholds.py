@@ -13,6 +13,7 @@ from bionet.figures.house_style import COLUMN, color_of, line_of, marker_of, new
 from bionet.figures.kinds import KINDS, Asked
 from bionet.kinds import typed
 from bionet.network import SpikingNetwork
+from bionet.results.columns import check_numbers
 from bionet.results.metrics import wilson_interval
 
 __all__ = ["search_table", "threshold_sweep"]
@@ -85,6 +86,7 @@ def threshold_sweep(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             "the table needs rows with the columns 'sigma' or 'threshold' and 'accuracy'; it has"
             f" {len(table)} rows with {', '.join(map(str, table.columns)) or 'no columns'}"
         )
+    check_numbers(table, (x, "accuracy", "n_images"))
     if not (table[x] > 0).all() or not table["accuracy"].between(0, 1).all():
         raise InputError(f"{x} must be positive and accuracy lie in [0, 1] in every row")
     ax = new_axes(ax, COLUMN, 2.3)
