@@ -187,14 +187,14 @@ def philox(counter: Sequence[np.ndarray], key: Sequence[int]) -> tuple[np.ndarra
         Below 2**32.
     """
     low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
-    first, second = (np.uint64(m) for m in _MULTIPLIERS)
+    m0, m1 = (np.uint64(m) for m in _MULTIPLIERS)
     c0, c1, c2, c3 = (np.asarray(c).astype(np.int64).astype(np.uint64) & low for c in counter)
     for number in range(_ROUNDS):
         k0, k1 = (
             np.uint64((int(k) + number * step) % 2**32)
             for k, step in zip(key, _KEY_STEPS, strict=True)
         )
-        p, q = first * c0, second * c2
+        p, q = m0 * c0, m1 * c2
         c0, c1, c2, c3 = (q >> half) ^ c1 ^ k0, q & low, (p >> half) ^ c3 ^ k1, p & low
     return c0, c1, c2, c3
 

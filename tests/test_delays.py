@@ -212,5 +212,5 @@ def test_delays_that_cannot_be_are_refused(tmp_path):
         simulate(summed(delay=1.5 * ms), IMAGES, T * ms, **FAST)
     with pytest.raises(InputError, match="must be at least one step"):
         unit_delays(make(delay=0.5 * ms, delay_spread=1 * ms), (3,), 1e-3, least=1)
-    with pytest.raises(InputError, match="sets 'delay_spread', which a script cannot express"):
-        bionet.eject(summed(delay=2 * ms, delay_spread=1 * ms), tmp_path / "a.py", coding="poisson")
+    with pytest.raises(InputError, match="sets 'jitter', which a script cannot express"):
+        bionet.eject(summed(delay=2 * ms, jitter=1 * ms), tmp_path / "a.py", coding="poisson")

@@ -24,6 +24,7 @@ from bionet.equations import (
 from bionet.errors import InputError
 from bionet.network import Population, Projection, Readout, Simulation, SpikingNetwork
 from bionet.network.kernels import Dense, Kernel, OneToOne
+from bionet.perturbations import CurrentNoise, MembraneNoise
 from bionet.running.eject_parts import number
 
 STEPS = 25
@@ -68,7 +69,7 @@ def in_volts():
     opened = bionet.synapse.conductance(0 * mV, -80 * mV, 5 * ms, 10 * ms).on(adex())
     populations = (
         Population("first", (8,), currents, {"I": rng.uniform(50, 250, 8) * pA}),
-        Population("second", (5,), opened, {"I": 200 * pA}),
+        Population("second", (5,), opened, {"I": 900 * pA}),
         Population("output", (3,), integrate_and_fire()),
         Population("readout", (3,), integrator()),
     )
@@ -77,7 +78,7 @@ def in_volts():
     projections = (
         Projection("input", "first", Dense(rng.normal(0.5, 0.5, (8, 6))), gain=0.2 * nA),
         Projection("first", "second", Dense(weights.clip(0)), sign=1, gain=20 * nS, delay=2),
-        Projection("first", "second", Dense(weights.clip(None, 0)), sign=-1, gain=30 * nS),
+        Projection("first", "second", Dense(weights.clip(None, 0)), sign=-1, gain=5 * nS),
         Projection("second", "output", dense),
         Projection("second", "readout", dense),
     )
@@ -95,6 +96,27 @@ def folded():
         net, method="dsnn", input_shape=(2, 8, 6), sigma=0.2, fold=True,
         max_rate=200 * Hz, duration=30 * ms,
     )  # fmt: skip
+
+
+def noisy():
+    return bionet.NeuronModel(
+        "noisy", "dv/dt = I/dt + sigma*xi/ms**0.5 : 1\nI : 1 (constant)\ntheta : 1 (constant)\n"
+        "sigma : 1 (constant)", "v >= theta + 0.1*rand_shared()", "v -= theta",
+        parameters={"I": 0.2, "theta": 1.0, "sigma": 0.2}, method="euler",
+    )  # fmt: skip
+
+
+def with_noise():
+    """Coloured currents, common to the cells in part, white noise, failures, delays that differ."""
+    travels = [{"delay": 3 * ms, "delay_spread": 2 * ms}, {"delay": 1 * ms, "delay_spread": ms}]
+    snn = in_volts()
+    queued = {1: travels[0], 2: travels[0], 3: travels[1]}
+    projections = [replace(q, **queued.get(k, {})) for k, q in enumerate(snn.projections)]
+    back = Projection("output", "output", OneToOne(-0.3), **travels[1] | {"delay": 4 * ms})
+    snn = replace(snn, projections=(*projections, back))
+    snn = snn.with_population("output", model=noisy())
+    current = CurrentNoise(40 * pA, populations=("first", "second"), shared=0.3)
+    return bionet.perturb(snn, [current, MembraneNoise(0.02, populations=("first",))], seed=2)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +137,8 @@ def cases(four_layers, four_layer_images):
         "uniform": (delayed, images, {"coding": "uniform", "dtype": "float32"}),
         "limited": (limited(), rng.uniform(size=(2, 6)), {}),
         "half_steps": (limited(), rng.uniform(size=(2, 6)), {"dt": 0.5 * ms}),
-        "volts": (in_volts(), rng.uniform(size=(2, 6)), {"dt": 0.5 * ms, "duration": 40 * ms}),
+        "volts": (in_volts(), rng.uniform(size=(2, 6)), {"dt": 0.5 * ms, "duration": 60 * ms}),
+        "noise": (with_noise(), rng.uniform(size=(2, 6)), {"dt": 0.5 * ms, "duration": 60 * ms}),
         "fold": (folded(), signed, {"duration": 150 * ms}),
     }
 
@@ -145,7 +168,17 @@ def own_times(options):
     return {"duration": STEPS * dt, "dt": dt} | options
 
 
-NAMES = ("analog", "narrow", "poisson", "uniform", "limited", "half_steps", "fold")
+NAMES = (
+    "analog",
+    "narrow",
+    "poisson",
+    "uniform",
+    "limited",
+    "half_steps",
+    "volts",
+    "noise",
+    "fold",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -217,13 +250,6 @@ def test_large_networks_are_refused_unless_forced(four_layers, tmp_path, monkeyp
     assert bionet.eject(four_layers, tmp_path / "large.py", force=True)[0].is_file()
 
 
-def noisy():
-    return bionet.NeuronModel(
-        "noisy", "dv/dt = I/dt + xi/ms**0.5 : 1\nI : 1 (constant)\ntheta : 1 (constant)",
-        "v >= theta", "v -= theta", parameters={"I": 0.0, "theta": 1.0},
-    )  # fmt: skip
-
-
 def graded():
     model = integrate_and_fire()
     return replace(
@@ -241,7 +267,12 @@ class Own(Kernel):
 @pytest.mark.parametrize(
     ("model", "kernel", "fields", "message"),
     [
-        (noisy, Dense(np.eye(3)), {}, "'cells' draws noise"),
+        (
+            graded,
+            Dense(np.eye(3)),
+            {"delay": 2 * ms, "delay_spread": ms},
+            "delays spikes whose amplitude varies",
+        ),
         (graded, Dense(np.eye(3)), {"delay": 2}, "delays spikes whose amplitude varies"),
         (integrate_and_fire, Own(), {}, "has the kernel 'own'"),
     ],

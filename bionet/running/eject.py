@@ -32,6 +32,7 @@ from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.input_population import input_of
 from bionet.network.signal import FrameSignal
 from bionet.running.arguments import make_plan
+from bionet.running.eject_axons import axons_of, turns
 from bionet.running.eject_parts import (
     Request,
     describe_population,
@@ -41,6 +42,7 @@ from bionet.running.eject_parts import (
     script_population,
     uses_random_numbers,
 )
+from bionet.running.eject_random import drawn, random_functions
 from bionet.running.shown import shown
 from bionet.templates import rendered
 from bionet.versions import VERSION
@@ -54,7 +56,7 @@ KNOWN_FIELDS = {
     "SpikingNetwork": "populations projections input_shape readout method coding metadata"
     " simulation code origin relays perturbations",
     "Population": "name shape model parameters",
-    "Projection": "source target kernel delay delay_seed sign variable event gain",
+    "Projection": "source target kernel delay delay_spread delay_seed sign variable event gain",
     "NeuronModel": "name equations threshold reset refractory update method parameters initial"
     " events input amplitude source potential current inputs resets leaks spike final",
     "InputModel": "drives pixels signed factor summary",
@@ -146,18 +148,22 @@ def script(
     _check(snn, plan, populations)
     populations = tuple(script_population(p) for p in populations)
     request = Request(snn, plan, populations, variable_names(snn))
+    axons = axons_of(snn, request.variables, plan.dt)
     arrays: dict[str, np.ndarray] = {} if images is None else {"images": images}
+    arrays |= {f"{a.name}_steps": a.steps for a in axons.values()}
     shown = populations[1:] if plan.drives_current else populations
     groups = [describe_population(request, p, arrays) for p in shown]
     names = synapse_names(snn)
     synapses = [
-        describe_synapses(request, q, name, rank(snn, name, names), arrays)
+        describe_synapses(request, q, name, rank(snn, name, names), arrays, axons.get(name))
         for name, q in zip(names, snn.projections, strict=True)
     ]
     stochastic = uses_random_numbers(populations)
+    calls = drawn(str(groups))
     dt_text = number(plan.dt, "second")
-    units = {word for text in (dt_text, str(groups)) for word in ("ms", "second", "Hz")
-             if f"* {word}" in text}  # fmt: skip
+    values = str([group["assignments"] for group in groups])
+    units = {word for text in (dt_text, values) for word in ("ms", "second", "Hz")
+             if re.search(rf"[0-9.] \* {word}\b", text)}  # fmt: skip
     imports = {"Network", "NeuronGroup", "SpikeMonitor", "Synapses", "defaultclock", "prefs"}
     imports |= units | ({"check_units"} if stochastic else set())
     text = rendered(
@@ -177,6 +183,10 @@ def script(
         shapes={p.name: p.shape for p in shown},
         input_shape=snn.input_shape,
         stochastic=stochastic,
+        random_functions=random_functions(calls, plan.dtype),
+        calls=calls,
+        axons=list(dict.fromkeys(axons.values())),
+        turns=turns(tuple(p.name for p in shown), axons),
         seed=seed,
         dtype=plan.dtype,
         drive_gain=input_of(plan.input).factor,
@@ -253,15 +263,6 @@ def _check(snn: SpikingNetwork, plan: Plan, populations: tuple[Population, ...])
     """Refuse what a script of plain Brian2 objects would not repeat spike for spike."""
     for described in (snn, *populations, *snn.projections, *(p.model for p in populations)):
         _check_fields(described)
-    for population in populations:
-        model, name = population.model, population.name
-        if model.brian().is_stochastic or re.search(
-            r"randn(_if|_shared)?\(|rand_shared\(", str(model.to_dict())
-        ):
-            raise InputError(
-                f"eject: population {name!r} draws noise, which would differ from BioNet's in"
-                " plain Brian2; give it a model without noise, or use bionet.build"
-            )
     for projection in snn.projections:
         _check_projection(snn, projection, plan, populations)
 
@@ -286,7 +287,8 @@ def _check_projection(
     snn: SpikingNetwork, projection: Projection, plan: Plan, populations: tuple[Population, ...]
 ) -> None:
     source = next(p for p in populations if p.name == projection.source)
-    delay = int(np.max(queued_steps(snn, projection, plan.dt)))
+    steps = queued_steps(snn, projection, plan.dt)
+    delay = int(np.max(steps))
     once = source.model.spike == "once"
     plain = projection.kernel.kind in ("dense", "conv2d", "average_pool2d", "one_to_one", "sparse")
     # What is set once never falls, so that the largest of a pool is kept spike by spike.
@@ -301,7 +303,7 @@ def _check_projection(
         )
     spikes = source.name != "input" and projection.event == "spike"
     varies = source.model.amplitude is not None and spikes
-    if varies and delay and not once:
+    if varies and delay and (not once or np.ptp(steps)):
         raise InputError(
             f"eject: projection {projection.name} delays spikes whose amplitude varies; Brian2's"
             " synapses read it when a spike arrives, not when it was emitted; use bionet.build"

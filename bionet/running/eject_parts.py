@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,8 +15,9 @@ from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from bionet.brian.assemble import queued_steps
 from bionet.brian.channel_last import to_channel_last
-from bionet.brian.groups import equations_of
-from bionet.brian.model_code import draws, running_code, uses_step
+from bionet.brian.groups import UPDATE_SITE, equations_of
+from bionet.brian.model_code import draws, of_presentation, running_code, uses_step
+from bionet.brian.normal_numbers import numbered
 from bionet.brian.plan import Plan
 from bionet.brian.unit_targets import Targets
 from bionet.equations.inputs import FOREVER
@@ -25,6 +27,7 @@ from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
 from bionet.network.kernels import Kernel
+from bionet.running.eject_axons import Axons
 
 __all__ = [
     "Request",
@@ -120,14 +123,30 @@ def describe_population(
         "name": name,
         "variable": request.variables[name],
         "size": population.size,
-        "comment": comment,
-        "equations": lines,
+        "comment": [part for line in comment for part in textwrap.wrap(line, 98)],
+        "equations": [_folded(line) for line in lines],
         "arguments": _arguments(population, request.plan.dtype, site),
         "assignments": _assignments(request, population, equations, arrays),
-        "each_step": (running_code(model.update, site + 20) or "").splitlines(),
+        "each_step": _each_step(model, site),
         "fires": model.threshold is not None,
         "kept": _kept(model),
     }
+
+
+def _each_step(model: NeuronModel, site: int) -> list[str]:
+    """The lines of a model's update; its normal numbers are filled in first."""
+    update, normals = numbered(of_presentation(model.update), site + UPDATE_SITE + 1)
+    filled = [
+        f"{name} = unit_normal(seed_low, seed_high, stream, i, step, {number})"
+        for name, number in normals.items()
+    ]
+    running = running_code(update, site + UPDATE_SITE + len(normals))
+    return [_folded(line) for line in [*filled, *(running or "").splitlines()]]
+
+
+def _folded(line: str) -> str:
+    """A line of code in a string, continued with backslashes where it is long."""
+    return " \\\n".join(textwrap.wrap(line, 94, subsequent_indent=" " * 8, break_long_words=False))
 
 
 def _kept(model: NeuronModel) -> list[str]:
@@ -231,6 +250,7 @@ def describe_synapses(
     name: str,
     order: int,
     arrays: dict[str, np.ndarray],
+    axons: Axons | None = None,
 ) -> dict[str, Any]:
     """A ``Synapses`` of the script, its indices and weights in ``arrays``."""
     snn = request.snn
@@ -254,7 +274,7 @@ def describe_synapses(
         kept = np.sign(w) == delivered.sign
         i, j, w = i[kept], j[kept], w[kept]
     arrays |= {f"{name}_i": i, f"{name}_j": j, f"{name}_w": w}
-    delay = int(np.max(queued_steps(snn, projection, request.plan.dt)))
+    delay = 0 if axons else int(np.max(queued_steps(snn, projection, request.plan.dt)))
     effect = _passed(f"{weight}*{source.amplitude}_pre", delivered.sign, unit) if graded else weight
     on_pre = f"{delivered.variable}_post += {effect}"
     if is_largest(projection.kernel):
@@ -265,7 +285,7 @@ def describe_synapses(
         "variable": name,
         "analog": analog,
         "empty": not len(w),
-        "source": request.variables[projection.source],
+        "source": axons.name if axons else request.variables[projection.source],
         "target": request.variables[projection.target],
         "target_name": projection.target,
         "comment": _comment(projection, len(w), analog, delay),
@@ -274,7 +294,7 @@ def describe_synapses(
         "receiver": delivered.variable,
         "effect": _signed("w * pixels[i]", delivered.sign, "np.", "np.inf"),
         "on_pre": on_pre,
-        "event": event,
+        "event": "spike" if axons else event,
         "delay": delay,
         "order": order,
     }
