@@ -48,7 +48,7 @@ from bionet.conversion.variants.softmax import with_softmax
 from bionet.conversion.variants.winner_take_all import winner_take_all
 from bionet.errors import InputError
 from bionet.kinds import typed
-from bionet.network import SpikingNetwork
+from bionet.network import Origin, SpikingNetwork
 from bionet.network.joined_inputs import joined as inputs_joined
 from bionet.network.joined_inputs import joined_shape
 from bionet.options import check_options
@@ -133,7 +133,7 @@ def convert(
     -------
     SpikingNetwork
         Its ``origin`` holds ``scales`` and ``layers`` (population -> node of the traced network,
-        for :func:`activations`), its ``metadata`` the options.
+        for :func:`activations`) and the options given.
 
     Raises
     ------
@@ -166,7 +166,12 @@ def convert(
     snn = METHODS.find(method)(net, input_shape, calibration, **options)
     if sum(p.numel() for p in net.parameters()) > LARGE:
         gc.collect()  # the traced copy refers to itself, and would keep its weights for a while
-    return replace(snn, origin=replace(snn.origin, inputs=shapes)) if shapes else snn
+    given = Origin(options=options).options
+    defaults = Origin(options={name: takes[name].default for name in given}).options
+    differing = {name: value for name, value in given.items() if value != defaults.get(name, ...)}
+    # What a method notes, such as the thresholds that its search has found, goes before.
+    noted = {**differing, **snn.origin.options}
+    return replace(snn, origin=replace(snn.origin, inputs=shapes, options=noted))
 
 
 def _several(input_shape: Any, calibration: Any) -> tuple[tuple[int, ...], ...]:

@@ -267,7 +267,8 @@ def with_thresholds(
     # What a rate of one spike a step stands for, in units of the activation: see the audit.
     scales = {r.name: 1.0 / (per_step * before[r.name]) for r in records}
     scales[READOUT] = 1.0 / (per_step * before[records[-1].inputs[0]])
-    snn = replace(snn, origin=replace(snn.origin, scales=scales))
+    origin = replace(snn.origin, scales=scales, options={"sigma": dict(sigmas)})
+    snn = replace(snn, origin=origin)
     return with_metadata(snn, thresholds=thresholds, sigmas=dict(sigmas))
 
 

@@ -205,7 +205,8 @@ def _with_thresholds(
         snn = snn.with_population(record.name, parameters={"theta": thresholds[record.name]})
     scales = {record.name: 1.0 / gain[record.name] for record in records}
     scales[READOUT] = 1.0 / gain[records[-1].inputs[0]]
-    snn = replace(snn, origin=replace(snn.origin, scales=scales))
+    origin = replace(snn.origin, scales=scales, options={"thresholds": dict(thresholds)})
+    snn = replace(snn, origin=origin)
     return with_metadata(snn, thresholds=dict(thresholds))
 
 

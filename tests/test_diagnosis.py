@@ -245,3 +245,16 @@ def test_physical_neurons_lose_to_the_cause_that_was_made():
         told = diagnosed(change, spikes)
         assert told.loss > 0.05, cause
         assert (told.main_cause, told.main_layer) == (cause, nodes[1])
+
+
+def test_what_is_mended_keeps_the_options_it_was_made_with(net):
+    """They are read from the origin: metadata tells people, and no program."""
+    made = bionet.convert(net, "rate", IMAGES, percentile=60.0, late_readout=2, readout="MS")
+    assert made.origin.options == {"percentile": 60.0, "late_readout": 2, "readout": "MS"}
+    silent = replace(made, metadata={})
+    before = found(net, silent)
+    assert before.cost("clipping") > 0
+    again = bionet.mended(net, silent, before, IMAGES)
+    assert again.origin.options["late_readout"] == again.readout.since == 2
+    assert again.origin.options["normalisation"] == "least_squares"
+    assert again.readout.default == "MS"

@@ -338,3 +338,14 @@ def test_saving_keeps_the_old_file_if_it_fails(everything, tmp_path, monkeypatch
         everything.with_population("pool", parameters={"theta": 3.0}).save(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_options_of_a_conversion_are_saved_and_change_no_hash(everything, tmp_path):
+    options = {"leak": 20 * ms, "input_range": (0.0, 1.0), "sigma": {"conv": np.float64(0.5)}}
+    made = replace(
+        everything, origin=replace(everything.origin, options={**options, "x": np.ones(3)})
+    )
+    assert made.origin.options == options
+    assert SpikingNetwork.load(made.save(tmp_path / "net.snn")).origin.options == options
+    assert made == everything
+    assert made.hash() == everything.hash()

@@ -29,7 +29,7 @@ BATCH = 200
 AGAIN: dict[str, dict[str, Any]] = {
     "weights": {},
     "dead": {},
-    "clipping": {"normalisation": "least_squares", "channelwise": True},
+    "clipping": {"normalisation": "least_squares", "channelwise": True, "reset": "subtract"},
     "reset": {"reset": "subtract"},
 }
 
@@ -141,16 +141,11 @@ def mended(
         return replace(snn, simulation=replace(snn.simulation, duration=last)) if short else snn
     costly = [c for c in ("weights", "dead", "clipping", "reset") if diagnosis.cost(c) > 0]
     if costly and snn.method == "rate":
-        options = {
-            name: value
-            for name, value in snn.metadata.get("options", {}).items()
-            if name not in ("pool_tau_ms", "softmax_hz", "initial_potential", "signed")
-            and value is not None
-        }
+        later = ("initial_potential", "signed", "lower_bound")  # where they mend something, below
+        options = {k: v for k, v in snn.origin.options.items() if k not in later}
         options["steps"] = options.get("steps") or diagnosis.n_steps
         for cause in costly:
             options |= AGAIN[cause]
-        options.pop("preset", None)
         made = convert(net, "rate", calibration, snn.input_shape, **options)
         snn = replace(made, coding=snn.coding, simulation=snn.simulation)
     if isinstance(snn.code, Fold):  # its counts do not depend on the order of spikes
@@ -173,15 +168,14 @@ def _mended_first_spikes(
     """The network converted again, with room for its values and exact spikes where they cost."""
     if not any(diagnosis.cost(c) > 0 for c in ("weights", "dead", "clipping", "rounding")):
         return snn
-    options = {k: v for k, v in snn.metadata.get("options", {}).items() if k != "tau_ms"}
+    options = dict(snn.origin.options)
     options |= {"tau": code.tau * second, "dt": code.dt * second, "dtype": snn.simulation.dtype}
+    options |= {"readout": snn.readout.default}
     if diagnosis.cost("clipping") > 0:
         options["margin"] = 2 * options.get("margin", 1.5)
     if diagnosis.cost("rounding") > 0:
         options["interpolate"] = True
-    return convert(
-        net, "ttfs", calibration, snn.input_shape, readout=snn.readout.default, **options
-    )
+    return convert(net, "ttfs", calibration, snn.input_shape, **options)
 
 
 def _mended_late_spikes(
@@ -195,6 +189,8 @@ def _mended_late_spikes(
     if not diagnosis.cost("weights") > 0 and not diagnosis.cost("rounding") > 0:
         return snn
     options: dict[str, Any] = {
+        **snn.origin.options,
+        **{"readout": snn.readout.default},
         **{"leak": code.tau * second, "dt": snn.times()[1], "dtype": snn.simulation.dtype},
         **{"mode": code.mode, "window": code.window, "margin": code.margin},
         **{"rounding": code.rounding, "bias_correction": bool(code.shifts)},
@@ -204,6 +200,4 @@ def _mended_late_spikes(
         if code.rounding == "nearest" and code.shifts:
             options["leak"] = 2 * options["leak"]
         options |= {"rounding": "nearest", "bias_correction": True}
-    return convert(
-        net, "tdsnn", calibration, snn.input_shape, readout=snn.readout.default, **options
-    )
+    return convert(net, "tdsnn", calibration, snn.input_shape, **options)

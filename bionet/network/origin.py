@@ -1,4 +1,4 @@
-"""What a network was made from, as far as a comparison with it needs: layers, scales, weights."""
+"""What a network was made from, and how: what a comparison, or another conversion, needs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from bionet.equations.units import plain_quantity, read_quantity
 from bionet.errors import InputError
 
 __all__ = ["Origin", "Perturbed"]
@@ -36,6 +37,11 @@ class Origin:
         What the user should know of the conversion, such as a last sigmoid that was left out.
     network, weights, sha256 : str, optional
         What a command line calls the network, its weights, and the digest of these.
+    options : mapping of str to object
+        Options of the conversion that are not the method's own: numbers, texts, quantities, and
+        tuples and mappings of them. What a search has found is among them, so that a conversion
+        with them makes the network again without a search. Neurons and arrays are left out. Equal
+        networks are equal, and have one hash, whatever the options that they were made with.
 
     Raises
     ------
@@ -54,6 +60,7 @@ class Origin:
     network: str | None = None
     weights: str | None = None
     sha256: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", dict(self.layers))
@@ -70,6 +77,9 @@ class Origin:
                     f" {scale!r}"
                 ) from None
         object.__setattr__(self, "scales", scales)
+        options = {name: _read_option(value) for name, value in self.options.items()}
+        kept = {name: value for name, value in options.items() if value is not _NO_VALUE}
+        object.__setattr__(self, "options", kept)
 
     def without(self, population: str) -> Origin:
         """The same for a network that lacks a population."""
@@ -82,7 +92,8 @@ class Origin:
     def to_dict(self) -> dict[str, Any]:
         """The fields that say something, as plain JSON."""
         default = Origin()
-        plain = asdict(self)
+        plain = asdict(replace(self, options={}))
+        plain["options"] = {name: _plain_option(value) for name, value in self.options.items()}
         return {name: v for name, v in plain.items() if v != getattr(default, name)}
 
     @classmethod
@@ -111,6 +122,37 @@ class Perturbed:
     level: float
     unit: str = "1"
     seed: int = 0
+
+
+_NO_VALUE = object()
+QUANTITY = "quantity"  # key of a quantity among plain options
+
+
+def _read_option(value: Any) -> Any:
+    """An option as it is kept, or as it was saved; _NO_VALUE for what no file can say."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if hasattr(value, "dimensions"):
+        return value if not value.ndim else _NO_VALUE
+    if isinstance(value, Mapping):
+        if set(value) == {QUANTITY}:
+            return read_quantity(*value[QUANTITY])
+        parts = {str(name): _read_option(part) for name, part in value.items()}
+        return _NO_VALUE if any(p is _NO_VALUE for p in parts.values()) else parts
+    if isinstance(value, (list, tuple)):
+        several = tuple(map(_read_option, value))
+        return _NO_VALUE if any(part is _NO_VALUE for part in several) else several
+    is_number = getattr(value, "ndim", None) == 0 and hasattr(value, "item")
+    return value.item() if is_number else _NO_VALUE
+
+
+def _plain_option(value: Any) -> Any:
+    """The inverse of :func:`_read_option`, as JSON says it."""
+    if hasattr(value, "dimensions"):
+        return {QUANTITY: plain_quantity(value)}
+    if isinstance(value, Mapping):
+        return {name: _plain_option(part) for name, part in value.items()}
+    return list(map(_plain_option, value)) if isinstance(value, tuple) else value
 
 
 def _listed(scale: Any) -> bool:

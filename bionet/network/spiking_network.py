@@ -287,6 +287,7 @@ class SpikingNetwork:
         from bionet.network.storage import pack_network
 
         description, arrays = pack_network(self)
+        description["origin"].pop("options", None)
         digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
         for name in sorted(arrays):
             digest.update(name.encode())

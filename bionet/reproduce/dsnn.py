@@ -67,7 +67,7 @@ def table(network: str) -> Callable[[Settings], Result]:
         rows.append(accuracy("DSNN", plain.predictions("MP") == labels, None, paper["dsnn"]))
         notes = [f"sigma found by Algorithm 1 on training images: {_sigmas(snn)}"]
         folds = {
-            "DSNN-fold": {"sigma": snn.metadata["sigmas"], "drain": DRAIN},
+            "DSNN-fold": {"sigma": snn.origin.options["sigma"], "drain": DRAIN},
             "DSNN-fold, rounding to nearest": FINER,
         }
         for label, options in folds.items():
@@ -94,7 +94,7 @@ def table(network: str) -> Callable[[Settings], Result]:
 
 
 def _sigmas(snn: SpikingNetwork) -> str:
-    return ", ".join(f"{name} {sigma:.3g}" for name, sigma in snn.metadata["sigmas"].items())
+    return ", ".join(f"{name} {sigma:.3g}" for name, sigma in snn.origin.options["sigma"].items())
 
 
 def each_network(

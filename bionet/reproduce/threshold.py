@@ -81,7 +81,11 @@ def item(network: str) -> Callable[[Settings], Result]:
         # Units that fire in nearly every step are slow to simulate; a thousand images tell enough.
         some = slice(FLAT_IMAGES)
         for label, thresholds, shown in (
-            (f"all, SNN with a floor of 0, {few} steps", snn.metadata["thresholds"], slice(None)),
+            (
+                f"all, SNN with a floor of 0, {few} steps",
+                snn.origin.options["thresholds"],
+                slice(None),
+            ),
             (f"all, flat thresholds of {FLAT:g}, floor 0, {few} steps", FLAT, some),
         ):
             compared = settings.simulate(at_floor_zero(thresholds), images[shown], few * ms)

@@ -33,7 +33,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["BRANCHED", "Normalise", "dense", "mobile", "resnet20", "rows", "unet"]
+__all__ = ["Normalise", "dense", "mobile", "resnet20", "rows", "unet"]
 
 CIFAR10 = (0.491, 0.482, 0.447), (0.247, 0.243, 0.262)
 CLASSES = 10
@@ -212,11 +212,3 @@ class Rows(nn.Module):
 def rows() -> Rows:
     """28 rows along 28 columns: 64c5-p2-96c3-p2-128c3-10, all along one axis."""
     return Rows()
-
-
-BRANCHED = {
-    "resnet20": resnet20,
-    "mobile": mobile,
-    "dense": dense,
-    "unet": unet,
-}

@@ -1,6 +1,6 @@
 """The networks of the papers, with weights trained on real data.
 
-A network is one function here and one `ZooEntry` in ``ENTRIES``. Weights are safetensors files:
+The table of the networks is :mod:`bionet.zoo.table`. Weights are safetensors files:
 plain numbers with a header that says where they come from. Reading a pickle can run any code, so
 that of a PyTorch file nothing but tensors is read.
 
@@ -20,10 +20,8 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -32,8 +30,8 @@ from torch import nn
 from bionet.errors import InputError, did_you_mean
 from bionet.files import read_tensors
 from bionet.kinds import typed
-from bionet.zoo import architectures, branched, eight_bits, imagenet
-from bionet.zoo.topologies import TOPOLOGIES, maker
+from bionet.zoo import eight_bits
+from bionet.zoo.table import ENTRIES, ZooEntry
 
 __all__ = [
     "ENTRIES",
@@ -55,39 +53,11 @@ __all__ = [
     "start_from",
 ]
 
-# Data sets that weights of the networks of bionet.architectures come with the package for.
-SHIPPED: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"net1": ("mnist",), "net2": ("mnist",), "net4": ("fashion-mnist",)}
-    | dict.fromkeys(("net5_small", "net5_quarter", "net5_leaky"), ("cifar10",))
-)
 PACKAGED = Path(__file__).parent / "weights"
 CHECKOUT = Path(__file__).resolve().parents[2] / "weights"
 PICKLE_SUFFIXES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 # Under which a checkpoint holds the state_dict beside other things.
 INSIDE = ("state_dict", "model_state_dict", "model", "net")
-
-
-@dataclass(frozen=True)
-class ZooEntry:
-    """A network of the zoo.
-
-    Parameters
-    ----------
-    name : str
-        What it is called.
-    make : callable
-        Makes the network, untrained, in training mode.
-    input_shape : tuple (channels, height, width)
-        One image.
-    data : tuple of str
-        Data sets that there are trained weights for; ``-rounded`` are for a temporal code,
-        ``-qcfs`` have QCFS activations.
-    """
-
-    name: str
-    make: Callable[[], nn.Module]
-    input_shape: tuple[int, int, int]
-    data: tuple[str, ...]
 
 
 def names() -> tuple[str, ...]:
@@ -507,35 +477,3 @@ def shang(weights: str | os.PathLike[str] | None = None) -> nn.Module:
         From images (n, 3, 32, 32) in [0, 1] to (n, 10); in evaluation mode if weights were loaded.
     """
     return load("shang", weights)
-
-
-ENTRIES: Mapping[str, ZooEntry] = MappingProxyType(
-    {
-        network.name: network
-        for network in (
-            ZooEntry(
-                "lenet5", architectures.lenet5, (1, 28, 28), ("digits", "mnist", "fashion-mnist")
-            ),
-            ZooEntry("lenet5_original", architectures.lenet5_original, (1, 28, 28), ("mnist",)),
-            ZooEntry("cifar10_quick", architectures.cifar10_quick, (3, 32, 32), ("cifar10",)),
-            ZooEntry(
-                "cifar10_quick_original",
-                architectures.cifar10_quick_original,
-                (3, 32, 32),
-                ("cifar10",),
-            ),
-            ZooEntry(
-                "rueckauer", architectures.rueckauer, (3, 32, 32), ("cifar10", "cifar10-rounded")
-            ),
-            *(
-                ZooEntry(name, maker(name), (t.channels, t.height, t.height), SHIPPED.get(name, ()))
-                for name, t in TOPOLOGIES.items()
-            ),
-            ZooEntry("shang", architectures.shang, (3, 32, 32), ("cifar10",)),
-            *(ZooEntry(name, make, (3, 32, 32), ()) for name, make in branched.BRANCHED.items()),
-            ZooEntry("rows", branched.rows, (1, 28, 28), ("mnist",)),
-            ZooEntry("alexnet", imagenet.alexnet, (3, 224, 224), ()),
-            ZooEntry("vgg16", imagenet.vgg16, (3, 224, 224), ()),
-        )
-    }
-)

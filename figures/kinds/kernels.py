@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from bionet.errors import InputError, did_you_mean
+from bionet.errors import InputError
 from bionet.figures.house_style import COLUMN, new_figure, styled
 from bionet.figures.kinds import KINDS, Asked
+from bionet.figures.panels import choose
 from bionet.network import Projection, SpikingNetwork
 
 __all__ = ["kernels", "mosaic_of_kernels"]
@@ -82,13 +83,7 @@ def kernels(
     """
     if max_shown < 1:
         raise InputError(f"max_shown must be at least 1, but is {max_shown}")
-    names = [population.name for population in snn.populations]
-    if unknown := [name for name in populations or () if name not in names]:
-        raise InputError(
-            f"there is no population {unknown[0]!r}; there are {', '.join(names)}"
-            + did_you_mean(unknown[0], names)
-        )
-    wanted = names if populations is None else populations
+    wanted = choose([population.name for population in snn.populations], populations)
     shown = [p for p in snn.projections if p.target in wanted and _weighted(p)]
     if not shown:
         raise InputError(f"no projection to {', '.join(wanted)} has weights to draw")

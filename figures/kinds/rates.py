@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from bionet.audits.table import Audit
-from bionet.errors import InputError, did_you_mean
+from bionet.errors import InputError
 from bionet.figures.house_style import COLUMN, PAGE, figure_width, new_figure, styled, text_size
 from bionet.figures.kinds import KINDS, Asked
+from bionet.figures.panels import choose
 
 __all__ = ["rate_against_activation"]
 
@@ -56,14 +57,7 @@ def rate_against_activation(
         If a population is unknown, arrays do not fit together or there are too few axes.
     """
     samples = data.samples if isinstance(data, Audit) else data
-    populations = list(samples) if populations is None else list(populations)
-    if unknown := [name for name in populations if name not in samples]:
-        raise InputError(
-            f"there is no population {unknown[0]!r}; there are {', '.join(samples)}"
-            + did_you_mean(unknown[0], samples)
-        )
-    if not populations:
-        raise InputError("there is no population to draw")
+    populations = choose(samples, populations)
     panels = np.array(_panels(len(populations), columns) if axes is None else axes).ravel()
     if len(panels) < len(populations):
         raise InputError(f"{len(populations)} populations need as many axes, but got {len(panels)}")
