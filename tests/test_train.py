@@ -372,7 +372,7 @@ def test_weights_are_stored_in_half_the_space_with_the_accuracy_of_what_is_store
 def test_training_starts_from_weights_of_the_network_it_was_adjusted_from(tmp_path: Path) -> None:
     original = zoo.load("lenet5_original")
     start = tmp_path / "original.safetensors"
-    save_weights(original, start, {})
+    save_weights(original, start, {"before": ["first"], "command": "second"})
     net = zoo.lenet5()
     assert zoo.start_from(net, start) == ("conv1.bias", "conv2.bias", "fc1.bias", "fc2.bias")
     torch.testing.assert_close(net.conv1.weight, original.conv1.weight, rtol=0, atol=0)
@@ -381,6 +381,7 @@ def test_training_starts_from_weights_of_the_network_it_was_adjusted_from(tmp_pa
     )
     tensors, told = zoo.read_weights(result.weights)
     torch.testing.assert_close(tensors["fc2.weight"], original.fc2.weight, rtol=0, atol=1e-6)
+    assert told["before"] == ["first", "second"]
     assert told["command"] == (
         "bionet train lenet5 --data digits --seed 0 --from original.safetensors --epochs 1"
         " --learning-rate 1e-09 --threads 1"

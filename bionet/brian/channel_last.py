@@ -7,7 +7,7 @@ over contiguous target channels. Everything users see is in PyTorch's order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ from bionet.network.kernels import (
 __all__ = [
     "Packed",
     "channel_last_rows",
+    "dense_rows",
     "from_channel_last",
     "pack",
     "to_channel_last",
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 BLOCK_BYTES = 64
+PART = 2**22  # weights of a fully connected layer that are packed at a time
 
 
 def to_channel_last(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -127,21 +129,42 @@ def _pad(rows: np.ndarray, pitch: int) -> np.ndarray:
 def _pack_dense(
     kernel: Dense, source: tuple[int, ...], target: tuple[int, ...], dtype: np.dtype
 ) -> tuple[str, np.ndarray, None]:
-    weights = np.asarray(kernel.weights).reshape(*target, *source)
-    # Views up to here, and one copy: a fully connected layer is most of a large network's memory.
-    weights = np.moveaxis(weights, 0, len(target) - 1)
-    weights = np.moveaxis(weights, len(target), -1)
-    order = (*range(len(target), weights.ndim), *range(len(target)))
     n_target, n_source = int(np.prod(target)), int(np.prod(source))
     pitch = _pitch(n_target, dtype)
-    rows = np.zeros((n_source, pitch), dtype)
-    inner = rows.reshape(*weights.shape[len(target) :], pitch)
-    if len(target) == 1:
-        inner[..., :n_target] = weights.transpose(order)
-    else:
-        rows[:, :n_target] = weights.transpose(order).reshape(n_source, n_target)
+    rows = np.empty((n_source, pitch), dtype)
+    start = 0
+    for part in dense_rows(kernel, source, target, dtype):
+        rows[start : start + len(part)] = part
+        start += len(part)
     cpp = f"bionet::Dense<{{T}}, {n_source}, {n_target}, {pitch}, {{graded}}, {{sign}}>"
     return cpp, rows, None
+
+
+def dense_rows(
+    kernel: Dense,
+    source: tuple[int, ...],
+    target: tuple[int, ...],
+    dtype: str | np.dtype,
+    factor: float = 1.0,
+) -> Iterator[np.ndarray]:
+    """The packed rows of a fully connected kernel, some at a time.
+
+    Most of a large network's memory are such weights: nobody needs all of them packed at once.
+
+    Yields
+    ------
+    array (n, pitch)
+        The weights of the next n source units, in channel-last order.
+    """
+    weights = np.asarray(kernel.weights)
+    sources, targets = torch_index(source), torch_index(target)
+    in_order = bool((np.diff(targets) == 1).all())
+    pitch = _pitch(len(targets), np.dtype(dtype))
+    for some in np.array_split(sources, max(1, weights.size // PART)):
+        rows = np.zeros((len(some), pitch), dtype)
+        columns = weights[:, some] if in_order else weights[targets][:, some]
+        rows[:, : len(targets)] = columns.T
+        yield rows if factor == 1 else (rows.astype(np.float64) * factor).astype(dtype)
 
 
 def _pack_conv(

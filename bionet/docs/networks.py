@@ -81,4 +81,5 @@ def _weights(name: str, data: str) -> str:
     path = zoo.shipped(name, data)
     told = zoo.provenance(path)
     size = f"{path.stat().st_size / 1e6:.1f} MB"
-    return f"| `{name}`, `{data}` | {100 * told['accuracy']:.2f} % | {size} | `{told['command']}` |"
+    commands = ", then ".join(f"`{line}`" for line in (*told.get("before", ()), told["command"]))
+    return f"| `{name}`, `{data}` | {100 * told['accuracy']:.2f} % | {size} | {commands} |"

@@ -62,6 +62,8 @@ __all__ = [
     "SpikingNetwork",
 ]
 
+PART = 2**20  # numbers that are hashed at a time
+
 
 @typed
 @dataclass(frozen=True, eq=False)
@@ -291,8 +293,11 @@ class SpikingNetwork:
         digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
         for name in sorted(arrays):
             digest.update(name.encode())
-            # Equal values are one network, whatever the precision they are kept in.
-            digest.update(np.ascontiguousarray(arrays[name], dtype=np.float64).tobytes())
+            # Equal values are one network, whatever the precision they are kept in. Part by part:
+            # in float64 the weights of a large layer take twice their room.
+            flat = arrays[name].reshape(-1)
+            for start in range(0, flat.size, PART):
+                digest.update(flat[start : start + PART].astype(np.float64).tobytes())
         return digest.hexdigest()
 
     def _told(self) -> tuple[str, list[tuple[str, ...]], str]:

@@ -39,7 +39,7 @@ from bionet.brian.assemble import (
     recorded_variable,
     synapse_names,
 )
-from bionet.brian.channel_last import Packed, pack, to_channel_last, torch_index
+from bionet.brian.channel_last import dense_rows, pack, to_channel_last, torch_index
 from bionet.brian.finite import NotFinite, NotFiniteError
 from bionet.brian.idle_steps import BOUNDS, guarded
 from bionet.brian.kept import Kept
@@ -123,7 +123,9 @@ class Program:
             If a state variable is NaN or infinite.
         """
         arguments = [str(self.folder / "main"), "--results_dir", f"{run_folder}/"]
-        arguments += [self._argument(name, values[name], run_folder) for name in values]
+        for name in values:
+            parts = values.parts(name) if isinstance(values, _Values) else iter([values[name]])
+            arguments.append(self._argument(name, parts, run_folder))
         with (run_folder / "stderr.txt").open("w") as errors:
             process = subprocess.Popen(
                 arguments,
@@ -163,15 +165,18 @@ class Program:
                 )
             raise BioNetError(f"the simulation program ended with code {code}: {reason}")
 
-    def _argument(self, name: str, value: np.ndarray, run_folder: Path) -> str:
+    def _argument(self, name: str, parts: Iterator[np.ndarray], run_folder: Path) -> str:
         dtype, size = self.manifest["variables"][name]
         if size == 1:
-            return f"{name}={np.asarray(value).reshape(-1)[0]!s}"
-        path = run_folder / f"{name}.in"
-        array = np.ascontiguousarray(value, dtype=dtype)
-        if array.size != size:
-            raise BioNetError(f"{name} needs {size} values, but got {array.size}")
-        array.tofile(path)
+            return f"{name}={np.asarray(next(parts)).reshape(-1)[0]!s}"
+        path, written = run_folder / f"{name}.in", 0
+        with path.open("wb") as file:
+            for part in parts:
+                array = np.ascontiguousarray(part, dtype=dtype)
+                array.tofile(file)
+                written += array.size
+        if written != size:
+            raise BioNetError(f"{name} needs {size} values, but got {written}")
         return f"{name}={path}"
 
 
@@ -402,12 +407,24 @@ class _Values(Mapping[str, np.ndarray]):
     """Values at hand, and weights that are packed when they are asked for."""
 
     def __init__(
-        self, values: Mapping[str, np.ndarray], later: Mapping[str, Callable[[], Packed]]
+        self,
+        values: Mapping[str, np.ndarray],
+        later: Mapping[str, Callable[[], Iterator[np.ndarray]]],
     ) -> None:
         self.values_at_hand, self.later = values, later
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self.later[name]().weights if name in self.later else self.values_at_hand[name]
+        if name not in self.later:
+            return self.values_at_hand[name]
+        return np.concatenate(list(self.parts(name)))
+
+    def parts(self, name: str) -> Iterator[np.ndarray]:
+        """A value from its beginning to its end, of large ones some at a time."""
+        if name not in self.later:
+            yield self.values_at_hand[name]
+            return
+        for rows in self.later[name]():
+            yield rows.reshape(-1)
 
     def __iter__(self) -> Iterator[str]:
         yield from self.values_at_hand
@@ -475,24 +492,17 @@ def program_values(
             )
             values[f"{population.name}.unit"] = np.tile(order, plan.lanes)
     models = {p.name: p.model for p in snn.populations}
-    later: dict[str, Callable[[], Packed]] = {}
+    later: dict[str, Callable[[], Iterator[np.ndarray]]] = {}
     for name, projection in zip(synapse_names(snn), snn.projections, strict=True):
-        packing = functools.partial(
-            pack,
-            projection.kernel,
-            snn.shape(projection.source),
-            snn.shape(projection.target),
-            plan.dtype,
-            delivery(
-                projection,
-                models[projection.target],
-                drives=plan.drives_current and projection.source == "input",
-            ).factor,
-        )
+        shapes = snn.shape(projection.source), snn.shape(projection.target)
+        drives = plan.drives_current and projection.source == "input"
+        factor = delivery(projection, models[projection.target], drives=drives).factor
         if isinstance(projection.kernel, Dense):  # most of a large network's memory, and no table
-            later[f"{name}.weights"] = packing
+            later[f"{name}.weights"] = functools.partial(
+                dense_rows, projection.kernel, *shapes, plan.dtype, factor
+            )
         else:
-            packed = packing()
+            packed = pack(projection.kernel, *shapes, plan.dtype, factor)
             values[f"{name}.weights"] = packed.weights
             if packed.table is not None:
                 values[f"{name}.table"] = packed.table

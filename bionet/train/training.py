@@ -345,6 +345,7 @@ def train_zoo(
         "device": device,
         "threads": threads,
         "start": None if start is None else Path(start).name,
+        "before": [] if start is None else _commands(start),
         "command": command,
         "versions": versions(),
     }
@@ -352,6 +353,14 @@ def train_zoo(
         metadata["activation"] = {"kind": "qcfs", "levels": levels}
     save_weights(net, path, metadata, dtype)
     return dataclasses.replace(result, weights=path)
+
+
+def _commands(weights: str | os.PathLike[str]) -> list[str]:
+    """The commands that made a file of weights, the first one first; none of other people's."""
+    told = zoo.provenance(weights)
+    before = told.get("before")
+    commands = [*(before if isinstance(before, list) else []), told.get("command")]
+    return [command for command in commands if isinstance(command, str)]
 
 
 def _initial(

@@ -157,7 +157,7 @@ TABLE = (
         "resnet20",
         branched.resnet20,
         PIXELS,
-        (),
+        ("cifar10",),
         {"cifar10": replace(NORMALISED, epochs=60, augment=4)},
     ),
     ZooEntry("mobile", branched.mobile, PIXELS, (), {"cifar10": NORMALISED}),

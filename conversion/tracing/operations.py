@@ -119,7 +119,11 @@ AVERAGE_POOLING = (
     " then fine-tune), or use rate, ttfs, augmapping or termapping"
 )
 OTHERS = "convert by rate, ttfs, augmapping or termapping"
-NO_BRANCHES = "train without branches that meet, or use rate, ttfs, augmapping or termapping"
+NO_BRANCHES = (
+    "train without branches that meet, or use rate, ttfs, augmapping or termapping (concatenated"
+    " layers, abs, the larger of branches and a max pooling that is adaptive, dilated or of volumes"
+    " are sums of branches too; average pooling is none)"
+)
 RECTIFY = "it is neither linear nor made of straight pieces: "
 OF_MODULES = (
     "bionet.conversion.to_relu(net) puts ReLU and the like in place of such layers; train that on"
@@ -201,7 +205,7 @@ def parameter(op: Operation, name: str, size: int | None = None) -> np.ndarray:
     tensor = value.detach().cpu()
     if tensor.numel() < LARGE or tensor.dtype != torch.float32:
         tensor = tensor.to(torch.float64, copy=True)
-    # A large one stays as the traced copy of the network has it: nobody else can change that.
+    # A large one stays as the network has it; whoever keeps it (a kernel) makes a copy.
     array: np.ndarray = tensor.numpy()
     if not np.isfinite(array).all():
         raise InputError(

@@ -25,6 +25,7 @@ from bionet.conversion.tracing.arithmetic import IN_PLACE
 from bionet.conversion.tracing.exporting import exported
 from bionet.conversion.tracing.operations import (
     FUNCTIONS,
+    LARGE,
     METHODS,
     MODULES,
     PRODUCT,
@@ -189,7 +190,7 @@ def _graph(net: Any, shapes: Sequence[tuple[int, ...]] | None) -> fx.GraphModule
                 f" be traced; remove the hook first ({remedy or 'handle.remove()'})"
             )
     try:
-        copied = copy.deepcopy(net).cpu().eval()
+        copied = _copied(net).cpu().eval()
     except Exception as error:
         raise InputError(
             f"{kind} cannot be copied: {one_line(error)}; make pruning and the like permanent"
@@ -212,6 +213,17 @@ def _graph(net: Any, shapes: Sequence[tuple[int, ...]] | None) -> fx.GraphModule
                 " conditions and loops that depend on the data"
             ) from error
     return graph
+
+
+def _copied(net: nn.Module) -> nn.Module:
+    """A copy of a network that shares the values of its large parameters, which nobody changes."""
+    memo: dict[int, Any] = {
+        id(p): nn.Parameter(p.detach(), requires_grad=p.requires_grad)
+        for p in net.parameters()
+        if type(p) is nn.Parameter and p.device.type == "cpu" and p.dtype == torch.float32
+        if p.numel() >= LARGE
+    }
+    return copy.deepcopy(net, memo)
 
 
 def unwrapped(net: Any) -> Any:
