@@ -26,6 +26,8 @@ def _check(entry: Any) -> None:
 METHODS: Registry[Callable[..., SpikingNetwork]] = Registry(
     "method", "bionet.methods", "bionet.conversion", check=_check
 )
+"""Conversions by their names: functions from a network, calibration images and the method's own
+options to a :class:`~bionet.SpikingNetwork`."""
 
 
 def options_of(method: str, given: Iterable[str] = ()) -> dict[str, declared.Option]:

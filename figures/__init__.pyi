@@ -1,6 +1,5 @@
 """The figures, listed here alone: for type checkers, and for the loading at first use."""
 
-from .house_style import save as save
 from .house_style import style as style
 from .kinds.accuracy import accuracy_over_time as accuracy_over_time
 from .kinds.accuracy import wilson_interval as wilson_interval
@@ -38,3 +37,4 @@ from .kinds.spike_times import spike_time_histogram as spike_time_histogram
 from .kinds.thresholds import search_table as search_table
 from .kinds.thresholds import threshold_sweep as threshold_sweep
 from .kinds.traces import traces as traces
+from .saving import save as save

@@ -1,4 +1,4 @@
-"""The style of all figures, axes to draw in, and writing figures to files.
+"""The style of all figures, and axes to draw in.
 
 The style sheet is a default: whatever the user has set in matplotlib's ``rcParams`` (by a
 ``matplotlibrc``, ``plt.style.use`` or by hand) keeps its value, and the sizes of the other texts
@@ -21,18 +21,15 @@ import numpy as np
 from brian2 import Quantity, ms, second
 from brian2.units.fundamentalunits import get_dimensions
 from cycler import cycler
-from matplotlib.animation import Animation
 from matplotlib.axes import Axes
 from matplotlib.colors import is_color_like, to_hex
 from matplotlib.figure import Figure
 
 from bionet.errors import InputError
-from bionet.files import atomic
 from bionet.kinds import typed
 
 __all__ = [
     "COLUMN",
-    "FORMATS",
     "PAGE",
     "color_of",
     "figure_width",
@@ -40,7 +37,6 @@ __all__ = [
     "marker_of",
     "new_axes",
     "new_figure",
-    "save",
     "style",
     "styled",
     "text_size",
@@ -53,13 +49,6 @@ STYLE_SHEET = Path(__file__).with_name("bionet.mplstyle")
 # Width of a figure in inches: one column and a full page of most journals.
 COLUMN = 89 / 25.4
 PAGE = 183 / 25.4
-
-# Without dates, so that the same figure gives the same file.
-FORMATS: dict[str, dict[str, Any]] = {
-    ".png": {},
-    ".svg": {"Date": None},
-    ".pdf": {"CreationDate": None},
-}
 
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -260,74 +249,3 @@ def unit_name(time_unit: Quantity) -> str:
 def times(steps: Any, dt: Quantity, time_unit: Quantity = ms) -> np.ndarray:
     """Steps as times in a unit, float array."""
     return np.asarray(np.asarray(steps) * float(dt / time_unit), dtype=np.float64)
-
-
-@typed
-def save(figure: Figure | Axes | np.ndarray | Animation, path: str | Path) -> list[Path]:
-    """Write a figure as PNG (300 dpi), SVG or PDF, by the suffix; as all three without one.
-
-    An animation is written as GIF or as a page (HTML), as GIF without a suffix. A file appears
-    complete or not at all.
-
-    Parameters
-    ----------
-    figure : Figure, Axes, array of Axes or matplotlib.animation.Animation
-        What a figure function returned.
-    path : str or Path
-
-    Returns
-    -------
-    list of Path
-        The files written.
-
-    Raises
-    ------
-    InputError
-        If the suffix is unknown or the file cannot be written.
-    """
-    path = Path(path)
-    if isinstance(figure, Animation):
-        return [_save_animation(figure, path)]
-    if path.suffix and path.suffix.lower() not in FORMATS:
-        raise InputError(
-            f"cannot write {path}: the suffix of a figure is {', '.join(FORMATS)} or none for all"
-            f" three, but is {path.suffix!r}"
-        )
-    suffixes = [path.suffix.lower()] if path.suffix else list(FORMATS)
-    written = []
-    for suffix in suffixes:
-        file = path.with_suffix(path.suffix or suffix)
-        # Fonts are looked up when the figure is drawn, so the style holds here again.
-        with style(), atomic(file) as part:
-            _figure(figure).savefig(part, format=suffix[1:], metadata=FORMATS[suffix])
-        written.append(file)
-    return written
-
-
-def _save_animation(drawn: Animation, path: Path) -> Path:
-    """Write an animation as GIF or HTML."""
-    path = path if path.suffix else path.with_suffix(".gif")
-    if path.suffix.lower() not in (".gif", ".html"):
-        raise InputError(
-            f"cannot write {path}: the suffix of an animation is .gif or .html, but is"
-            f" {path.suffix!r}"
-        )
-    with style(), atomic(path) as part:
-        if path.suffix.lower() == ".html":
-            page = f"<!DOCTYPE html>\n<title>{path.stem}</title>\n{drawn.to_jshtml()}"
-            part.write_text(page, encoding="utf-8")
-        else:
-            file = part.with_name(part.name + ".gif")  # the writer looks at the suffix
-            drawn.save(file, writer="pillow", dpi=120)
-            file.replace(part)
-    return path
-
-
-def _figure(drawn: Figure | Axes | np.ndarray) -> Figure:
-    part: Any = drawn.flat[0] if isinstance(drawn, np.ndarray) and drawn.size else drawn
-    figure = part.get_figure(root=True) if isinstance(part, Axes) else part
-    if not isinstance(figure, Figure):
-        raise InputError(
-            f"save needs a Figure, Axes or an array of Axes, but got {type(part).__name__}"
-        )
-    return figure

@@ -57,9 +57,7 @@ def test_the_comparison_counts_refuses_and_goes_on(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(codes, "CODES", chosen)
     monkeypatch.setattr(codes, "CALIBRATION", 20)
-    monkeypatch.setattr(
-        importlib.import_module("bionet.figures.house_style"), "FORMATS", {".png": {}}
-    )
+    monkeypatch.setattr(importlib.import_module("bionet.figures.saving"), "FORMATS", {".png": {}})
     monkeypatch.setattr(codes, "PERTURBATIONS", {"synaptic_failure": (0.3,)})
     line = ["reproduce", "codes", "lenet5-digits", "--images", "4", "--device", "numpy"]
     line += ["--no-progress", "--out", str(tmp_path)]
@@ -108,9 +106,7 @@ def test_the_ladder_is_climbed_once(tmp_path, monkeypatch):
     monkeypatch.setattr(realism, "RUNGS", two)
     monkeypatch.setattr(realism, "CALIBRATION", 20)
     monkeypatch.setattr(realism, "DURATION", 10 * realism.ms)
-    monkeypatch.setattr(
-        importlib.import_module("bionet.figures.house_style"), "FORMATS", {".png": {}}
-    )
+    monkeypatch.setattr(importlib.import_module("bionet.figures.saving"), "FORMATS", {".png": {}})
     line = ["study", "realism", "--images", "3", "--no-progress", "--out", str(tmp_path / "x")]
     simulate = realism.Settings.simulate
     monkeypatch.setattr(

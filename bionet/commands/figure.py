@@ -59,7 +59,7 @@ def figure(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="File ending in .png, .svg or .pdf (animation: .gif, .html)."
+            help="File ending in .png, .svg or .pdf (animation: .gif, .html, .mp4)."
             "  [default: RUN/KIND.png]"
         ),
     ] = None,

@@ -2,8 +2,12 @@
 
 The recorded images are trials, one after another: the k-th begins at k times the presentation's
 length. A unit of the network is a row of the units table, with the times of its spikes in all of
-them. Potentials are series in the processing module ``simulation``. They are written piece by piece
-from where they lie, so that a recording mapped from disk need not fit into memory.
+them. Potentials are series in the processing module ``icephys``, which is the schema's name for
+intracellular recordings. They are written piece by piece from where they lie, so that a recording
+mapped from disk need not fit into memory.
+
+Readers of NWB take the longest dimension of a series for time: a population of more units than
+there are samples is written in parts, ``potential_fc1_part_1`` and so on.
 """
 
 from __future__ import annotations
@@ -42,6 +46,8 @@ def to_nwb(
     labels: np.ndarray | None = None,
     description: str = "Simulation of a spiking network by BioNet in Brian2",
     start: datetime | None = None,
+    experimenter: str | Sequence[str] | None = None,
+    institution: str | None = None,
 ) -> Path:
     """Write a recording as an NWB file (HDF5).
 
@@ -58,6 +64,10 @@ def to_nwb(
         Of the session.
     start : datetime, optional
         Start of the session with its time zone; now by default.
+    experimenter : str or sequence of str, optional
+        Who simulated, as "Last, First"; archives ask for it.
+    institution : str, optional
+        Where.
 
     Returns
     -------
@@ -77,15 +87,18 @@ def to_nwb(
             f" {np.shape(labels)}"
         )
     network = str(run.parameters.get("network", ""))
+    length = run.n_steps * run.parameters["dt_ms"] / 1000
     file = pynwb.NWBFile(
         session_description=description,
+        experiment_description=f"Network {network}, method {run.parameters.get('method')}, input"
+        f" coding {run.parameters.get('coding')}; every image is presented for {length:g} s",
         identifier=f"bionet-{network[:16]}-{run.parameters.get('seed', 0)}",
         session_start_time=start or datetime.now(UTC),
         keywords=["simulation", "spiking neural network", "Brian2"],
         source_script=f"bionet {run.parameters.get('versions', {}).get('bionet', '')}",
         source_script_file_name="bionet.simulate",
-        notes=f"network {network}, method {run.parameters.get('method')}, coding"
-        f" {run.parameters.get('coding')}",
+        experimenter=[experimenter] if isinstance(experimenter, str) else experimenter,
+        institution=institution,
     )
     file.subject = pynwb.file.Subject(
         subject_id="simulated-network",
@@ -94,16 +107,16 @@ def to_nwb(
         sex="U",
         age="P0D",
     )
-    length = run.n_steps * run.parameters["dt_ms"] / 1000
     _trials(file, run, images, labels, length)
     if names:
         _units(file, run, images, names, length)
     if run.recorded_potentials:
         module = file.create_processing_module(
-            "simulation", "Membrane potentials of the recorded units"
+            "icephys", "Simulated membrane potentials and other variables of the recorded units"
         )
         for name in run.recorded_potentials:
-            module.add(_series(pynwb, run, name))
+            for series in _series(pynwb, run, name):
+                module.add(series)
     with atomic(path) as part, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The file path provided.*does not end in '.nwb'")
         with pynwb.NWBHDF5IO(str(part), "w") as io:
@@ -162,30 +175,38 @@ UNITS = {"V": "volts", "A": "amperes", "S": "siemens", "": "n.a."}
 PLACES = ("channel", "row", "column")
 
 
-def _series(pynwb: Any, run: Recording, name: str) -> Any:
+def _series(pynwb: Any, run: Recording, name: str) -> Iterator[Any]:
     """A recorded variable in all recorded images in a row, (n_images n_steps, n_units)."""
     from hdmf.backends.hdf5.h5_utils import H5DataIO
     from hdmf.data_utils import DataChunkIterator
 
-    values = run.recorded_potentials[name]
-    rows = DataChunkIterator(
-        _rows(values), maxshape=(None, values.shape[2]), buffer_size=run.n_steps, dtype=values.dtype
-    )
+    values, units = run.recorded_potentials[name], units_of(run, name)
+    n_samples = len(values) * run.n_steps
     dt = run.parameters["dt_ms"] / 1000
     (population, variable), unit = variable_of(run, name), unit_of(run, name)
+    title = f"potential_{population}" if variable == "v" else f"{variable}_{population}"
     what = "Membrane potential" if variable == "v" else f"Variable {variable}"
-    return pynwb.TimeSeries(
-        name=f"potential_{population}" if variable == "v" else f"{variable}_{population}",
-        data=H5DataIO(rows, compression="gzip", chunks=(run.n_steps, min(values.shape[2], 1024))),
-        unit=UNITS.get(unit, unit),
-        rate=1 / dt,
-        starting_time=dt,
-        description=f"{what} of {population} after every step, set back at every trial;"
-        " a column a unit",
-        comments="units " + " ".join(map(str, units_of(run, name))),
-    )
+    for number, first in enumerate(range(0, len(units), n_samples), start=1):
+        part = slice(first, min(first + n_samples, len(units)))
+        width = part.stop - first
+        rows = DataChunkIterator(
+            _rows(values, part),
+            maxshape=(None, width),
+            buffer_size=run.n_steps,
+            dtype=values.dtype,
+        )
+        yield pynwb.TimeSeries(
+            name=title if len(units) <= n_samples else f"{title}_part_{number}",
+            data=H5DataIO(rows, compression="gzip", chunks=(run.n_steps, min(width, 1024))),
+            unit=UNITS.get(unit, unit),
+            rate=1 / dt,
+            starting_time=dt,
+            description=f"{what} of {population} after every step, set back at every trial;"
+            " a column a unit",
+            comments="units " + " ".join(map(str, units[part])),
+        )
 
 
-def _rows(values: Any) -> Iterator[np.ndarray]:
+def _rows(values: Any, part: slice) -> Iterator[np.ndarray]:
     for image in range(len(values)):
-        yield from np.asarray(values[image])
+        yield from np.asarray(values[image][:, part])

@@ -44,6 +44,7 @@ def _check(entry: Any) -> None:
 PERTURBATIONS: Registry[type[Perturbation]] = Registry(
     "perturbation", "bionet.perturbations", "bionet.perturbations", check=_check
 )
+"""Classes of perturbations by the names that studies and ``bionet simulate --perturb`` take."""
 UNITS: dict[str, Quantity] = {"ms": ms, "Hz": Hz, "pA": pA, "K": kelvin, "s": second}
 THRESHOLDS = ("theta", "theta_p", "theta_n", "V_T", "v_t")
 

@@ -38,6 +38,7 @@ ITEMS: tuple[Item, ...] = (
     *realism.ITEMS,
     *branched.ITEMS,
 )
+"""All tables and figures of the papers that ``bionet reproduce`` makes."""
 
 
 def items_of(paper: str, name: str | None = None) -> tuple[Item, ...]:

@@ -66,8 +66,9 @@ __all__ = [
 Mode = Literal["finetune", "compensate"]
 # Training images that the scales of QCFS activations begin from.
 SCALE_IMAGES = 500
-# How weights are converted that were trained with this activation (bionet train --activation).
 MODES: Mapping[str, Mode] = {"tdsnn": "finetune", "rounded": "compensate"}
+"""Activation of a training (``bionet train --activation``) and the ``mode`` of method ``tdsnn``
+that converts weights trained with it."""
 
 
 @dataclass(frozen=True)

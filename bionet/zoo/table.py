@@ -168,3 +168,4 @@ TABLE = (
     ZooEntry("vgg16", imagenet.vgg16, PHOTOGRAPHS, ()),
 )
 ENTRIES: Mapping[str, ZooEntry] = MappingProxyType({network.name: network for network in TABLE})
+"""Networks of the zoo by their names, with their input, shipped weights and recipes."""

@@ -1,7 +1,7 @@
 """The spikes of one image as an animation: every layer lights up where and when it fires.
 
 A spike shines in its own frame and fades in the next ones, so that the eye can follow it.
-Written as GIF, or as a page with buttons (HTML).
+Written as GIF, as a page with buttons (HTML), or as a film (MP4).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def animation(
     Returns
     -------
     matplotlib.animation.FuncAnimation
-        :func:`bionet.figures.save` writes it as ``.gif`` or ``.html``.
+        :func:`bionet.figures.save` writes it as ``.gif``, ``.html`` or ``.mp4``.
 
     Raises
     ------

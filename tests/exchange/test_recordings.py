@@ -87,11 +87,12 @@ def test_elephant_reads_the_block(run):
 def test_nwb_is_read_and_inspected(run, tmp_path):
     pynwb = pytest.importorskip("pynwb")
     labels = np.arange(IMAGES)
-    path = run.to_nwb(tmp_path / "run.nwb", labels=labels)
+    who = {"experimenter": "Hodgkin, Alan", "institution": "Plymouth"}
+    path = run.to_nwb(tmp_path / "run.nwb", labels=labels, **who)
     with pynwb.NWBHDF5IO(str(path), "r") as io:
         file = io.read()
         trials, units = file.trials.to_dataframe(), file.units.to_dataframe()
-        series = file.processing["simulation"]["potential_out"].data[:]
+        series = file.processing["icephys"]["potential_out"].data[:]
     assert trials["image"].tolist() == trials["label"].tolist() == list(RECORDED)
     assert trials["start_time"].tolist() == [0.0, STEPS * 0.0005]
     assert len(units) == 15
@@ -102,10 +103,43 @@ def test_nwb_is_read_and_inspected(run, tmp_path):
     np.testing.assert_array_equal(
         series, np.concatenate([run.potential("out", i) for i in RECORDED])
     )
+    assert _suggestions(path) == []
+    assert _suggestions(run.to_nwb(tmp_path / "nobody.nwb")) == [
+        "Experimenter is missing.",
+        "Metadata /general/institution is missing.",
+    ]
+
+
+def _suggestions(path):
+    """All that nwbinspector has to say, down to its mildest advice."""
     inspector = pytest.importorskip("nwbinspector")
-    worst = inspector.Importance.BEST_PRACTICE_VIOLATION
-    messages = inspector.inspect_nwbfile(nwbfile_path=path, importance_threshold=worst)
-    assert [m.message for m in messages] == []
+    mildest = inspector.Importance.BEST_PRACTICE_SUGGESTION
+    messages = inspector.inspect_nwbfile(nwbfile_path=path, importance_threshold=mildest)
+    return [m.message for m in messages]
+
+
+def test_more_units_than_samples_are_parts_of_a_series(run, tmp_path):
+    """The longest dimension of a series is taken for time by those who read NWB."""
+    pynwb = pytest.importorskip("pynwb")
+    population = bionet.Population("cells", (5, 3), equations.integrate_and_fire())
+    projection = bionet.Projection("input", "cells", bionet.Dense(np.eye(15)))
+    snn = bionet.SpikingNetwork(
+        (population,), (projection,), (15,), bionet.Readout("cells", "cells", "MS")
+    )
+    options = {"duration": 2 * ms, "device": "numpy", "record": {"cells": ["v"]}}
+    wide = bionet.simulate(snn, np.arange(45).reshape(3, 15) / 45, **options)
+    path = wide.to_nwb(
+        tmp_path / "wide.nwb", experimenter=["Hodgkin, Alan"], institution="Plymouth"
+    )
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        module = io.read().processing["icephys"]
+        names = [f"potential_cells_part_{part}" for part in (1, 2, 3)]
+        assert sorted(module.data_interfaces) == names
+        values = np.concatenate([module[name].data[:] for name in names], axis=1)
+        assert module[names[2]].comments == "units 12 13 14"
+    both = np.concatenate([wide.potential("cells", image) for image in range(3)])
+    np.testing.assert_array_equal(values, both)
+    assert _suggestions(path) == []
 
 
 def test_xarray_names_dimensions_and_units(run):
@@ -210,7 +244,7 @@ def test_potentials_and_currents_keep_their_units(tmp_path):
     np.testing.assert_allclose(signals["cells v"].magnitude, run.potential("cells") / volt)
     path = run.to_nwb(tmp_path / "cells.nwb")
     with pynwb.NWBHDF5IO(str(path), "r") as io:
-        module = io.read().processing["simulation"]
+        module = io.read().processing["icephys"]
         assert module["potential_cells"].unit == "volts"
         assert module["I_syn_cells"].unit == "amperes"
         current = module["I_syn_cells"].data[:]

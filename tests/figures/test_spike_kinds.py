@@ -1,5 +1,6 @@
 """Figures of spike trains and weights against closed forms."""
 
+import sys
 from dataclasses import replace
 
 import matplotlib as mpl
@@ -163,10 +164,31 @@ def test_an_animation_is_a_gif_or_a_page(run, tmp_path):
     for name, start in (("a.gif", b"GIF8"), ("a.html", b"<!DOCTYPE html>")):
         assert figures.save(drawn, tmp_path / name) == [tmp_path / name]
         assert (tmp_path / name).read_bytes().startswith(start)
-    with pytest.raises(InputError, match=r"suffix of an animation is .gif or .html, but is '.png'"):
+    with pytest.raises(
+        InputError, match=r"suffix of an animation is .gif, .html, .mp4, but is '.png'"
+    ):
         figures.save(drawn, tmp_path / "a.png")
     with pytest.raises(InputError, match="max_frames and interval must be at least 1"):
         figures.animation(run, max_frames=0)
+
+
+def test_an_animation_is_a_film(run, tmp_path):
+    ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="needs the extra 'video'")
+    path = tmp_path / "a.MP4"
+    assert figures.save(figures.animation(run, 0, max_frames=4, interval=100), path) == [path]
+    frames, seconds = ffmpeg.count_frames_and_secs(str(path))
+    assert (frames, seconds) == (4, pytest.approx(0.4))
+    assert [file.name for file in tmp_path.iterdir()] == ["a.MP4"]
+
+
+def test_a_film_without_ffmpeg_is_refused_in_a_line(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with (
+        mpl.rc_context({"animation.ffmpeg_path": "no-such-ffmpeg"}),
+        pytest.raises(InputError, match=r"a film needs FFmpeg.*bionet\[video\].*or write .gif"),
+    ):
+        figures.save(figures.animation(run, max_frames=1), tmp_path / "a.mp4")
+    assert not list(tmp_path.iterdir())
 
 
 def test_settings_of_the_user_stay(run):

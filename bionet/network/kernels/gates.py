@@ -97,3 +97,4 @@ class Largest(UnitToUnit):
 
 
 GATES = (MaxPool2d, Largest)
+"""Kernels that choose among their inputs instead of adding them."""

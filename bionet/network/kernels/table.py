@@ -18,6 +18,7 @@ def _check(entry: Any) -> None:
 KERNELS: Registry[type[Kernel]] = Registry(
     "kernel", "bionet.kernels", "bionet.network.kernels", check=_check
 )
+"""Classes of kernels by their ``kind`` in files."""
 
 
 def entered(kernel: type[Kernel]) -> type[Kernel]:
