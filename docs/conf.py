@@ -78,7 +78,7 @@ DOCS = Path(__file__).parent
 REFERENCE = re.findall(r"^   ([a-z_.]+)$", (DOCS / "api.rst").read_text(), re.M)
 REFERENCE = [f"bionet.{name}" for name in REFERENCE if find_spec(f"bionet.{name}")]
 
-SHAPE = re.compile(r"(?<=[(, ])\*(?=\w+[,)])")
+SHAPE = re.compile(r"(?<=[(, ])\*(?=[\w ]+[,)])")
 
 
 def _shapes(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
@@ -135,8 +135,9 @@ def _every_public_name(app: Any, env: Any) -> None:
     described = {*domain.objects, *domain.modules}
     names = [(name, thing) for name, thing in public_names() if not isinstance(thing, ModuleType)]
     things = {id(thing) for name, thing in names if name in described}
-    missing = [name for name, thing in names if id(thing) not in things]
-    missing.remove("bionet.__version__")
+    missing = [
+        name for name, thing in names if id(thing) not in things and name != "bionet.__version__"
+    ]
     if missing:
         logging.getLogger(__name__).warning("no reference of %s", ", ".join(missing))
 
