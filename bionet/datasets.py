@@ -46,6 +46,7 @@ from bionet.kinds import typed
 __all__ = ["SPLITS", "Dataset", "load", "names", "read_cifar10", "read_idx"]
 
 SPLITS = ("train", "test")
+"""Parts of a data set."""
 DIGIT_CLASSES = tuple("0123456789")
 FASHION_CLASSES = (
     "T-shirt/top",

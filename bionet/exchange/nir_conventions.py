@@ -91,3 +91,4 @@ WRITERS: Mapping[str, NirConvention] = MappingProxyType(
         "sinabs": NirConvention(dt=1.0, fires="from"),
     }
 )
+"""Conventions of the simulators that write NIR, by the name that ``writer=`` takes."""

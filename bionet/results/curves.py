@@ -55,8 +55,8 @@ from bionet.results.recording import Recording
 __all__ = ["LOSSES", "Curves", "EarlyDecision", "SpikeBits", "curves", "join", "spike_bits"]
 
 BATCH = 64  # images whose outputs are held as floats at a time
-# Name -> allowed loss of accuracy, and whether the bound itself is left out.
 LOSSES = {"0 %": (0.0, False), "<0.1 %": (0.001, True), "<1 %": (0.01, True)}
+"""Name of an allowed loss of accuracy: the loss, and whether the bound itself is left out."""
 
 
 class EarlyDecision(NamedTuple):
