@@ -44,3 +44,21 @@ def test_the_reference_is_written_in_the_language_that_it_is_read_in():
     """Autosummary writes reStructuredText with the first suffix; in Markdown it is plain text."""
     suffixes = re.search(r"source_suffix = \{(.*)\}", (DOCS / "conf.py").read_text())
     assert suffixes and suffixes[1].startswith('".rst"')
+
+
+@pytest.mark.parametrize(
+    "page", [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("tutorials/*.py"))], ids=lambda p: p.stem
+)
+def test_a_page_has_one_title(page):
+    """Screen readers go by it; a second would make two chapters of one page."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    head = r"^# # " if page.suffix == ".py" else r"^# "
+    assert len(re.findall(head, text, re.M)) == 1 or "changelog" in page.stem
+
+
+def test_every_built_page_has_one_title():
+    built = sorted((DOCS / "_build" / "html").rglob("*.html"))
+    if not built:
+        pytest.skip("needs the site: make docs")
+    titles = {str(page.relative_to(DOCS)): page.read_text().count("<h1") for page in built}
+    assert {page: n for page, n in titles.items() if n != 1} == {}
