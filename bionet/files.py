@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -17,9 +18,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from bionet.errors import InputError
-from bionet.interruption import check_interrupted
+from bionet.interruption import check_interrupted, postponed
 
-__all__ = ["atomic", "output_folder", "read_npz", "read_tensors", "reason", "write_tensors"]
+__all__ = [
+    "atomic",
+    "output_folder",
+    "read_npz",
+    "read_tensors",
+    "reason",
+    "temporary_folder",
+    "write_tensors",
+]
 
 CHECKSUM = "crc32"
 ARCHIVE_END = 22  # bytes of the last record of a zip archive
@@ -37,18 +46,38 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     output_folder(path.parent)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(descriptor)
-    part = Path(name)
-    try:
-        yield part
-        check_interrupted()
-        part.chmod(0o644)
-        part.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"cannot write {path}: {reason(error)}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with contextlib.ExitStack() as stack:
+        with postponed():
+            descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            os.close(descriptor)
+            part = Path(name)
+            stack.callback(_remove, part)
+        try:
+            yield part
+            check_interrupted()
+            part.chmod(0o644)
+            part.replace(path)
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"cannot write {path}: {reason(error)}") from error
+
+
+@contextlib.contextmanager
+def temporary_folder(prefix: str = "bionet-", parent: str | Path | None = None) -> Iterator[Path]:
+    """A new folder that is removed when the block ends, whenever an interruption comes."""
+    with contextlib.ExitStack() as stack:
+        with postponed():
+            folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+            stack.callback(_remove, folder)
+        yield folder
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder; an interruption waits for it."""
+    with postponed():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def reason(error: Exception) -> str:

@@ -2,6 +2,8 @@
 
 import contextlib
 import signal
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -10,7 +12,8 @@ from brian2 import Network, ms
 
 import bionet
 from bionet import cli
-from bionet.files import atomic
+from bionet.__main__ import main as start
+from bionet.files import atomic, temporary_folder
 from bionet.interruption import check_interrupted, interruptible, postponed
 
 MAIN = threading.main_thread().ident
@@ -30,8 +33,10 @@ def ctrl_c(seconds):
     timer.start()
     try:
         yield
-    finally:
-        timer.join()
+    except BaseException:
+        timer.cancel()  # else the signal would hide what went wrong
+        raise
+    timer.join()
 
 
 @pytest.mark.parametrize(
@@ -44,13 +49,14 @@ def test_ten_random_moments(tiny, device, tmp_path, monkeypatch):
     images = np.random.default_rng(1).uniform(size=(100, 2, 4, 3))
     settings = {"device": device, "lanes": 5, "record": {"conv": "spikes"}, "record_images": [0]}
     bionet.simulate(tiny, images[:5], 10 * ms, **settings)
+    before = set(tmp_path.iterdir())  # files that Brian2 removes at the end of the process
     handler = signal.getsignal(signal.SIGINT)
     for moment in np.random.default_rng(2).uniform(0, 0.3, 10):
         with pytest.raises(KeyboardInterrupt), ctrl_c(moment):
             bionet.simulate(tiny, images, 100_000 * ms, **settings)
         assert signal.getsignal(signal.SIGINT) is handler
         assert not Network._globally_running
-        assert not list(tmp_path.iterdir())
+        assert set(tmp_path.iterdir()) == before
 
 
 def test_a_run_in_another_thread_gives_no_part_of_its_results(tiny, tiny_images):
@@ -114,7 +120,7 @@ duration = "100s"
 @pytest.mark.parametrize("device", ["numpy", "cython", "cpp_standalone"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_long_command_ends_with_130_and_nothing_half_written(
-    command, device, tmp_path, monkeypatch, capsys
+    command, device, tmp_path, monkeypatch
 ):
     words = COMMANDS[command]
     if "{}" not in words + "{}" * (command == "study") and device != "numpy":
@@ -124,15 +130,30 @@ def test_every_long_command_ends_with_130_and_nothing_half_written(
     if "lenet5.snn" in words:
         assert cli.main(["convert", "lenet5", "--weights", "digits", "--out", "lenet5.snn"]) == 0
     before = {path.name for path in tmp_path.iterdir()}
-    for moment in np.random.default_rng(3).uniform(0.2, 6, 3):
-        capsys.readouterr()
-        with ctrl_c(moment):
-            assert cli.main(words.format(device).split()) == 130
-        assert capsys.readouterr().err.strip().splitlines()[-1].startswith("bionet: interrupted; ")
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    for moment in np.random.default_rng(3).uniform(1, 9, 3):
+        line = [sys.executable, "-m", "bionet", *words.format(device).split()]
+        code, told = interrupted(line, moment)
+        assert code == 130, told
+        assert told.strip().splitlines()[-1].startswith("bionet: interrupted; "), told
+        assert "Traceback" not in told and "WARNING" not in told, told
         written = {path.name for path in tmp_path.glob("out/*.json")}
         assert written <= {"study.json"}, written  # a study goes on from its cells
         left = {path.name for path in tmp_path.iterdir()} - before
         assert left <= {"out", "out.ckpt"}, left
+
+
+def interrupted(command, moment):
+    """Exit code and words on standard error of a process that gets SIGINT after some seconds."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(moment)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=60)[1]
+    return process.returncode, told
 
 
 def interrupt():
@@ -173,3 +194,24 @@ def test_a_postponed_interruption_comes_afterwards():
         interrupt()
         done.append(1)
     assert done == [1]
+
+
+def test_an_import_that_ctrl_c_breaks_is_an_interruption(monkeypatch, capsys):
+    def run():
+        try:
+            interrupt()
+        except KeyboardInterrupt:
+            raise ImportError("half of a module") from None
+
+    monkeypatch.setattr(cli, "main", run)
+    assert start() == 130
+    assert capsys.readouterr().err == "bionet: interrupted; no unfinished result was kept\n"
+    monkeypatch.setattr(cli, "main", lambda: 2)
+    assert start() == 2 and not capsys.readouterr().err
+
+
+def test_a_temporary_folder_goes_whenever_an_interruption_comes(tmp_path):
+    with pytest.raises(KeyboardInterrupt), temporary_folder(parent=tmp_path) as folder:
+        (folder / "file").write_text("")
+        interrupt()
+    assert not list(tmp_path.iterdir())

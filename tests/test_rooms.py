@@ -22,6 +22,7 @@ EVERYTHING_BUT = {
     "reproduce": {"study", "pages", "commands", "cli", "docs"},
     "commands": {"cli", "docs"},
     "cli": {"docs"},
+    "__main__": {"docs"},
     "docs": set(),
 }
 MAY_IMPORT = {

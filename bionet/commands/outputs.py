@@ -6,8 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +15,7 @@ import typer
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bionet.errors import InputError
+from bionet.files import temporary_folder
 from bionet.interruption import check_interrupted, interruptible, postponed
 from bionet.json_files import Content, read_json, write_json
 from bionet.results.run_json import RunFile
@@ -89,8 +88,7 @@ def staged(folder: Path) -> Iterator[Path]:
     """
     check_writable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with temporary_folder(f".{folder.name}.", folder.parent) as part:
         yield part
         check_interrupted()
         with postponed():
@@ -100,8 +98,6 @@ def staged(folder: Path) -> Iterator[Path]:
             # run.json last: where it stands, all the rest does.
             for file in sorted(part.iterdir(), key=lambda path: path.name == "run.json"):
                 file.replace(folder / file.name)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _earlier(folder: Path) -> list[Path]:

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from brian2 import Hz, ms, mV
 from torch import nn
 
 import bionet
+from bionet.files import temporary_folder
 from bionet.firing.twin import twin
 from bionet.network import SpikingNetwork
 from bionet.perturbations import (
@@ -166,8 +166,8 @@ def ladder(network: str, data: str) -> Any:
     def run(settings: Settings) -> Result:
         """Simulate every rung."""
         if settings.folder is None:
-            with TemporaryDirectory() as folder:
-                return _climbed(network, data, settings, Path(folder))
+            with temporary_folder() as folder:
+                return _climbed(network, data, settings, folder)
         return _climbed(network, data, settings, settings.folder)
 
     return run

@@ -21,7 +21,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -47,7 +46,7 @@ from bionet.brian.model_code import draws, is_idle
 from bionet.brian.plan import Plan
 from bionet.equations.randomness import seed_words
 from bionet.errors import BioNetError
-from bionet.files import atomic, reason
+from bionet.files import atomic, reason, temporary_folder
 from bionet.interruption import postponed
 from bionet.network import Dense, Kernel, SpikingNetwork
 from bionet.network.delays import jitter_reach, needed_slots
@@ -347,36 +346,36 @@ def _compile(snn: SpikingNetwork, plan: Plan) -> tuple[Path, bool]:
     compiled : bool
         False where another network, or an earlier version of BioNet, had the same code.
     """
-    part = Path(tempfile.mkdtemp(prefix="part.", dir=cache_folder()))
     try:
-        snn.save(part / "network.snn")
-        (part / "plan.json").write_text(json.dumps(program_plan(snn, plan).to_dict()))
-        (part / "structure.json").write_text(json.dumps(structure(snn, plan), sort_keys=True))
-        code, output = _run_with_children([sys.executable, *COMPILER, part])
-        if code:
-            log = cache_folder() / "last_failure.txt"
-            log.write_text(output)
-            lines = [s for s in output.strip().splitlines() if s.strip()]
-            why = next((s for s in lines if "error:" in s), lines[-1] if lines else "no message")
-            raise BioNetError(f"compiling the simulation failed: {why} (whole log: {log})")
-        (part / "network.snn").unlink()
-        folder = cache_folder() / (part / PROGRAM_KEY).read_text()
-        if (part / MANIFEST).exists() and not (folder / MANIFEST).exists():
-            try:
-                part.replace(folder)
-            except OSError:  # another process has just put the same program there
-                if not (folder / MANIFEST).exists():
-                    raise
-            else:
-                return folder, True
-        return folder, False
+        with temporary_folder("part.", cache_folder()) as part:
+            snn.save(part / "network.snn")
+            (part / "plan.json").write_text(json.dumps(program_plan(snn, plan).to_dict()))
+            (part / "structure.json").write_text(json.dumps(structure(snn, plan), sort_keys=True))
+            code, output = _run_with_children([sys.executable, *COMPILER, part])
+            if code:
+                log = cache_folder() / "last_failure.txt"
+                log.write_text(output)
+                lines = [s for s in output.strip().splitlines() if s.strip()]
+                why = next(
+                    (s for s in lines if "error:" in s), lines[-1] if lines else "no message"
+                )
+                raise BioNetError(f"compiling the simulation failed: {why} (whole log: {log})")
+            (part / "network.snn").unlink()
+            folder = cache_folder() / (part / PROGRAM_KEY).read_text()
+            if (part / MANIFEST).exists() and not (folder / MANIFEST).exists():
+                try:
+                    part.replace(folder)
+                except OSError:  # another process has just put the same program there
+                    if not (folder / MANIFEST).exists():
+                        raise
+                else:
+                    return folder, True
+            return folder, False
     except OSError as error:
         raise BioNetError(
             f"the cache of programs {cache_folder()} was removed or changed while a program was"
             f" compiled ({reason(error)}); simulate again, or set BIONET_CACHE to another folder"
         ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _run_with_children(command: list[Any]) -> tuple[int, str]:

@@ -15,13 +15,13 @@ import platform
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
 from bionet.errors import InputError
+from bionet.files import temporary_folder
 from bionet.running.program_cache import cache_folder
 
 __all__ = ["COMPILE_ARGUMENTS", "build_program", "compile_arguments", "compiler", "missing_flags"]
@@ -60,8 +60,8 @@ def compiler() -> str:
 @functools.cache
 def _accepts(program: str, *flags: str) -> bool:
     """Whether a compiler takes these flags."""
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "empty.cpp"
+    with temporary_folder() as folder:
+        source = folder / "empty.cpp"
         source.write_text("int main() { return 0; }\n")
         command = [
             *shlex.split(program),
@@ -69,7 +69,7 @@ def _accepts(program: str, *flags: str) -> bool:
             "-c",
             str(source),
             "-o",
-            str(Path(folder) / "empty.o"),
+            str(folder / "empty.o"),
         ]
         try:
             done = subprocess.run(command, capture_output=True, check=False)

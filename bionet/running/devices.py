@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +22,8 @@ from bionet.brian.finite import NotFiniteError
 from bionet.brian.plan import Plan
 from bionet.brian.presentation import count_dtype, spike_dtype, step_dtype
 from bionet.errors import BioNetError, InputError
+from bionet.files import temporary_folder
+from bionet.interruption import postponed
 from bionet.network import SpikingNetwork
 from bionet.network.signal import Signal
 from bionet.progress import Progress
@@ -70,7 +70,9 @@ def run_program(
     before = time.perf_counter()
     with ThreadPoolExecutor(len(parts)) as pool, contextlib.ExitStack() as stack:
         stack.callback(program.stop)  # else the pool would wait for the programs that still run
-        results = joined(list(pool.map(run_part, range(len(parts)))))
+        with postponed():  # a thread that has just begun would not be waited for
+            running = [pool.submit(run_part, position) for position in range(len(parts))]
+        results = joined([part.result() for part in running])
         stack.pop_all()
     compiling = compile_seconds if program.compiled else 0.0
     timing = Timing(time.perf_counter() - before, compiling, len(signal))
@@ -87,8 +89,7 @@ def _run_part(
     report: Callable[[int], None],
 ) -> RunResults:
     """One process of a program, with a folder of its own that is removed at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="bionet-"))
-    try:
+    with temporary_folder() as folder:
         make_feed(plan, signal).write(folder, plan.lanes)
         numbers.astype(np.int32).tofile(folder / "streams.bin")
         program.run(folder, program_values(snn, plan, len(signal), seed), report)
@@ -96,8 +97,6 @@ def _run_part(
             return _read_program(snn, plan, folder, numbers)
         except (OSError, ValueError) as error:
             raise BioNetError(f"the simulation program left incomplete results: {error}") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read_program(snn: SpikingNetwork, plan: Plan, folder: Path, numbers: np.ndarray) -> RunResults:
