@@ -15,7 +15,7 @@ from bionet.network.relays import passing_relays
 if TYPE_CHECKING:
     from bionet.network.spiking_network import SpikingNetwork
 
-__all__ = ["ROLES", "is_dale", "unit_roles"]
+__all__ = ["ROLES", "is_dale", "unit_roles", "unit_signs"]
 
 ROLES = ("excitatory", "inhibitory")
 
@@ -26,7 +26,7 @@ def is_dale(snn: SpikingNetwork) -> bool:
     Signed spikes excite and inhibit through one synapse, so a population that sends them does
     not keep the principle if anything leaves it.
     """
-    return not any((roles == "mixed").any() for roles in unit_roles(snn).values())
+    return not any((excite & inhibit).any() for excite, inhibit in unit_signs(snn).values())
 
 
 def unit_roles(snn: SpikingNetwork) -> dict[str, np.ndarray]:
@@ -38,10 +38,19 @@ def unit_roles(snn: SpikingNetwork) -> dict[str, np.ndarray]:
         By population, in its shape: ``"excitatory"``, ``"inhibitory"``, ``"mixed"`` where a unit
         does both, and ``""`` where nothing leaves it.
     """
-    roles = {}
+    names = np.array(["", *ROLES, "mixed"])
+    return {
+        name: names[excite + 2 * inhibit.astype(np.int8)]
+        for name, (excite, inhibit) in unit_signs(snn).items()
+    }
+
+
+def unit_signs(snn: SpikingNetwork) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Whether every unit excites a target, and whether it inhibits one: bool, in its shape."""
+    signs = {}
     for population in snn.populations:
-        positive = np.zeros(population.shape, dtype=bool)
-        negative = np.zeros(population.shape, dtype=bool)
+        excite = np.zeros(population.shape, dtype=bool)
+        inhibit = np.zeros(population.shape, dtype=bool)
         for projection in snn.projections:
             if projection.source != population.name:
                 continue
@@ -49,17 +58,16 @@ def unit_roles(snn: SpikingNetwork) -> dict[str, np.ndarray]:
             if float(projection.gain) < 0:
                 above, below = below, above
             if population.model.spike == "signed":
-                positive[:] = negative[:] = True
+                excite[:] = inhibit[:] = True
             if projection.sign >= 0:
-                positive |= _by_unit(above, population.shape)
+                excite |= _by_unit(above, population.shape)
             if projection.sign <= 0:
-                negative |= _by_unit(below, population.shape)
-        role = np.where(positive, ROLES[0], np.where(negative, ROLES[1], ""))
-        roles[population.name] = np.where(positive & negative, "mixed", role)
+                inhibit |= _by_unit(below, population.shape)
+        signs[population.name] = excite, inhibit
     for relay, origin in reversed(passing_relays(snn).items()):
         if origin != "input":  # what leaves a cell leaves it through its relays
-            roles[origin] = roles[relay]
-    return roles
+            signs[origin] = signs[relay]
+    return signs
 
 
 def _by_unit(signs: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

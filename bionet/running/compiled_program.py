@@ -469,9 +469,9 @@ def program_values(
             values[f"{name}.{bound}"] = np.array(step)
     values |= _recorded_values(snn, plan)
     driven = plan.driven(snn)
+    later: dict[str, Callable[[], Iterator[np.ndarray]]] = {}
     for population in (plan.input, *snn.populations):
         for name, value in population.parameters.items():
-            flat = to_channel_last(value, population.shape) if value.ndim else value
             if name == "x":
                 continue
             if name == population.model.current and population.name in driven:
@@ -479,7 +479,11 @@ def program_values(
                 initial = to_channel_last(whole, population.shape)
                 values[f"presentation.{population.name}_{name}_initial"] = initial
                 continue
-            values[f"{population.name}.{name}"] = np.tile(flat, plan.lanes) if value.ndim else flat
+            if value.ndim:  # a number for each unit of a large network is asked for when it's sent
+                each = functools.partial(_of_lanes, value, population.shape, plan.lanes)
+                later[f"{population.name}.{name}"] = each
+            else:
+                values[f"{population.name}.{name}"] = value
         for name, value in initial_values(population).items():
             if np.ndim(value):
                 initial = to_channel_last(np.asarray(value), population.shape)
@@ -491,7 +495,6 @@ def program_values(
             )
             values[f"{population.name}.unit"] = np.tile(order, plan.lanes)
     models = {p.name: p.model for p in snn.populations}
-    later: dict[str, Callable[[], Iterator[np.ndarray]]] = {}
     for name, projection in zip(synapse_names(snn), snn.projections, strict=True):
         shapes = snn.shape(projection.source), snn.shape(projection.target)
         drives = plan.drives_current and projection.source == "input"
@@ -513,6 +516,13 @@ def program_values(
         if jitter is not None:
             values[f"{name}._bounds"] = jitter.packed(slots)
     return _Values(values, later)
+
+
+def _of_lanes(value: np.ndarray, shape: tuple[int, ...], lanes: int) -> Iterator[np.ndarray]:
+    """A parameter of every unit, channel-last, once for each lane."""
+    flat = to_channel_last(value, shape)
+    for _ in range(lanes):
+        yield flat
 
 
 def _recorded_values(snn: SpikingNetwork, plan: Plan) -> dict[str, np.ndarray]:

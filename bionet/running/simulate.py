@@ -25,7 +25,7 @@ from bionet.kinds import typed
 from bionet.network import SpikingNetwork
 from bionet.network.input_population import input_of
 from bionet.network.signal import Signal
-from bionet.network.signs import unit_roles
+from bionet.network.signs import unit_signs
 from bionet.progress import Progress
 from bionet.results.readout import READOUTS
 from bionet.results.recording import Recording
@@ -435,10 +435,10 @@ def cell_signs(snn: SpikingNetwork) -> dict[str, Any]:
     Populations that do both are left out.
     """
     signs: dict[str, Any] = {}
-    for name, roles in unit_roles(snn).items():
-        if (roles == "mixed").any() or not (roles != "").any():
+    for name, (excite, inhibit) in unit_signs(snn).items():
+        if (excite & inhibit).any() or not (excite | inhibit).any():
             continue
-        values = np.select([roles == "excitatory", roles == "inhibitory"], [1, -1], 0).ravel()
+        values = (excite.astype(np.int8) - inhibit).ravel()
         signs[name] = int(values[0]) if np.ptp(values) == 0 else values.tolist()
     return signs if any(-1 in np.ravel(s) for s in signs.values()) else {}
 

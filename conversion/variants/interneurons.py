@@ -18,7 +18,7 @@ from bionet.errors import InputError
 from bionet.kinds import typed
 from bionet.network import Population, Projection, SpikingNetwork
 from bionet.network.kernels import OneToOne
-from bionet.network.signs import unit_roles
+from bionet.network.signs import unit_signs
 
 __all__ = ["with_interneurons"]
 
@@ -56,7 +56,7 @@ def with_interneurons(
             f"Dale's principle: method {snn.method!r} reads the time of single spikes; interneurons"
             " are for networks of rates, such as those of method='rate'"
         )
-    mixed = {name for name, roles in unit_roles(snn).items() if (roles == "mixed").any()}
+    mixed = {name for name, (up, down) in unit_signs(snn).items() if (up & down).any()}
     populations: list[Population] = []
     for population in snn.populations:
         populations.append(population)

@@ -74,7 +74,7 @@ class Dense(Kernel):
     def signs(self) -> tuple[np.ndarray, np.ndarray]:
         """Signs that leave each unit; see :meth:`Kernel.signs`."""
         weights = np.asarray(self.weights)
-        return np.any(weights > 0, axis=0), np.any(weights < 0, axis=0)
+        return weights.max(axis=0) > 0, weights.min(axis=0) < 0
 
     def cut(self, targets: slice, sources: slice, source: tuple[int, ...]) -> Dense:
         """Between some units and others; see :meth:`Kernel.cut`."""
