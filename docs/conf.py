@@ -126,7 +126,7 @@ def _tables(app: Any, what: str, name: str, thing: Any, options: Any, lines: lis
         if isinstance(entries, Mapping):
             keys = (key if isinstance(key, str) else " ".join(key) for key in entries)
             text = [*text, "", ", ".join(f"``{key}``" for key in keys)]
-        lines += ["", f".. py:data:: {name}.{table}", "", *(f"   {line}" for line in text), ""]
+        lines += ["", f".. py:data:: {table}", "", *(f"   {line}" for line in text), ""]
 
 
 def _every_public_name(app: Any, env: Any) -> None:

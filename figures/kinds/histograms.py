@@ -66,7 +66,19 @@ def activation_histograms(
         ax.set_ylabel("share of pairs (%)")
         if axes is None:
             ax.label_outer(remove_inner_ticks=False)
+    if axes is None:
+        _one_label_below(drawn)
     return drawn
+
+
+def _one_label_below(drawn: np.ndarray) -> None:
+    """Numbers below the last panel of each column; one text, wider than a panel, for all."""
+    columns = drawn[0].get_subplotspec().get_gridspec().ncols
+    for ax in drawn[-columns:]:
+        ax.tick_params(labelbottom=True)
+    drawn[0].figure.supxlabel(drawn[-1].get_xlabel(), size="medium")
+    for ax in drawn:
+        ax.set_xlabel("")
 
 
 def _sides(name: str, values: Any) -> list[np.ndarray]:

@@ -151,7 +151,7 @@ def test_histograms_hold_every_pair():
         assert ax.get_yscale() == "log"
         assert ax.lines[0].get_xdata() == [1, 1]
     assert axes[0].get_ylabel() == "share of pairs (%)"
-    assert axes[-1].get_xlabel() == "activation / λ, spikes per step"
+    assert axes[0].figure.get_supxlabel() == "activation / λ, spikes per step"
     legend = axes[0].figure.legends[0]
     assert [t.get_text() for t in legend.get_texts()] == ["trained network", "spiking network"]
     assert len({ax.get_xlim() + ax.get_ylim() for ax in axes}) == 1
