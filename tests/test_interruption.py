@@ -1,6 +1,7 @@
 """Ctrl-C ends every simulation with KeyboardInterrupt, whenever it comes."""
 
 import contextlib
+import gc
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 import numpy as np
 import pytest
 from brian2 import Network, ms
+from brian2.utils.logger import catch_logs
 
 import bionet
 from bionet import cli
@@ -215,3 +217,17 @@ def test_a_temporary_folder_goes_whenever_an_interruption_comes(tmp_path):
         (folder / "file").write_text("")
         interrupt()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_network_that_is_interrupted_while_it_is_built_goes_without_words(
+    tiny, tiny_images, monkeypatch
+):
+    def stopped(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bionet.running.devices.make_feed", stopped)
+    with catch_logs() as logs:
+        with contextlib.suppress(KeyboardInterrupt):
+            bionet.simulate(tiny, tiny_images, 5 * ms, device="numpy")
+        gc.collect()
+    assert not [text for _, name, text in logs if "unused_brian_object" in name], logs

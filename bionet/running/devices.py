@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from brian2 import Network, prefs, second
+from brian2 import BrianObject, Network, prefs, second
 from brian2.devices.device import RuntimeDevice, get_device
 
 from bionet.brian.assemble import Built, assemble, monitor_name, recorded, recorded_variable
@@ -166,7 +166,7 @@ def run_here(
     bar: Progress,
 ) -> RunResults:
     """Simulate in this process, on the NumPy or Cython device."""
-    with _runtime(device, plan.dtype):
+    with _runtime(device, plan.dtype), _without_words_of_unused_objects():
         built = assemble(snn, plan)
         built.presentation.show(make_feed(plan, signal), numbers, seed)
         bar.begin("generating code")
@@ -204,6 +204,24 @@ def run_here(
             monitored=_monitored(snn, plan, _read_monitors(plan, built), numbers),
             timing=Timing(seconds, 0.0, len(signal)),
         )
+
+
+@contextlib.contextmanager
+def _without_words_of_unused_objects() -> Iterator[None]:
+    """Where an interruption ends the block, no warning for every object that it leaves behind.
+
+    Brian2 warns of objects that go before a network has run them, as a user may have forgotten
+    them; those of a network that was being built were not.
+    """
+    before = set(BrianObject.__instances__())
+    try:
+        yield
+    except BaseException:
+        for reference in set(BrianObject.__instances__()) - before:
+            left = reference()
+            if left is not None and getattr(left, "_network", "") is None:
+                left._network = "interrupted"
+        raise
 
 
 @contextlib.contextmanager
