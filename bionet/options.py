@@ -1,7 +1,7 @@
 """Options, checked and read by the annotations of what takes them: methods and perturbations.
 
-A value from Python, from ``-O NAME=VALUE`` or from a study's file goes through the same check.
-pydantic compares it with the annotation; what is wrong is said in words made from the annotation.
+A value from Python, from ``-O NAME=VALUE`` or from a study's file goes through the same check, that
+of :mod:`bionet.annotations`.
 
 =====================  ===========================================
 annotation             written as a text
@@ -18,7 +18,6 @@ lists and mappings     [1, 0.5] and {"conv1": 0.3} (as in JSON)
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import json
 import re
@@ -27,13 +26,11 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union
+from typing import Any
 
-import numpy as np
-from brian2 import Hz, Quantity
-from brian2.units.fundamentalunits import have_same_dimensions
-from pydantic import InstanceOf, Strict, TypeAdapter, ValidationError
+from brian2 import Quantity
 
+from bionet.annotations import adapter, alternatives, in_words, written
 from bionet.equations import NeuronModel
 from bionet.equations.synapses import Synapse
 from bionet.errors import InputError, did_you_mean
@@ -47,7 +44,6 @@ READERS: dict[Any, Callable[[str, str], Any]] = {
     NeuronModel: neuron_of,
     Synapse: synapse_of,
 }
-SCALARS = {bool: "", int: "a whole number", float: "a number", str: "a text"}
 WORDS = {"true": True, "false": False, "none": None}
 # A parameter in a numpydoc docstring, and the indented lines that tell what it is.
 PARAMETER = r"^(\w+(?:, \w+)*)(?: : .*)?\n((?: {4,}.*\n?)+)"
@@ -75,12 +71,12 @@ class Option:
     @property
     def expected(self) -> str:
         """What its value must be, in words: ``"a number or None"``."""
-        return _in_words(self.annotation, self.default)
+        return in_words(self.annotation, self.default)
 
     @property
     def kind(self) -> str:
         """The annotation as Python writes it."""
-        return _written(self.annotation)
+        return written(self.annotation)
 
     def check(self, value: Any, owner: str) -> None:
         """Refuse a value that is not what the annotation says.
@@ -96,8 +92,8 @@ class Option:
         InputError
         """
         try:
-            _adapter(self.annotation, strict=True).validate_python(_plain(value))
-        except ValidationError as error:
+            adapter(self.annotation, "value").validate_python(value)
+        except ValueError as error:  # a ValidationError of pydantic is one
             raise self._refusal(value, owner) from error
 
     def read(self, value: Any, owner: str) -> Any:
@@ -114,7 +110,7 @@ class Option:
         return value
 
     def _read(self, text: str, owner: str) -> Any:
-        kinds = _alternatives(self.annotation)
+        kinds = alternatives(self.annotation)
         if text.lower() == "none" and type(None) in kinds:
             return None
         where = f"{owner}: {self.name}"
@@ -128,8 +124,8 @@ class Option:
                 return value
         try:
             given = json.loads(text) if text[:1] in ("[", "{") else text
-            return _adapter(self.annotation, strict=False).validate_python(given)
-        except ValueError as error:  # a ValidationError of pydantic is one, too
+            return adapter(self.annotation, "text").validate_python(given)
+        except ValueError as error:  # of JSON, or of pydantic
             raise self._refusal(text, owner) from error
 
     def _refusal(self, value: Any, owner: str) -> InputError:
@@ -154,7 +150,7 @@ def options_of(taker: Callable[..., Any]) -> dict[str, Option]:
         ]
     told = _meanings(taker)
     return {
-        name: Option(name, _evaluated(taker, annotation), default, told.get(name, ""))
+        name: Option(name, _type(taker, annotation), default, told.get(name, ""))
         for name, annotation, default in options
     }
 
@@ -203,8 +199,8 @@ def option_named(name: str, options: Mapping[str, Option], owner: str) -> Option
     return options[name]
 
 
-def _evaluated(taker: Any, annotation: Any) -> Any:
-    """An annotation as a type; Any where a name in it is not there at run time."""
+def _type(taker: Any, annotation: Any) -> Any:
+    """An annotation as a type; Any where a name in it is not there: no text can be read as it."""
     if annotation is inspect.Parameter.empty:
         return Any
     home = vars(sys.modules.get(getattr(taker, "__module__", ""), typing))
@@ -214,82 +210,6 @@ def _evaluated(taker: Any, annotation: Any) -> Any:
         )["x"]
     except NameError:
         return Any
-
-
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
-    if typing.get_origin(annotation) in (Union, types.UnionType):
-        return typing.get_args(annotation)
-    return (annotation,)
-
-
-@functools.cache
-def _adapter(annotation: Any, strict: bool) -> TypeAdapter[Any]:
-    """The check of an annotation; one that is not strict reads numbers from texts."""
-    return TypeAdapter(_schema(annotation, strict))
-
-
-def _schema(annotation: Any, strict: bool) -> Any:
-    """An annotation as pydantic needs it: an object need only be an instance of its class."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (Union, types.UnionType):
-        return Union[tuple(_schema(a, strict) for a in arguments)]  # noqa: UP007
-    if origin is not None and origin is not Literal:
-        return origin[tuple(a if a is ... else _schema(a, strict) for a in arguments)]
-    if annotation in SCALARS and strict:
-        return Annotated[annotation, Strict()]
-    if isinstance(annotation, type) and annotation not in (*SCALARS, type(None), Any):
-        return InstanceOf[annotation]  # type: ignore[misc]
-    return annotation
-
-
-def _plain(value: Any) -> Any:
-    """NumPy's numbers and arrays as Python's; anything else as it is."""
-    if isinstance(value, np.generic | np.ndarray) and not isinstance(value, Quantity):
-        return value.tolist()
-    return value
-
-
-def _in_words(annotation: Any, default: Any = None) -> str:
-    """What an annotation asks for: ``"'percentile', 'max' or None"``."""
-    words = list(dict.fromkeys(_choices(annotation, default)))
-    return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
-
-
-def _choices(annotation: Any, default: Any = None) -> list[str]:
-    """Each thing that an annotation allows."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (Union, types.UnionType):
-        return [words for kind in arguments for words in _choices(kind, default)]
-    if origin is Literal:
-        return list(map(repr, arguments))
-    if annotation in (None, type(None)):
-        return ["None"]
-    if annotation is bool:
-        return ["True", "False"]
-    if annotation in SCALARS:
-        return [SCALARS[annotation]]
-    if origin is not None:
-        each = [_in_words(kind) for kind in arguments if kind is not ...]
-        if issubclass(origin, Mapping):
-            return [f"a mapping from {each[0]} to {each[1]}"]
-        return [f"a list, of which each is {' or '.join(dict.fromkeys(each))}"]
-    if annotation is Quantity:
-        rate = default is not None and have_same_dimensions(default, Hz)
-        return [f"a quantity such as {'100*Hz' if rate else '20*ms'}"]
-    return [f"a {getattr(annotation, '__name__', annotation)}"]
-
-
-def _written(annotation: Any) -> str:
-    """An annotation as source code has it: ``"float | None"``."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (Union, types.UnionType):
-        return " | ".join(map(_written, arguments))
-    if origin is Literal:
-        return f"Literal[{', '.join(map(repr, arguments))}]"
-    if annotation is type(None):
-        return "None"
-    name = getattr(origin or annotation, "__name__", str(annotation))
-    return f"{name}[{', '.join(map(_written, arguments))}]" if arguments else name
 
 
 def _meanings(taker: Any) -> dict[str, str]:

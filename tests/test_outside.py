@@ -3,10 +3,11 @@
 import importlib
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from brian2 import ms
+from brian2 import have_same_dimensions, ms, mV
 
 import bionet
 from bionet import cli, conversion, perturbations
@@ -15,7 +16,7 @@ from bionet.errors import InputError
 from bionet.figures.kinds import KINDS
 from bionet.files import read_tensors, write_tensors
 from bionet.network import Population, Projection, Readout, SpikingNetwork
-from bionet.network.kernels import KERNELS
+from bionet.network.kernels import KERNELS, OneToOne
 from bionet.registry import Registry
 
 MODULE = '''
@@ -196,6 +197,31 @@ def test_from_python(installed, tiny, tiny_images, tmp_path, assert_same):
     steps = np.floor(20 * 0.5 * pixels.astype(np.float32) + 1e-4).astype(int)
     np.testing.assert_array_equal(run.counts["a"], steps[:, ::-1, ::-1])
     np.testing.assert_array_equal(run.counts["b"], steps)
+
+
+def test_neuron_with_a_unit_and_figure_from_python_and_the_command_line(installed):
+    """u <- 0.9 u + 0.3 mV a step, Euler's rule for tau = 10 ms, until it exceeds 1 mV."""
+    snn = SpikingNetwork(
+        (Population("cells", (1, 3, 4), neuron("cable")),),
+        (Projection("input", "cells", OneToOne(), gain=0.3 * mV),),
+        (1, 3, 4),
+        Readout("cells", "cells"),
+        coding="uniform",
+    )
+    run = bionet.simulate(
+        snn, np.ones((1, 1, 3, 4)), 8 * ms, device="numpy", record={"cells": ["u"]}
+    )
+    expected = np.array([0.3, 0.57, 0.813, 0, 0.3, 0.57, 0.813, 0])
+    np.testing.assert_allclose(run.potential("cells")[:, 0] / mV, expected, rtol=1e-5)
+    drawn = KINDS.find("dots")(SimpleNamespace(run=SimpleNamespace(counts={"linear1": np.eye(2)})))
+    np.testing.assert_array_equal(drawn.lines[0].get_ydata(), [1, 1])
+    snn.save("cable.snn")
+    simulate = "simulate cable.snn --data data.npz --images 1 --duration 8ms --device numpy"
+    record = "--record cells:u --no-progress --out cable"
+    assert cli.main([*simulate.split(), *record.split()]) == 0
+    again = bionet.Recording.load("cable").potential("cells")
+    assert again.shape == (8, 12) and have_same_dimensions(again, mV)
+    assert cli.main([*simulate.split(), "--record", "all:w", "--out", "none"]) == 2
 
 
 def test_from_the_command_line(installed, capsys):

@@ -1,6 +1,8 @@
 """Who may import whom: the table that keeps the rooms of the package apart."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,8 @@ TOPS = {
 }
 # What every room may import.
 COMMON = {
-    "errors", "files", "interruption", "json_files", "kinds", "notebook", "quantities",
-    "progress", "registry", "templates", "versions",
+    "annotations", "errors", "files", "interruption", "json_files", "kinds", "notebook",
+    "progress", "quantities", "registry", "templates", "versions",
 }  # fmt: skip
 EVERYTHING_BUT = {
     "study": {"pages", "figures", "train", "commands", "cli", "reproduce", "docs"},
@@ -29,7 +31,8 @@ MAY_IMPORT = {
     "errors": set(),
     "files": set(),
     "json_files": set(),
-    "kinds": {"errors"},
+    "annotations": set(),
+    "kinds": {"annotations", "errors"},
     "notebook": set(),
     "interruption": set(),
     "quantities": set(),
@@ -141,6 +144,14 @@ def test_rooms_import_one_another_without_circles():
     while free := {room for room, others in needs.items() if not others & needs.keys()}:
         needs = {room: others for room, others in needs.items() if room not in free}
     assert not needs, "these rooms import one another in a circle"
+
+
+def test_the_description_loads_neither_brian2_nor_torch():
+    code = (
+        "import sys, bionet.network\n"
+        "assert not {'brian2', 'torch', 'pydantic', 'pandas', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_variables_say_what_they_hold():

@@ -110,6 +110,38 @@ def assemble(
         groups[synapses.name] = synapses
     sources = {(q.source, q.event) for q in snn.projections if runs_back(snn, q)}
     presentation = _presentation(populations, groups, driven, plan, sources, shown)
+    groups |= _refer(populations, groups, presentation, plan, sites)
+    here = isinstance(get_device(), RuntimeDevice)
+    if monitors or here:
+        groups.update(_monitors(populations, groups, plan, monitors))
+        for key, units in plan.potentials.items():
+            group = groups[key.partition(".")[0]]
+            groups[monitor_name(key)] = _state_monitor(key, units, snn, group, plan)
+    kind = PipelinedEnd if plan.period else PresentationEnd if shown is None else DeviceEnd
+    switched = {} if here or shown else {key: groups[key[0]] for key in recordable(snn, plan)}
+    for (name, variable), group in switched.items():
+        if (array := stored(group, variable)) != variable:
+            _store(group, variable, array, plan, f"record_{name}")
+    end = _end(kind, snn, plan, populations, groups, presentation, switched)
+    groups |= {"presentation": presentation, "presentation_end": end}
+    network = brian2.Network(*groups.values())
+    network.schedule = [
+        "start",
+        *(f"{slot}_{p.name}" for p in populations for slot in SLOTS),
+        *("groups", "thresholds", "synapses", "resets", "end"),
+    ]
+    return Built(network, groups, presentation, end)
+
+
+def _refer(
+    populations: tuple[Population, ...],
+    groups: Mapping[str, Any],
+    presentation: Any,
+    plan: Plan,
+    sites: Mapping[str, int],
+) -> dict[str, Any]:
+    """Let groups read step and seed of the presentation; the objects that draw normal numbers."""
+    drawing: dict[str, Any] = {}
     for population in populations:
         group = groups[population.name]
         if uses_step(population.model) or population.name in guarded(plan):
@@ -124,24 +156,26 @@ def assemble(
         if normals := normals_of(population.model, sites[population.name]):
             name = f"{population.name}_normal_numbers"
             when = f"before_integrate_{population.name}"
-            groups[name] = NormalNumbers(group, normals, plan.lanes, when, name)
+            drawing[name] = NormalNumbers(group, normals, plan.lanes, when, name)
     for synapses in jittered(groups):
         words = ["seed_low", "seed_high", "step"]
         for word in words:
             synapses.variables.add_reference(word, presentation)
         synapses.needed_variables += words
-    here = isinstance(get_device(), RuntimeDevice)
-    if monitors or here:
-        groups.update(_monitors(populations, groups, plan, monitors))
-        for key, units in plan.potentials.items():
-            group = groups[key.partition(".")[0]]
-            groups[monitor_name(key)] = _state_monitor(key, units, snn, group, plan)
-    kind = PipelinedEnd if plan.period else PresentationEnd if shown is None else DeviceEnd
-    switched = {} if here or shown else {key: groups[key[0]] for key in recordable(snn, plan)}
-    for (name, variable), group in switched.items():
-        if (array := stored(group, variable)) != variable:
-            _store(group, variable, array, plan, f"record_{name}")
-    end = kind(
+    return drawing
+
+
+def _end(
+    kind: Any,
+    snn: SpikingNetwork,
+    plan: Plan,
+    populations: tuple[Population, ...],
+    groups: Mapping[str, Any],
+    presentation: Any,
+    switched: Mapping[Any, Any],
+) -> Any:
+    """What reads results out and resets the state when a presentation ends."""
+    return kind(
         presentation,
         groups[snn.readout.potential],
         groups[snn.readout.spikes],
@@ -156,14 +190,6 @@ def assemble(
         {p.name: (groups[p.name], _floats(p, groups[p.name])) for p in populations},
         str(snn.population(snn.readout.potential).model.potential),
     )
-    groups |= {"presentation": presentation, "presentation_end": end}
-    network = brian2.Network(*groups.values())
-    network.schedule = [
-        "start",
-        *(f"{slot}_{p.name}" for p in populations for slot in SLOTS),
-        *("groups", "thresholds", "synapses", "resets", "end"),
-    ]
-    return Built(network, groups, presentation, end)
 
 
 def _store(group: Any, variable: str, array: str, plan: Plan, when: str) -> None:

@@ -65,7 +65,10 @@ def simulate(
     ] = None,
     record: Annotated[
         list[str] | None,
-        typer.Option(help="Population or all, and what of it: conv1:spikes,v. May be repeated."),
+        typer.Option(
+            help="Population or all, and what of it: spikes, v or another variable of its model:"
+            " conv1:spikes,v. May be repeated."
+        ),
     ] = None,
     record_images: Annotated[
         str, typer.Option(help="Images to record, such as 0,1,5-9; or all.")
@@ -191,8 +194,11 @@ def _recorded(record: list[str], snn: SpikingNetwork, coding: str) -> dict[str, 
     for text in record:
         name, colon, what = text.partition(":")
         kinds = [kind.strip() for kind in what.split(",")]
-        if not colon or not set(kinds) <= {"spikes", "v"}:
-            raise InputError(f"--record: expected NAME:spikes, NAME:v or both, got {text!r}")
+        if not colon or not all(kinds):
+            raise InputError(
+                f"--record: expected NAME:spikes, NAME:v or another variable of the model, got"
+                f" {text!r}"
+            )
         asked = {name: kinds} if name != "all" else _everywhere(kinds, snn, coding)
         for population, some in asked.items():
             earlier = wanted.setdefault(population, [])
@@ -201,12 +207,16 @@ def _recorded(record: list[str], snn: SpikingNetwork, coding: str) -> dict[str, 
 
 
 def _everywhere(kinds: list[str], snn: SpikingNetwork, coding: str) -> dict[str, list[str]]:
-    """Of every population what it has: no spikes where it never fires, no v where it has none."""
+    """Of every population what it has: no spikes where it never fires, no variable it lacks."""
     from bionet.network.input_population import input_spikes
 
     asked = {"input": ["spikes"]} if "spikes" in kinds and input_spikes(snn, coding) else {}
     for population in snn.populations:
-        has = {"spikes": population.model.threshold, "v": "v" in population.model.dimensions}
-        if some := [kind for kind in kinds if has[kind]]:
+        model = population.model
+        has = {*model.state, *model.computed, *(("v",) if model.potential else ())}
+        has |= {"spikes"} if model.threshold is not None else set()
+        if some := [kind for kind in kinds if kind in has]:
             asked[population.name] = some
+    if missing := sorted(set(kinds) - {kind for some in asked.values() for kind in some}):
+        raise InputError(f"--record: no population has {missing[0]!r}")
     return asked

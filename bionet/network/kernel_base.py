@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import numpy as np
 
@@ -30,7 +30,7 @@ __all__ = [
     "weight_array",
 ]
 
-Pair = tuple[int, int]
+Pair = Annotated[tuple[int, int], "or one number for both, as pair() reads it"]
 
 
 def pair(value: Any, name: str, least: int) -> Pair:

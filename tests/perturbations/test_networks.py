@@ -431,7 +431,7 @@ def test_spikes_depend_neither_on_lanes_nor_on_the_original(
         (lambda: pb.ThresholdSpread(0.1, ("readout",)), "'readout' has no threshold"),
         (lambda: pb.CoarserTimeStep(2 * ms, ("cells",)), "leave populations out"),
         (lambda: pb.Blur(1.0), "blur acts on images"),
-        (lambda: 3, "each of them a Perturbation, but is"),
+        (lambda: 3, "of which each is a Perturbation, but is"),
     ],
 )
 def test_bad_levels_are_refused(make, message):
