@@ -35,7 +35,16 @@ import numpy as np
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["Asked", "adapter", "alternatives", "evaluated", "in_words", "is_plain", "written"]
+__all__ = [
+    "Asked",
+    "adapter",
+    "alternatives",
+    "evaluated",
+    "in_words",
+    "is_plain",
+    "is_quantity",
+    "written",
+]
 
 Asked = Literal["value", "argument", "text"]
 SCALARS = {bool: "", int: "a whole number", float: "a number", str: "a text"}
@@ -141,7 +150,7 @@ def _schema(annotation: Any, asked: Asked) -> Any:
     if name in PREDICATES:
         return _predicate(PREDICATES[name])
     if name == "Quantity":
-        return _predicate(_is_quantity_or_number if asked == "argument" else _is_quantity)
+        return _predicate(_is_quantity_or_number if asked == "argument" else is_quantity)
     if annotation in SCALARS:
         if asked == "text":
             return annotation
@@ -183,7 +192,7 @@ def _predicate(fits: Callable[[Any], bool]) -> Any:
 
 def is_plain(value: Any) -> bool:
     """Whether something is a number that NumPy or torch holds, or an array."""
-    return hasattr(value, "__array__") and not _is_quantity(value)
+    return hasattr(value, "__array__") and not is_quantity(value)
 
 
 def _plain(value: Any) -> Any:
@@ -204,7 +213,7 @@ def _as_tuple(value: Any) -> Any:
     if isinstance(value, (Sequence, Set)) and not isinstance(value, (str, bytes)):
         return tuple(value)
     if hasattr(value, "__array__") and np.ndim(_detached(value)) > 0:
-        return tuple(value) if _is_quantity(value) else tuple(_detached(value).tolist())
+        return tuple(value) if is_quantity(value) else tuple(_detached(value).tolist())
     raise ValueError("is no list")
 
 
@@ -238,12 +247,13 @@ def _is_array_of_objects(value: Any) -> bool:
     return str(getattr(getattr(value, "dtype", None), "kind", "")) == "O"
 
 
-def _is_quantity(value: Any) -> bool:
-    return hasattr(value, "dimensions")
+def is_quantity(value: Any) -> bool:
+    """Whether something is a Brian2 quantity, which is not imported for it."""
+    return any(base.__name__ == "Quantity" for base in type(value).__mro__)
 
 
 def _is_quantity_or_number(value: Any) -> bool:
-    return _is_quantity(value) or _is_number(value)
+    return is_quantity(value) or _is_number(value)
 
 
 def _is_path(value: Any) -> bool:
@@ -275,7 +285,10 @@ def _choices(annotation: Any, default: Any = None) -> list[str]:
     """Each thing that an annotation allows."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (Union, types.UnionType):
-        return [words for kind in arguments for words in _choices(kind, default)]
+        several = [words for kind in arguments for words in _choices(kind, default)]
+        if FROM_OTHERS["Axes"] in several:
+            several = ["an array of Axes" if w == FROM_OTHERS["ndarray"] else w for w in several]
+        return several
     if origin is Literal:
         return list(map(repr, arguments))
     if annotation in (None, type(None)):
@@ -293,6 +306,8 @@ def _choices(annotation: Any, default: Any = None) -> list[str]:
         each = [in_words(kind) for kind in arguments if kind is not ...]
         if issubclass(origin, Mapping):
             return [f"a mapping from {each[0]} to {each[1]}"]
+        if Any in arguments:
+            return ["a list"]
         return [f"a list, of which each is {' or '.join(dict.fromkeys(each))}"]
     if name == "Quantity":
         is_rate = str(getattr(default, "dim", "")) == "s^-1"

@@ -6,6 +6,7 @@ package imageio-ffmpeg brings (BioNet's extra ``video``).
 
 from __future__ import annotations
 
+import html
 import importlib
 import shutil
 from pathlib import Path
@@ -90,13 +91,14 @@ def _save_animation(drawn: Animation, path: Path) -> Path:
     program = _ffmpeg(path) if suffix == ".mp4" else None
     with style(), atomic(path) as part:
         if suffix == ".html":
-            page = f"<!DOCTYPE html>\n<title>{path.stem}</title>\n{drawn.to_jshtml()}"
+            page = f"<!DOCTYPE html>\n<title>{html.escape(path.stem)}</title>\n{drawn.to_jshtml()}"
             part.write_text(page, encoding="utf-8")
         else:
             file = part.with_name(part.name + suffix)  # the writers look at the suffix
-            settings = {} if program is None else {"animation.ffmpeg_path": program}
             try:
-                with matplotlib.rc_context(settings):
+                with matplotlib.rc_context():
+                    if program is not None:
+                        matplotlib.rcParams["animation.ffmpeg_path"] = program
                     drawn.save(file, writer=MOVING[suffix], dpi=120)
                 file.replace(part)
             finally:

@@ -245,6 +245,9 @@ def calls(w):
         }),
         "train.Recipe": (t.Recipe, {"epochs": 1}),
         "train.evaluate": (t.evaluate, {"net": w.net, "images": w.images, "labels": w.labels}),
+        "train.erase_randomly": (t.erase_randomly, {
+            "images": torch.zeros(1, 1, 4, 4), "side": 2, "generator": torch.Generator(),
+        }),
         "train.flip_randomly": (t.flip_randomly, {
             "images": torch.rand(2, 1, 4, 4), "generator": torch.Generator(),
         }),

@@ -138,7 +138,8 @@ def test_bytes_are_refused_and_floats_like_them_warned_of(tiny, tiny_images):
     with pytest.warns(UserWarning, match="whole numbers up to 2..; .* divided by 255"):
         bionet.simulate(tiny, raw, 5 * ms, device="numpy")
     with pytest.raises(
-        InputError, match="an array of numbers or a Stimulus.* is a DataLoader; of a DataLoader"
+        InputError,
+        match="an array of numbers, a Stimulus or None, but is a DataLoader; of a DataLoader",
     ):
         bionet.simulate(tiny, torch.utils.data.DataLoader([1]), 5 * ms, device="numpy")
     black_and_white = (tiny_images > 0.5).astype(np.uint8)

@@ -343,6 +343,7 @@ def test_train_zoo_writes_weights_with_their_provenance(tmp_path: Path) -> None:
         "channels_last": False,
         "label_smoothing": 0.0,
         "precision": "float32",
+        "erase": 0,
     }
     assert evaluate(zoo.lenet5(result.weights), *datasets.load("digits")) == result.accuracy_test
 
@@ -416,11 +417,25 @@ def test_flips_are_flips_and_half_of_the_images_are_mirrored() -> None:
     assert 160 < int(mirrored.sum()) < 240
 
 
+def test_a_square_of_each_image_becomes_its_mean_wherever_it_lies() -> None:
+    images = torch.rand(300, 3, 6, 8)
+    erased = recipes.erase_randomly(images, 4, torch.Generator().manual_seed(0))
+    mean = images.mean((2, 3), keepdim=True).expand_as(images)
+    gone = (erased != images).all(1)
+    assert torch.equal(erased, torch.where(gone[:, None], mean, images))
+    rows, columns = gone.any(2), gone.any(1)
+    assert torch.equal(gone, rows[:, :, None] & columns[:, None, :])  # squares
+    sizes = torch.stack([rows.sum(1), columns.sum(1)])
+    assert sizes.max() == 4
+    assert sizes.min() == 2  # half of one at the border lies outside
+    assert gone.any(0).all()
+
+
 def test_channels_last_training_leaves_contiguous_weights(digits: tuple[Pair, Pair]) -> None:
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 26 * 26, 10))
     fit(net, digits, epochs=1, flip=True, channels_last=True)
     assert all(p.is_contiguous() for p in net.parameters())
-    with pytest.raises(InputError, match="flips and channels_last need images"):
+    with pytest.raises(InputError, match="flips, erasing and channels_last need images"):
         flat = [(images.reshape(len(images), -1), labels) for images, labels in digits]
         fit(nn.Sequential(nn.Linear(784, 10)), flat, augment=0, flip=True)
 

@@ -98,6 +98,13 @@ def train(
             " processor multiplies it.  [default: the recipe's]"
         ),
     ] = None,
+    erase: Annotated[
+        int | None,
+        typer.Option(
+            help="Side of a square, in pixels, that is erased in each training image (Cutout)."
+            "  [default: the recipe's]"
+        ),
+    ] = None,
     data_dir: DataDir = None,
     seed: Seed = 0,
     progress: ProgressBar = True,
@@ -114,6 +121,13 @@ def train(
         raise InputError("--levels belongs to --activation qcfs; leave it out")
     if activation == "f-i" and leak is not None:
         raise InputError("--leak belongs to --activation tdsnn or rounded; leave it out")
+    elsewhere = {
+        "--dtype": dtype != "float32",
+        "--precision": precision is not None,
+        "--erase": erase is not None,
+    }
+    if activation == "f-i" and (given := [name for name, used in elsewhere.items() if used]):
+        raise InputError(f"{', '.join(given)}: not with --activation f-i; leave it out")
     from bionet.train import MODES, train_zoo
 
     same: dict[str, Any] = {
@@ -155,6 +169,7 @@ def train(
             dtype=dtype,
             levels=levels,
             precision=precision,
+            erase=erase,
             **same,
         )
     _report(context, network, data, device, result, out)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import numpy as np
 
+from bionet.annotations import is_quantity
 from bionet.errors import InputError
 from bionet.kinds import told
 
@@ -225,7 +226,7 @@ class Kernel:
 
 def weight_array(value: Any, ndim: int, name: str) -> np.ndarray:
     """A finite float array of the given number of dimensions, read-only."""
-    if getattr(value, "dimensions", None) is not None:
+    if is_quantity(value):
         raise InputError(
             f"{name} are plain numbers, but got a quantity; the projection carries the unit:"
             " Projection(source, target, Dense(W/nS), gain=1*nS)"

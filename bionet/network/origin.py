@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from bionet.annotations import is_quantity
 from bionet.equations.units import plain_quantity, read_quantity
 from bionet.errors import InputError
 
@@ -132,7 +133,7 @@ def _read_option(value: Any) -> Any:
     """An option as it is kept, or as it was saved; _NO_VALUE for what no file can say."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if hasattr(value, "dimensions"):
+    if is_quantity(value):
         return value if not value.ndim else _NO_VALUE
     if isinstance(value, Mapping):
         if set(value) == {QUANTITY}:
@@ -148,7 +149,7 @@ def _read_option(value: Any) -> Any:
 
 def _plain_option(value: Any) -> Any:
     """The inverse of :func:`_read_option`, as JSON says it."""
-    if hasattr(value, "dimensions"):
+    if is_quantity(value):
         return {QUANTITY: plain_quantity(value)}
     if isinstance(value, Mapping):
         return {name: _plain_option(part) for name, part in value.items()}

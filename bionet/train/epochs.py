@@ -23,11 +23,17 @@ from bionet.evaluation import device_of, mode
 from bionet.files import output_folder
 from bionet.progress import Progress
 from bionet.train.checkpoint import digest, load_checkpoint, save_checkpoint
-from bionet.train.recipes import Recipe, flip_randomly, one_cycle, shift_randomly
+from bionet.train.recipes import (
+    Recipe,
+    erase_randomly,
+    flip_randomly,
+    one_cycle,
+    shift_randomly,
+)
 
 __all__ = ["Epoch", "Job", "run_epochs"]
 
-LATER_SETTINGS = ("flip", "label_smoothing", "precision")
+LATER_SETTINGS = ("flip", "label_smoothing", "precision", "erase")
 
 
 @dataclass(frozen=True)
@@ -181,6 +187,8 @@ def _run_epoch(
             images = shift_randomly(images, recipe.augment, generator)
         if recipe.flip:
             images = flip_randomly(images, generator)
+        if recipe.erase:
+            images = erase_randomly(images, recipe.erase, generator)
         if recipe.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):

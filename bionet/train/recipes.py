@@ -13,6 +13,8 @@ K         steps (batches) in all epochs                         1
 p         share of the training spent warming up, 0.25          1
 augment   largest random shift of a training image, each way    pixels
 flip      mirror half of the training images left to right      -
+erase     side of a square of each image that becomes its mean  pixels
+          of each channel [3]_
 e         ``label_smoothing``: the target is 1 - e + e / n for    1
           the right one of n classes, e / n for the others [2]_
 ========  ====================================================  =================
@@ -21,6 +23,8 @@ References
 ----------
 .. [1] L. N. Smith, N. Topin: Super-convergence. arXiv:1708.07120 (2017).
 .. [2] C. Szegedy et al.: Rethinking the Inception architecture for computer vision. CVPR (2016).
+.. [3] T. DeVries, G. W. Taylor: Improved regularization of convolutional neural networks with
+   Cutout. arXiv:1708.04552 (2017).
 """
 
 from __future__ import annotations
@@ -37,7 +41,15 @@ from bionet.kinds import typed
 from bionet.zoo.recipe import Recipe
 from bionet.zoo.table import ENTRIES
 
-__all__ = ["RECIPES", "Recipe", "flip_randomly", "one_cycle", "recipe_for", "shift_randomly"]
+__all__ = [
+    "RECIPES",
+    "Recipe",
+    "erase_randomly",
+    "flip_randomly",
+    "one_cycle",
+    "recipe_for",
+    "shift_randomly",
+]
 
 WARM_UP = 0.25
 
@@ -69,6 +81,33 @@ def one_cycle(fraction: float, max_rate: float) -> float:
         falling = (1 + math.cos(math.pi * fraction / WARM_UP)) / 2
         return max_rate * ((1 - falling) + falling / 25)
     return max_rate * (1 + math.cos(math.pi * (fraction - WARM_UP) / (1 - WARM_UP))) / 2
+
+
+@typed
+def erase_randomly(images: torch.Tensor, side: int, generator: torch.Generator) -> torch.Tensor:
+    """Set a square of each image to the image's mean of each channel.
+
+    Parameters
+    ----------
+    images : tensor (n, channels, height, width)
+        They stay as they are.
+    side : int
+        Pixels; part of the square may lie outside the image.
+    generator : torch.Generator
+        On the CPU; the square's centre is equally likely at every pixel.
+
+    Returns
+    -------
+    tensor (n, channels, height, width)
+    """
+    n, _, height, width = images.shape
+    inside = []
+    for length in (height, width):
+        first = torch.randint(length, (n, 1), generator=generator) - side // 2
+        pixel = torch.arange(length)
+        inside.append((first <= pixel) & (pixel < first + side))
+    square = inside[0][:, None, :, None] & inside[1][:, None, None, :]
+    return torch.where(square, images.mean((2, 3), keepdim=True), images)
 
 
 @typed

@@ -41,6 +41,7 @@ from bionet.train.epochs import Epoch, Job, run_epochs
 from bionet.train.recipes import (
     RECIPES,
     Recipe,
+    erase_randomly,
     flip_randomly,
     one_cycle,
     recipe_for,
@@ -54,6 +55,7 @@ __all__ = [
     "Epoch",
     "Recipe",
     "TrainResult",
+    "erase_randomly",
     "evaluate",
     "flip_randomly",
     "one_cycle",
@@ -117,6 +119,7 @@ def train(
     channels_last: bool = False,
     label_smoothing: float = 0.0,
     precision: Literal["float32", "bfloat16"] = "float32",
+    erase: int = 0,
     extra: Mapping[str, Any] | None = None,
 ) -> TrainResult:
     """Train a network in place, from the weights it has; its mode and device stay as they are.
@@ -128,7 +131,7 @@ def train(
     data_train, data_test : Dataset, or pair of images (n, ...) and labels (n,)
         The test data are looked at once, after the last epoch.
     epochs, batch_size, learning_rate, augment, weight_decay, flip, channels_last, \
-label_smoothing, precision
+label_smoothing, precision, erase
         See `Recipe`.
     seed : int
         Of the order of the images, their shifts and dropout.
@@ -163,6 +166,7 @@ label_smoothing, precision
         channels_last,
         label_smoothing,
         precision,
+        erase,
     )
     job = Job(*as_tensors(data_train, "data_train"), recipe, seed, extra=extra or {})
     test = as_tensors(data_test, "data_test")
@@ -196,10 +200,12 @@ def check_trainable(net: nn.Module, job: Job) -> None:
         )
     check_network(net, job.images, job.labels)
     recipe = job.recipe
-    if (recipe.augment or recipe.flip or recipe.channels_last) and job.images.ndim != 4:
+    square = recipe.augment or recipe.flip or recipe.erase or recipe.channels_last
+    if square and job.images.ndim != 4:
         raise InputError(
-            "augment: shifts, flips and channels_last need images (n, channels, height, width), "
-            f"got {tuple(job.images.shape)}; use augment=0, flip=False, channels_last=False"
+            "augment: shifts, flips, erasing and channels_last need images (n, channels, height,"
+            f" width), got {tuple(job.images.shape)}; use augment=0, flip=False, erase=0,"
+            " channels_last=False"
         )
 
 
@@ -223,6 +229,7 @@ def train_zoo(
     dtype: StoredType = "float32",
     levels: int | None = None,
     precision: Literal["float32", "bfloat16"] | None = None,
+    erase: int | None = None,
 ) -> TrainResult:
     """Train a network of the zoo by its recipe and write its weights with their provenance.
 
@@ -267,6 +274,8 @@ def train_zoo(
         file then holds their scales too.
     precision : {"float32", "bfloat16"}, optional
         Type of the products while training, see `Recipe`; the recipe's by default.
+    erase : int, optional
+        Side of the square that is erased in each training image, pixels; the recipe's by default.
 
     Returns
     -------
@@ -289,6 +298,7 @@ def train_zoo(
         "epochs": epochs,
         "learning_rate": learning_rate,
         "precision": precision,
+        "erase": erase,
     }
     recipe = dataclasses.replace(recipe, **{k: v for k, v in given.items() if v is not None})
     check_seed(seed)

@@ -40,6 +40,9 @@ class Recipe:
         Type of the products in the forward and backward pass. Weights, sums of the optimiser and
         the loss stay float32. bfloat16 is about twice as fast on processors that multiply it
         (AVX-512 BF16, AMX) and on GPUs, and slower on others.
+    erase : int
+        Side of the square, somewhere in each training image, whose pixels become the image's mean
+        of each channel (Cutout); 0 for none. Pixels.
 
     Raises
     ------
@@ -56,9 +59,10 @@ class Recipe:
     channels_last: bool = False
     label_smoothing: float = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
+    erase: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("augment", 0)):
+        for name, least in (("epochs", 1), ("batch_size", 1), ("augment", 0), ("erase", 0)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError(f"{name}: expected an integer >= {least}, got {value!r}")

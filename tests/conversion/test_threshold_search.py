@@ -245,7 +245,7 @@ def test_shangs_network_has_the_papers_synapses():
         ({"thresholds": -1.0}, "must be positive, but is -1"),
         ({"thresholds": 1.0, "c": 0}, r"c must lie in \(0, 1\]"),
         ({"thresholds": 1.0, "floor": 0.5}, "floor must be at most 0"),
-        ({"thresholds": 1.0, "leak": np.nan}, "leak must be a number, but is nan"),
+        ({"thresholds": 1.0, "leak": np.nan}, "leak of .* must be a number, but is nan"),
         ({"thresholds": 1.0, "dt": 1}, "dt of .* must be a quantity"),
         ({"thresholds": 1.0, "duration": 0 * ms}, "duration must be positive"),
         ({"calibration": 1, "start": 0.0}, "start of .* must be positive"),

@@ -101,7 +101,7 @@ def test_save_refuses_an_unwritable_place(tmp_path):
 
 def test_save_refuses_what_is_no_figure(tmp_path):
     with pytest.raises(
-        InputError, match="figure must be matplotlib's Figure or .* but is 'raster'"
+        InputError, match="Figure, matplotlib's Axes, an array of Axes or .* but is 'raster'"
     ):
         figures.save("raster", tmp_path / "raster.png")
     with pytest.raises(InputError, match="an array of Axes .* but is a ndarray"):
