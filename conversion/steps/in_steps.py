@@ -43,7 +43,7 @@ import torch
 
 from bionet.conversion.steps.assemble import drive
 from bionet.conversion.steps.scales import Scales, output_records, pool_gain
-from bionet.conversion.tracing.activations import BATCH_SIZE
+from bionet.conversion.tracing.activations import see_values
 from bionet.conversion.tracing.records import (
     AveragePool,
     MaxPool,
@@ -53,7 +53,7 @@ from bionet.conversion.tracing.records import (
     Weighted,
     per_channel,
 )
-from bionet.conversion.tracing.trace import Trace, run_nodes
+from bionet.conversion.tracing.trace import Trace
 
 __all__ = ["corrected_biases", "least_squares_scales", "shown"]
 
@@ -124,11 +124,13 @@ def least_squares_scales(
             fitted[name] = fitted[record.source] * pool_gain(record)
             if name in samples:
                 values = samples[name] / per_channel(fitted[name], 2)
-                fitted[name] = fitted[name] * float(_fit(values.reshape(1, -1), steps, share)[0])
+                factor = float(_fit(values.reshape(1, -1), steps, share)[0])
+                fitted[name] = fitted[name] * (factor or 1.0)
         elif name in samples:
             rows = samples[name] if channelwise else samples[name].reshape(1, -1)
             best = _fit(rows, steps, share)
-            best = np.where(best > 0, best, best.max())
+            # A layer that no calibration image reaches, such as half of a pair: any scale will do.
+            best = np.where(best > 0, best, best.max() or scales[name].max())
             fitted[name] = best if channelwise else best[0]
     return fitted
 
@@ -197,14 +199,12 @@ def _samples(
     parts: dict[str, list[torch.Tensor]] = {r.name: [] for r in records}
     strides = {r.name: -(-int(np.prod(r.shape)) * len(calibration) // MAX_VALUES) for r in records}
 
-    def keep(record: Record, values: torch.Tensor) -> None:
+    def see(record: Record, values: torch.Tensor) -> None:
         flat = values.clamp(min=0).flatten(2) if values.ndim > 2 else values.clamp(min=0)[..., None]
         by_channel = flat.transpose(0, 1).reshape(flat.shape[1], -1)
         parts[record.name].append(by_channel[:, :: strides[record.name]].clone())
 
-    consume = {r.node: lambda values, r=r: keep(r, values) for r in records if r.name in parts}
-    for batch in torch.split(calibration, BATCH_SIZE):
-        run_nodes(traced.graph, batch, consume)
+    see_values(traced.graph, calibration, records, see)
     return {name: torch.cat(part, dim=1).numpy() for name, part in parts.items()}
 
 
@@ -229,13 +229,13 @@ def _means(traced: Trace, records: Records, calibration: torch.Tensor) -> dict[s
     """Mean activation of every channel over images and positions."""
     sums: dict[str, np.ndarray] = {}
 
-    def add(name: str, values: torch.Tensor) -> None:
-        mean = values.double().mean((0, *range(2, values.ndim))).numpy() * len(values)
-        sums[name] = sums.get(name, 0.0) + mean / len(calibration)
+    def see(record: Record, values: torch.Tensor) -> None:
+        # Half of a pair stands for the positive or the negative part of a signed value.
+        shown = values.relu() if record.rectified else values
+        mean = shown.double().mean((0, *range(2, shown.ndim))).numpy() * len(shown)
+        sums[record.name] = sums.get(record.name, 0.0) + mean / len(calibration)
 
-    consume = {r.node: lambda values, name=r.name: add(name, values) for r in records}
-    for batch in torch.split(calibration, BATCH_SIZE):
-        run_nodes(traced.graph, batch, consume)
+    see_values(traced.graph, calibration, records, see)
     return sums
 
 

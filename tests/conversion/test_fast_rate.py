@@ -204,6 +204,33 @@ def test_bias_correction_brings_the_mean_of_every_layer_back(images, randomised)
     assert mean_errors[1].mean() < 0.5 * mean_errors[0].mean()
 
 
+def test_signed_layers_are_fitted_as_pairs_of_which_each_half_has_its_own_scale(images, randomised):
+    """A linear bottleneck: its halves on and off; no image reaches the off half of the second."""
+    net = nn.Sequential(
+        nn.Conv2d(2, 6, 3), nn.ReLU6(), nn.Conv2d(6, 4, 1), nn.Conv2d(4, 6, 3, groups=2), nn.ReLU(),
+        nn.Conv2d(6, 3, 1), nn.ZeroPad2d(1), nn.Conv2d(3, 6, 2), nn.ReLU(), nn.Flatten(),
+        nn.LazyLinear(5),
+    ).double()  # fmt: skip
+    net(torch.tensor(images).double())
+    net = randomised(net).double()
+    with torch.no_grad():
+        net[5].weight.abs_()
+        net[5].bias.abs_()
+        expected = net(torch.tensor(images).double()).numpy()
+    errors = []
+    for steps in (16, 256):
+        snn = convert(net, "rate", images, preset="fast", steps=steps)
+        signed = [name for name, node in snn.origin.layers.items() if node.startswith("-")]
+        assert signed
+        assert all(np.all(np.asarray(scale) > 0) for scale in snn.origin.scales.values())
+        ideal = bionet.conversion.activations(net, images, snn)
+        run = bionet.simulate(snn, images, steps * ms, device="numpy", dtype="float64")
+        assert all(np.any(run.rates(name) > 0) == np.any(ideal[name] > 0) for name in signed)
+        errors.append(np.abs(run.values() - expected).max())
+    assert errors[1] < errors[0] / 8
+    assert errors[1] < 0.02 * np.abs(expected).max()
+
+
 @pytest.mark.parametrize("padding", [0, 1])
 def test_folded_poolings_leave_the_network_as_it_is(images, randomised, as_relu_network, padding):
     # Where the convolution pads, the pools must tile the image.
