@@ -71,7 +71,7 @@ from torch import nn
 
 from bionet.conversion.steps.assemble import assemble
 from bionet.conversion.steps.fold_pooling import fold_pooling as without_average_pooling
-from bionet.conversion.steps.in_steps import corrected_biases, least_squares_scales
+from bionet.conversion.steps.in_steps import Shifts, corrected_biases, least_squares_scales
 from bionet.conversion.steps.layers import gated_trace, population_records
 from bionet.conversion.steps.scales import (
     Scales,
@@ -97,7 +97,7 @@ from bionet.network import Simulation, SpikingNetwork
 
 __all__ = ["FAST", "convert_rate"]
 
-# What preset="fast" sets.
+# What preset="fast" sets, and what holds without it, where nothing is given.
 FAST: dict[str, Any] = {
     "normalisation": "least_squares",
     "channelwise": True,
@@ -106,6 +106,15 @@ FAST: dict[str, Any] = {
     "signed": True,
     "max_pooling": "count",
     "fold_pooling": True,
+}
+PLAIN: dict[str, Any] = {
+    "normalisation": "percentile",
+    "channelwise": False,
+    "initial_potential": None,
+    "bias_correction": False,
+    "signed": False,
+    "max_pooling": "gate",
+    "fold_pooling": False,
 }
 
 
@@ -118,15 +127,15 @@ def convert_rate(
     steps: int | None = None,
     normalisation: Literal["percentile", "max", "least_squares"] | None = "percentile",
     percentile: float = 99.9,
-    channelwise: bool = False,
+    channelwise: bool | None = None,
     reset: Literal["subtract", "zero"] = "subtract",
     initial_potential: float | None = None,
-    bias_correction: bool = False,
-    signed: bool = False,
+    bias_correction: bool | None = None,
+    signed: bool | None = None,
     lower_bound: float = 0.0,
     late_readout: int = 0,
-    max_pooling: Literal["gate", "count"] = "gate",
-    fold_pooling: bool = False,
+    max_pooling: Literal["gate", "count"] | None = None,
+    fold_pooling: bool | None = None,
     readout: Literal["MP", "MS", "FS"] = "MP",
     pool_tau: Quantity | None = None,
     softmax: Quantity | None = None,
@@ -149,8 +158,8 @@ def convert_rate(
         Images that the scales are measured on; needed for a normalisation.
     preset : {"fast"}, optional
         Sets normalisation, channelwise, initial_potential, bias_correction, signed,
-        max_pooling and fold_pooling for few steps, where they have their plain values; needs
-        ``steps``.
+        max_pooling and fold_pooling for few steps, where they are not given (or are the plain
+        ``normalisation="percentile"``); needs ``steps``.
     steps : int, optional
         Steps that the network is made for; it keeps them, of 1 ms, as the default of its
         simulation. Needed for ``normalisation="least_squares"`` and ``bias_correction``.
@@ -158,16 +167,17 @@ def convert_rate(
         What of a layer's activations becomes one spike a step; None leaves the weights alone.
     percentile : float
         In (0, 100], of all activations of the layer, zeros included.
-    channelwise : bool
-        A scale for every channel instead of every layer (the output layer keeps one scale).
+    channelwise : bool, optional
+        A scale for every channel instead of every layer (the output layer keeps one scale). False
+        where it is not given, as the next options are, but with the preset.
     reset : {"subtract", "zero"}
         What a spike does to the potential.
     initial_potential : float, optional
         Share of the threshold, in [0, 1), at which a presentation begins: 0, and 0.5 for a
         network with QCFS activations, where it is not given.
-    bias_correction : bool
+    bias_correction : bool, optional
         Biases that make up for the mean of what clipping and rounding lose, layer by layer.
-    signed : bool
+    signed : bool, optional
         A unit takes back a spike that came too early; with ``reset="subtract"``.
     lower_bound : float
         With ``signed``: the potential below which a spike is taken back, in thresholds, <= 0.
@@ -175,10 +185,11 @@ def convert_rate(
         Step from which on potential and spikes of the output count.
     readout : {"MP", "MS", "FS"}
         Maximal potential, most spikes or first spike: the network's default.
-    max_pooling : {"gate", "count"}
+    max_pooling : {"gate", "count"}, optional
         A max pooling passes the spikes of the unit with the most spikes so far, others' too until
-        it is known which that is; or its unit follows the largest count of the pool.
-    fold_pooling : bool
+        it is known which that is; or its unit follows the largest count of the pool. A gate where
+        it is not given, but with the preset.
+    fold_pooling : bool, optional
         Take average poolings into the weights of the layer after them: no units that round once
         more, for more additions (:mod:`bionet.conversion.steps.fold_pooling`).
     pool_tau : Quantity, optional
@@ -200,25 +211,31 @@ def convert_rate(
     ----------
     Rueckauer et al. 2016, Section 3; the others as in :mod:`bionet.conversion.rate`.
     """
+    if preset is not None and steps is None:
+        raise InputError("preset='fast' is for a number of steps: add steps=32, for example")
+    defaults = PLAIN if preset is None else FAST
+    if normalisation == "percentile":
+        normalisation = defaults["normalisation"]
+    given = {
+        "channelwise": channelwise,
+        "initial_potential": initial_potential,
+        "bias_correction": bias_correction,
+        "signed": signed,
+        "max_pooling": max_pooling,
+        "fold_pooling": fold_pooling,
+    }
     asked = _Options(
         steps=steps,
         normalisation=normalisation,
         percentile=percentile,
-        channelwise=channelwise,
         reset=reset,
-        initial_potential=initial_potential,
-        bias_correction=bias_correction,
-        signed=signed,
         lower_bound=lower_bound,
         late_readout=late_readout,
-        max_pooling=max_pooling,
-        fold_pooling=fold_pooling,
         pool_tau=pool_tau,
         softmax=softmax,
         dale=dale,
+        **{name: defaults[name] if v is None else v for name, v in given.items()},
     )
-    if preset is not None:
-        asked = asked.fast()
     asked.check(calibration is not None)
     traced, images, records = _traced(net, input_shape, calibration, asked.fold_pooling)
     ceilings = any(record.ceiling is not None for record in records)
@@ -227,8 +244,9 @@ def convert_rate(
     scales = _scales(traced, records, images, asked, share)
     if ceilings:
         scales = with_ceilings(records, scales)
+    shifts: Shifts = {}
     if asked.bias_correction and images is not None and asked.steps is not None:
-        records = corrected_biases(traced, records, images, scales, asked.steps, share)
+        records, shifts = corrected_biases(traced, records, images, scales, asked.steps, share)
     snn = assemble(
         normalise_weights(records, scales),
         integrate_and_fire(reset),
@@ -244,6 +262,7 @@ def convert_rate(
         simulation=None if steps is None else Simulation(steps * 1e-3, 1e-3),
         max_pooling=asked.max_pooling,
         notes=traced.notes,
+        shifts=shifts,
     )
     return _varied(snn, asked, share)
 
@@ -267,17 +286,6 @@ class _Options:
     pool_tau: Quantity | None
     softmax: Quantity | None
     dale: Literal["relay"] | bool | None
-
-    def fast(self) -> _Options:
-        """With what ``preset="fast"`` sets, where an option has its plain value."""
-        if self.steps is None:
-            raise InputError("preset='fast' is for a number of steps: add steps=32, for example")
-        given: dict[str, Any] = {}
-        if self.normalisation != "percentile":
-            given["normalisation"] = self.normalisation
-        if self.initial_potential is not None:
-            given["initial_potential"] = self.initial_potential
-        return replace(self, **(FAST | given))
 
     def check(self, has_images: bool) -> None:
         """Refuse numbers out of range, and options that do not go together."""

@@ -96,11 +96,14 @@ class Comparison:
     def expected(
         self, name: str, ideal: Values, shown: Values
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """f(W a + I) and f(W r + I) of a population; None where its kernels are not linear."""
+        """f(W a + I) and f(W r + I) of a population; None where its kernels are not linear.
+
+        What corrects the mean of its spikes is not of the network: the first is without it.
+        """
         if name == "input":
             return None, None
         population = self.snn.population(name)
-        answers = self._answer(population, ideal), self._answer(population, shown)
+        answers = self._answer(population, ideal, corrected=False), self._answer(population, shown)
         bound = _bound(ideal[name]) if fires(population) and name in ideal else None
         if bound is None:
             return answers
@@ -204,8 +207,13 @@ class Comparison:
             return last.reshape(len(last), *self.snn.shape(name))
         return None
 
-    def _answer(self, population: Population, values: Values) -> np.ndarray | None:
+    def _answer(
+        self, population: Population, values: Values, corrected: bool = True
+    ) -> np.ndarray | None:
         drive = self._drive(population, values)
+        shift = self._of_layer(self.snn.origin.shifts, population.name)
+        if not corrected and drive is not None and shift is not None:
+            drive = drive - np.reshape(shift, (-1, *[1] * (len(population.shape) - 1)))
         if drive is None or not fires(population):
             return drive
         if "theta_n" in population.parameters:

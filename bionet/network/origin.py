@@ -24,6 +24,9 @@ class Origin:
     scales : mapping of str to float or list of float
         Population -> the activation that one spike a step stands for: one for all channels, or
         one for each.
+    shifts : mapping of str to float or list of float
+        Population -> what corrects the mean of its spikes, one for all channels or one for each: a
+        part of its drive, in thresholds a step, that is not of the network.
     leak_compensated : bool
         Whether a part of the drives makes up for the mean of a leak.
     negative_spikes : bool
@@ -47,11 +50,12 @@ class Origin:
     Raises
     ------
     InputError
-        If a scale is neither a number nor a list of numbers.
+        If a scale or a shift is neither a number nor a list of numbers.
     """
 
     layers: Mapping[str, str] = field(default_factory=dict)
     scales: Mapping[str, Any] = field(default_factory=dict)
+    shifts: Mapping[str, Any] = field(default_factory=dict)
     leak_compensated: bool = False
     negative_spikes: bool = True
     operations: float | None = None
@@ -68,16 +72,8 @@ class Origin:
         object.__setattr__(self, "notes", tuple(str(note) for note in self.notes))
         shapes = tuple(tuple(int(n) for n in shape) for shape in self.inputs)
         object.__setattr__(self, "inputs", shapes)
-        scales = {}
-        for name, scale in self.scales.items():
-            try:
-                scales[name] = [float(s) for s in scale] if _listed(scale) else float(scale)
-            except (TypeError, ValueError):
-                raise InputError(
-                    f"the scale of {name!r} must be a number or one for each channel, but is"
-                    f" {scale!r}"
-                ) from None
-        object.__setattr__(self, "scales", scales)
+        object.__setattr__(self, "scales", _numbers(self.scales, "scale"))
+        object.__setattr__(self, "shifts", _numbers(self.shifts, "shift"))
         options = {name: _read_option(value) for name, value in self.options.items()}
         kept = {name: value for name, value in options.items() if value is not _NO_VALUE}
         object.__setattr__(self, "options", kept)
@@ -86,7 +82,7 @@ class Origin:
         """The same for a network that lacks a population."""
         kept: dict[str, Any] = {
             name: {k: v for k, v in getattr(self, name).items() if k != population}
-            for name in ("layers", "scales")
+            for name in ("layers", "scales", "shifts")
         }
         return replace(self, **kept)
 
@@ -154,6 +150,19 @@ def _plain_option(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain_option(part) for name, part in value.items()}
     return list(map(_plain_option, value)) if isinstance(value, tuple) else value
+
+
+def _numbers(values: Mapping[str, Any], kind: str) -> dict[str, float | list[float]]:
+    """A number for each population, or one for each of its channels."""
+    numbers: dict[str, float | list[float]] = {}
+    for name, value in values.items():
+        try:
+            numbers[name] = [float(s) for s in value] if _listed(value) else float(value)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"the {kind} of {name!r} must be a number or one for each channel, but is {value!r}"
+            ) from None
+    return numbers
 
 
 def _listed(scale: Any) -> bool:

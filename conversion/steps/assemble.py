@@ -38,6 +38,7 @@ def assemble(
     simulation: Simulation | None = None,
     max_pooling: Literal["gate", "count"] = "gate",
     notes: Sequence[str] = (),
+    shifts: Mapping[str, Any] | None = None,
 ) -> SpikingNetwork:
     """One population of the model for each record, and one that integrates the last one's input.
 
@@ -67,6 +68,9 @@ def assemble(
     simulation : Simulation, optional
     notes : sequence of str
         What the user should know of the conversion.
+    shifts : mapping of str to array (channels,), optional
+        What corrects the mean of a population's spikes, in thresholds a step; of the last layer's
+        for ``readout`` too.
     """
     last = records[-1]
     names = [*(record.name for record in records), READOUT]
@@ -101,6 +105,8 @@ def assemble(
     layers = {name: record.node for name, record in zip(names, both, strict=True)}
     if scales:
         scales = {**scales, READOUT: scales[last.name]}
+    if shifts:
+        shifts = {**shifts, READOUT: shifts[last.name]} if last.name in shifts else shifts
     return SpikingNetwork(
         populations,
         projections,
@@ -110,7 +116,7 @@ def assemble(
         coding,
         metadata,
         simulation or Simulation(),
-        origin=Origin(layers, scales or {}, notes=tuple(notes)),
+        origin=Origin(layers, scales or {}, shifts or {}, notes=tuple(notes)),
     )
 
 

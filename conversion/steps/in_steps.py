@@ -55,7 +55,9 @@ from bionet.conversion.tracing.records import (
 )
 from bionet.conversion.tracing.trace import Trace
 
-__all__ = ["corrected_biases", "least_squares_scales", "shown"]
+__all__ = ["Shifts", "corrected_biases", "least_squares_scales", "shown"]
+
+Shifts = dict[str, np.ndarray]
 
 MAX_VALUES = 2**20  # of a layer that its scales are fitted to
 CANDIDATES = np.linspace(0.02, 1.0, 99)  # shares of a channel's largest activation
@@ -142,7 +144,7 @@ def corrected_biases(
     scales: Scales,
     steps: int,
     share: float,
-) -> Records:
+) -> tuple[Records, Shifts]:
     """The records with biases that make up for the mean of what clipping and rounding lose.
 
     Parameters
@@ -156,9 +158,12 @@ def corrected_biases(
 
     Returns
     -------
-    tuple of Record
+    records : tuple of Record
         The output layer corrects its scores; a layer without weights cannot be corrected.
+    shifts : dict of str to array (channels,)
+        What has been added to the drive of each corrected population, in thresholds a step.
     """
+    shifts: Shifts = {}
     means = _means(traced, records, calibration)
     values: dict[str, torch.Tensor] = {"input": calibration.to(torch.float32)}
     done: list[Record] = []
@@ -183,13 +188,14 @@ def corrected_biases(
             axes = (0, *range(2, drives.ndim))
             lost = means[record.name] - answer(drives).double().mean(axes).numpy()
             record = _shifted(record, lost)
+            shifts[record.name] = lost / np.asarray(scales[record.name])
             drives = drives + torch.tensor(_spread(lost, record), dtype=torch.float32)
         values[record.name] = answer(drives)
         done.append(record)
         for name in list(values):
             if all(name not in later.inputs for later in records[number + 1 :]):
                 del values[name]
-    return tuple(done)
+    return tuple(done), shifts
 
 
 def _samples(

@@ -184,6 +184,23 @@ def test_least_squares_scales_lose_less_than_any_percentile(images, randomised):
             assert (best <= lost(levels, steps) * 1.001).all()
 
 
+def test_what_is_given_goes_before_the_preset(images, randomised):
+    net = randomised(nn.Sequential(nn.Flatten(), nn.Linear(112, 6), nn.ReLU(), nn.Linear(6, 3)))
+    for name, value in {
+        "channelwise": False,
+        "initial_potential": 0.0,
+        "bias_correction": False,
+        "signed": False,
+        "max_pooling": "gate",
+        "fold_pooling": False,
+        "normalisation": "max",
+    }.items():
+        options = {"preset": "fast", "steps": 8}
+        plain = convert(net, "rate", images, **options).metadata["options"]
+        given = convert(net, "rate", images, **options, **{name: value}).metadata["options"]
+        assert given == plain | {name: value} != plain
+
+
 def test_bias_correction_brings_the_mean_of_every_layer_back(images, randomised):
     net = randomised(Residual())
     shares, mean_errors = [], []
@@ -227,6 +244,11 @@ def test_signed_layers_are_fitted_as_pairs_of_which_each_half_has_its_own_scale(
         run = bionet.simulate(snn, images, steps * ms, device="numpy", dtype="float64")
         assert all(np.any(run.rates(name) > 0) == np.any(ideal[name] > 0) for name in signed)
         errors.append(np.abs(run.values() - expected).max())
+        # Corrected biases are no fault of the weights.
+        rows = bionet.audit(net, snn, run, images).rows
+        saturated = max(row.saturated for row in rows)
+        assert all(row.mismatch < 1e-6 or saturated for row in rows)
+        assert any(np.abs(shift).max() > 1e-4 for shift in snn.origin.shifts.values())
     assert errors[1] < errors[0] / 8
     assert errors[1] < 0.02 * np.abs(expected).max()
 
