@@ -216,7 +216,7 @@ def convert_rate(
     defaults = PLAIN if preset is None else FAST
     if normalisation == "percentile":
         normalisation = defaults["normalisation"]
-    given = {
+    given: dict[str, Any] = {
         "channelwise": channelwise,
         "initial_potential": initial_potential,
         "bias_correction": bias_correction,

@@ -14,10 +14,12 @@ from brian2 import Hz, ms
 
 import bionet.running.compiled_program
 import bionet.running.devices
-from bionet.equations import leaky_integrate_and_fire
+from bionet.brian.channel_last import pack
+from bionet.equations import integrate_and_fire, leaky_integrate_and_fire
 from bionet.errors import BioNetError
-from bionet.network import Projection
+from bionet.network import Dense, Population, Projection, Readout, SpikingNetwork
 from bionet.network.kernels import AveragePool2d, Conv2d
+from bionet.network.storage import read_outline, write_outline
 from bionet.running.arguments import make_plan
 from bionet.running.compile_program import program_key
 from bionet.running.compiled_program import (
@@ -197,9 +199,33 @@ def test_a_programs_key_is_that_of_its_code(tmp_path):
     assert program_key(folder, {"variables": {"a.v": ["float32", 3]}}) != keys[2]
 
 
+def test_code_is_generated_without_the_weights_of_dense_kernels(tmp_path):
+    """Their sizes are the same, and a large layer takes no room where it is compiled."""
+    weights = np.random.default_rng(0).normal(size=(40, 200))
+    snn = SpikingNetwork(
+        (Population("cells", (40,), integrate_and_fire()),),
+        (Projection("input", "cells", Dense(weights)),),
+        (2, 10, 10),
+        Readout("cells", "cells"),
+    )
+    write_outline(snn, tmp_path / "network.outline")
+    assert (tmp_path / "network.outline").stat().st_size < weights.nbytes / 4
+    outline = read_outline(tmp_path / "network.outline")
+    assert outline.populations == snn.populations
+    for dtype in ("float32", "float64"):
+        whole, empty = (
+            pack(n.projections[0].kernel, (2, 10, 10), (40,), dtype, 2.0) for n in (snn, outline)
+        )
+        assert (empty.cpp, empty.weights.size) == (whole.cpp, whole.weights.size)
+        assert empty.weights.strides == (0,)
+    # One number for all weights is no such outline where a user means it.
+    constant = Dense(np.broadcast_to(0.5, (40, 200)))
+    assert (pack(constant, (200,), (40,), "float32").weights > 0).sum() == 40 * 200
+
+
 COMPILER = """#!/bin/sh
 echo "$@" >> "$0.log"
-while [ $# -gt 1 ]; do [ "$1" = -o ] && : > "$2"; shift; done
+while [ $# -gt 1 ]; do [ "$1" = -o ] && : > "$2" && chmod +x "$2"; shift; done
 """
 GENERATED_WITH = """
 import sys

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bionet.errors import InputError
-from bionet.network.kernel_base import as_image
+from bionet.network.kernel_base import StandIn, as_image
 from bionet.network.kernels import (
     AveragePool2d,
     Conv2d,
@@ -109,9 +109,12 @@ def pack(
     if type(kernel) not in PACKERS:
         raise InputError(f"the kernel {type(kernel).__name__} is not known to SharedSynapses")
     cpp, weights, table = PACKERS[type(kernel)](kernel, source, target, np.dtype(dtype))
-    if factor != 1:
+    if factor != 1 and not isinstance(weights, StandIn):
         weights = np.asarray(weights, dtype=np.float64) * factor
-    flat = np.ascontiguousarray(weights, dtype=dtype).reshape(-1)
+    if isinstance(weights, StandIn):
+        flat = StandIn.of(weights.size, dtype)
+    else:
+        flat = np.ascontiguousarray(weights, dtype=dtype).reshape(-1)
     return Packed(cpp, flat, table, int(np.prod(source)), int(np.prod(target)))
 
 
@@ -131,11 +134,14 @@ def _pack_dense(
 ) -> tuple[str, np.ndarray, None]:
     n_target, n_source = int(np.prod(target)), int(np.prod(source))
     pitch = _pitch(n_target, dtype)
-    rows = np.empty((n_source, pitch), dtype)
-    start = 0
-    for part in dense_rows(kernel, source, target, dtype):
-        rows[start : start + len(part)] = part
-        start += len(part)
+    if isinstance(kernel.weights, StandIn):
+        rows = StandIn.of((n_source, pitch), dtype)
+    else:
+        rows = np.empty((n_source, pitch), dtype)
+        start = 0
+        for part in dense_rows(kernel, source, target, dtype):
+            rows[start : start + len(part)] = part
+            start += len(part)
     cpp = f"bionet::Dense<{{T}}, {n_source}, {n_target}, {pitch}, {{graded}}, {{sign}}>"
     return cpp, rows, None
 

@@ -26,6 +26,7 @@ from bionet.brian.unit_targets import Targets
 from bionet.errors import InputError
 from bionet.kinds import typed
 from bionet.network.delays import needed_slots
+from bionet.network.kernel_base import StandIn
 from bionet.network.kernels import Kernel
 
 __all__ = ["SharedSynapses"]
@@ -213,7 +214,8 @@ class SharedSynapses(Group, CodeRunner):
         if amplitude is not None:
             self.variables.add_reference("_amplitude", self.source, amplitude)
         self.variables.add_array("weights", size=self.packed.weights.size, dtype=dtype)
-        self.variables["weights"].set_value(self.packed.weights)
+        if not isinstance(self.packed.weights, StandIn):
+            self.variables["weights"].set_value(self.packed.weights)
         if not self.kernel.linear:
             self.variables.add_reference("_estimate", self.source, self._estimate)
         if self.packed.table is not None:

@@ -224,6 +224,15 @@ class Kernel:
     __hash__ = None  # type: ignore[assignment]
 
 
+class StandIn(np.ndarray):
+    """One zero in place of an array of weights, for what depends on their number alone."""
+
+    @classmethod
+    def of(cls, shape: int | tuple[int, ...], dtype: str | np.dtype = "float32") -> np.ndarray:
+        """In place of an array of this shape; it takes the room of one number."""
+        return np.broadcast_to(np.zeros((), dtype).view(cls), shape, subok=True)
+
+
 def weight_array(value: Any, ndim: int, name: str) -> np.ndarray:
     """A finite float array of the given number of dimensions, read-only."""
     if is_quantity(value):
@@ -234,6 +243,8 @@ def weight_array(value: Any, ndim: int, name: str) -> np.ndarray:
     kind = np.asarray(value).dtype
     if kind.kind not in "iuf":
         raise InputError(f"{name} must be numbers, but got {told(value)}")
+    if isinstance(value, StandIn):
+        return value
     fixed = isinstance(value, np.ndarray) and value.base is None and not value.flags.writeable
     if fixed and kind in (np.float32, np.float64):
         array = value  # nobody can change it: a copy of the weights of a large layer is saved

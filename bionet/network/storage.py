@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,15 +13,17 @@ import numpy as np
 from bionet.equations.model import NeuronModel
 from bionet.equations.units import plain_quantity, read_quantity
 from bionet.errors import InputError
+from bionet.files import read_tensors, write_tensors
 from bionet.network import Kernel, Population, Projection, Readout, SpikingNetwork
 from bionet.network.code import Code
 from bionet.network.delays import is_time
 from bionet.network.format_1 import from_format_1
+from bionet.network.kernel_base import StandIn
 from bionet.network.kernels import KERNELS
 from bionet.network.origin import Origin, Perturbed
 from bionet.network.simulation import Simulation
 
-__all__ = ["FORMAT", "pack_network", "unpack_network"]
+__all__ = ["FORMAT", "pack_network", "read_outline", "unpack_network", "write_outline"]
 
 FORMAT = 2
 
@@ -73,6 +77,30 @@ def pack_network(
         "perturbations": [asdict(perturbed) for perturbed in snn.perturbations],
     }
     return description, arrays
+
+
+def write_outline(snn: SpikingNetwork, path: str | Path) -> None:
+    """Write what the code of a simulation depends on: all but the weights of dense kernels.
+
+    They are most of a large network, and nobody who generates code for it looks at them.
+    """
+    description, arrays = pack_network(snn)
+    shapes = {
+        name: arrays.pop(name).shape
+        for number, q in enumerate(snn.projections)
+        if q.kernel.kind == "dense"
+        for name in (f"projection.{number}.{array}" for array in q.kernel.arrays())
+    }
+    text = {"network": json.dumps(description), "shapes": json.dumps(shapes)}
+    write_tensors(path, arrays, text)
+
+
+def read_outline(path: str | Path) -> SpikingNetwork:
+    """The network of which :func:`write_outline` wrote the outline; zeros stand for its weights."""
+    arrays, text = read_tensors(path)
+    for name, shape in json.loads(text["shapes"]).items():
+        arrays[name] = StandIn.of(tuple(shape))
+    return unpack_network(json.loads(text["network"]), arrays)
 
 
 def unpack_network(

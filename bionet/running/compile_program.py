@@ -1,8 +1,8 @@
 """Generate and compile one program; run as ``python -m bionet.running.compile_program FOLDER``.
 
-The folder holds ``network.snn``, ``plan.json`` and ``structure.json``; it receives the sources and
-the key of their program, and where no folder beside it bears that key, ``main`` and
-``manifest.json``.
+The folder holds ``network.outline`` (without the weights of dense kernels: a program is given
+them), ``plan.json`` and ``structure.json``; it receives the sources and the key of their program,
+and where no folder beside it bears that key, ``main`` and ``manifest.json``.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from brian2.devices.device import get_device
 
 from bionet.brian.assemble import assemble
 from bionet.brian.plan import Plan
-from bionet.network import SpikingNetwork
+from bionet.network.storage import read_outline
 from bionet.running.compiler import build_program
 from bionet.running.program_frame import write_light_sources
 
-__all__ = ["MANIFEST", "PROGRAM_KEY", "main", "program_key"]
+__all__ = ["MANIFEST", "OUTLINE", "PROGRAM_KEY", "main", "program_key"]
 
-MANIFEST, PROGRAM_KEY = "manifest.json", "program_key.txt"
+MANIFEST, OUTLINE, PROGRAM_KEY = "manifest.json", "network.outline", "program_key.txt"
 
 # The program stops by itself after the last image; this is only an end that it never reaches.
 ENDLESS = 2**40
@@ -36,7 +36,7 @@ ENDLESS = 2**40
 
 def main(folder: Path) -> None:
     """Compile the network described in ``folder``."""
-    snn = SpikingNetwork.load(folder / "network.snn")
+    snn = read_outline(folder / OUTLINE)
     plan = Plan.from_dict(json.loads((folder / "plan.json").read_text()))
     prefs.core.default_float_dtype = np.dtype(plan.dtype).type
     # Brian2 would try each of its own flags on the compiler, for a makefile that nobody uses.

@@ -52,7 +52,8 @@ from bionet.network import Dense, Kernel, SpikingNetwork
 from bionet.network.delays import jitter_reach, needed_slots
 from bionet.network.delivery import delivery
 from bionet.network.initial_values import initial_values
-from bionet.running.compile_program import MANIFEST, PROGRAM_KEY
+from bionet.network.storage import write_outline
+from bionet.running.compile_program import MANIFEST, OUTLINE, PROGRAM_KEY
 from bionet.running.compiler import compile_arguments, machine, missing_flags
 from bionet.running.program_cache import cache_folder, writable_cache
 
@@ -348,7 +349,7 @@ def _compile(snn: SpikingNetwork, plan: Plan) -> tuple[Path, bool]:
     """
     try:
         with temporary_folder("part.", cache_folder()) as part:
-            snn.save(part / "network.snn")
+            write_outline(snn, part / OUTLINE)
             (part / "plan.json").write_text(json.dumps(program_plan(snn, plan).to_dict()))
             (part / "structure.json").write_text(json.dumps(structure(snn, plan), sort_keys=True))
             code, output = _run_with_children([sys.executable, *COMPILER, part])
@@ -360,7 +361,7 @@ def _compile(snn: SpikingNetwork, plan: Plan) -> tuple[Path, bool]:
                     (s for s in lines if "error:" in s), lines[-1] if lines else "no message"
                 )
                 raise BioNetError(f"compiling the simulation failed: {why} (whole log: {log})")
-            (part / "network.snn").unlink()
+            (part / OUTLINE).unlink()
             folder = cache_folder() / (part / PROGRAM_KEY).read_text()
             if (part / MANIFEST).exists() and not (folder / MANIFEST).exists():
                 try:
