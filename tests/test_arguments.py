@@ -282,13 +282,13 @@ def calls(w):
     run, snn = w.run, w.snn
     for owner, names in (
         (run, "predictions accuracy accuracy_over_time ties spikes potential values save"),
-        (snn, "save population shape with_population"),
+        (snn, "save population shape with_population with_populations"),
     ):
         for name in names.split():
             if hasattr(owner, name):
                 whole[f"{type(owner).__name__}.{name}"] = (getattr(owner, name), {
                     "labels": w.labels, "population": "conv0", "image": 0, "path": w.folder / "r",
-                    "name": "conv0",
+                    "name": "conv0", "changes": {"conv0": {}},
                 })  # fmt: skip
     return whole
 

@@ -140,29 +140,40 @@ class SpikingNetwork:
                 )
         for name in (self.readout.spikes, self.readout.potential):
             self.population(name)
+        populations = {p.name: p for p in self.populations}
         if self.population(self.readout.spikes).model.threshold is None:
             raise InputError(
                 f"the readout counts spikes, but population {self.readout.spikes!r} never fires"
             )
         order = {name: position for position, name in enumerate(names)}
         for projection in self.projections:
-            self._check_projection(projection, order)
+            self._check_projection(projection, order, populations)
         if self.code is not None:
             self.code.check(self)
 
-    def _check_projection(self, projection: Projection, order: Mapping[str, int]) -> None:
-        target = self.population(projection.target)
+    def _check_projection(
+        self,
+        projection: Projection,
+        order: Mapping[str, int],
+        populations: Mapping[str, Population],
+    ) -> None:
+        if projection.target not in populations:
+            self.population(projection.target)  # says which there are
+        if projection.source not in order:
+            self.population(projection.source)
+        target = populations[projection.target]
         if projection.variable is not None:
             check_unit(projection, target.model, projection.variable)
         # Which events the input has is known with its coding, when it is simulated.
         if projection.event != "spike" and projection.source != "input":
-            events = self.population(projection.source).model.events
+            events = populations[projection.source].model.events
             if projection.event not in events:
                 raise InputError(
                     f"projection {projection.name}: the source has no event {projection.event!r};"
                     f" its events are {', '.join(['spike', *events])}"
                 )
-        source_shape = self.shape(projection.source)
+        is_input = projection.source == "input"
+        source_shape = self.input_shape if is_input else populations[projection.source].shape
         if estimate := getattr(projection.kernel, "estimate", None):
             self._check_estimate(projection, estimate)
         shape = projection.kernel.target_shape(source_shape)
@@ -262,20 +273,19 @@ class SpikingNetwork:
     @typed
     def with_population(self, name: str, **changes: Any) -> SpikingNetwork:
         """A copy with one population changed; ``parameters`` are merged."""
-        old = self.population(name)
-        model = changes.get("model", old.model)
-        # A threshold of 1 is not one of 1 volt: then the new model's default counts.
-        units = old.model.dimensions
-        kept = {k: v for k, v in old.parameters.items() if model.dimensions.get(k) is units[k]}
-        merged = {**kept, **changes.get("parameters", {})}
-        changes["parameters"] = {
-            k: v if k in changes.get("parameters", {}) else model.quantity(k, v)
-            for k, v in merged.items()
-        }
-        new = replace(old, **changes)
-        return replace(
-            self, populations=tuple(new if p.name == name else p for p in self.populations)
-        )
+        return self.with_populations({name: changes})
+
+    @typed
+    def with_populations(self, changes: Mapping[str, Mapping[str, Any]]) -> SpikingNetwork:
+        """A copy with several populations changed, each as :meth:`with_population` does it.
+
+        Parameters
+        ----------
+        changes : mapping of str to mapping
+            Population -> its changed fields.
+        """
+        new = {name: _changed(self.population(name), **changes[name]) for name in changes}
+        return replace(self, populations=tuple(new.get(p.name, p) for p in self.populations))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SpikingNetwork) and all(
@@ -377,6 +387,19 @@ class SpikingNetwork:
                 f"{path} is not a spiking network written by bionet ({type(error).__name__}:"
                 f" {error}); write one with snn.save or 'bionet convert'"
             ) from error
+
+
+def _changed(old: Population, **changes: Any) -> Population:
+    """A population with changed fields; ``parameters`` are merged."""
+    model = changes.get("model", old.model)
+    # A threshold of 1 is not one of 1 volt: then the new model's default counts.
+    units = old.model.dimensions
+    kept = {k: v for k, v in old.parameters.items() if model.dimensions.get(k) is units[k]}
+    given = changes.get("parameters", {})
+    changes["parameters"] = {
+        k: v if k in given else model.quantity(k, v) for k, v in {**kept, **given}.items()
+    }
+    return replace(old, **changes)
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -227,9 +227,7 @@ def change_populations(
     snn: SpikingNetwork, names: Iterable[str], change: Callable[[Population], dict[str, Any]]
 ) -> SpikingNetwork:
     """The network with what ``change`` returns (``model``, ``parameters``) for each population."""
-    for name in names:
-        snn = snn.with_population(name, **change(snn.population(name)))
-    return snn
+    return snn.with_populations({name: change(snn.population(name)) for name in names})
 
 
 def median_threshold(snn: SpikingNetwork, population: Population) -> float:

@@ -39,7 +39,7 @@ from bionet.network.delays import is_time
 from bionet.network.input_population import input_spikes
 from bionet.network.kernels import OneToOne
 from bionet.network.relays import passing_relays
-from bionet.perturbations.base import NetworkPerturbation, extended, joined
+from bionet.perturbations.base import NetworkPerturbation, change_populations, extended, joined
 
 __all__ = [
     "BackgroundSpikes",
@@ -77,10 +77,10 @@ class SynapticFailure(NetworkPerturbation):
     def apply(self, snn: SpikingNetwork, seed: int) -> SpikingNetwork:
         """See :meth:`NetworkPerturbation.apply`."""
         snn = with_input_relay(snn, self)
-        for name in senders(snn, self):
-            model = _failing(snn.population(name).model)
-            snn = snn.with_population(name, model=model, parameters={"p_fail": self.number})
-        return snn
+        failing = {"p_fail": self.number}
+        return change_populations(
+            snn, senders(snn, self), lambda p: {"model": _failing(p.model), "parameters": failing}
+        )
 
 
 def _failing(model: NeuronModel) -> NeuronModel:

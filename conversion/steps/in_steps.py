@@ -35,6 +35,7 @@ neural networks calibration. ICML (2021), Sections 4.1 and 4.2. T. Bu et al., AA
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -203,7 +204,7 @@ def _samples(
 ) -> dict[str, np.ndarray]:
     """Activations of each layer by channel, array (channels, n): all, or evenly chosen ones."""
     parts: dict[str, list[torch.Tensor]] = {r.name: [] for r in records}
-    strides = {r.name: -(-int(np.prod(r.shape)) * len(calibration) // MAX_VALUES) for r in records}
+    strides = {r.name: _stride(r.shape, len(calibration)) for r in records}
 
     def see(record: Record, values: torch.Tensor) -> None:
         flat = values.clamp(min=0).flatten(2) if values.ndim > 2 else values.clamp(min=0)[..., None]
@@ -212,6 +213,17 @@ def _samples(
 
     see_values(traced.graph, calibration, records, see)
     return {name: torch.cat(part, dim=1).numpy() for name, part in parts.items()}
+
+
+def _stride(shape: tuple[int, ...], n_images: int) -> int:
+    """Every how many values of a channel one is kept, so that all positions are met alike.
+
+    A stride that the width divides would only ever meet one column, such as the border.
+    """
+    stride = -(-math.prod(shape) * n_images // MAX_VALUES)
+    while math.gcd(stride, math.prod(shape[1:])) > 1:
+        stride += 1
+    return stride
 
 
 def _fit(rows: np.ndarray, steps: int, share: float) -> np.ndarray:

@@ -221,6 +221,20 @@ def test_bias_correction_brings_the_mean_of_every_layer_back(images, randomised)
     assert mean_errors[1].mean() < 0.5 * mean_errors[0].mean()
 
 
+def test_scales_are_fitted_to_all_positions_alike(monkeypatch):
+    """Every 16th value of a map 8 pixels wide would be one of its border, which is dark here."""
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(128, 2)).eval()
+    images = np.random.default_rng(0).uniform(0.5, 1, (128, 1, 8, 8)).astype(np.float32)
+    images[..., 0] = 0.1
+    with torch.no_grad():
+        net[0].weight.fill_(1)
+        net[0].bias.zero_()
+    monkeypatch.setattr("bionet.conversion.steps.in_steps.MAX_VALUES", 1024)
+    options = {"normalisation": "least_squares", "channelwise": True, "steps": 64}
+    scales = np.asarray(convert(net, "rate", images, **options).origin.scales["conv0"])
+    assert (scales > 0.9).all()
+
+
 def test_signed_layers_are_fitted_as_pairs_of_which_each_half_has_its_own_scale(images, randomised):
     """A linear bottleneck: its halves on and off; no image reaches the off half of the second."""
     net = nn.Sequential(
