@@ -64,14 +64,6 @@ def test_events_are_spikes_times_the_synapses_they_reach(case, torch_kernel):
         assert expected.sum() > 0
 
 
-def test_events_do_not_depend_on_the_batches(case, monkeypatch):
-    snn, run = case
-    whole = synaptic_events(snn, run)
-    monkeypatch.setattr("bionet.results.metrics.BATCH", 3)
-    for name, events in synaptic_events(snn, run).items():
-        assert_array_equal(events, whole[name])
-
-
 def test_events_need_the_counts_of_this_network(case):
     snn, run = case
     fewer = {name: counts for name, counts in run.counts.items() if name != "pool"}

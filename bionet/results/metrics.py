@@ -47,8 +47,6 @@ __all__ = [
     "wilson_interval",
 ]
 
-BATCH = 256  # images whose counts are held as floats at a time
-
 
 @typed
 def wilson_interval(
@@ -112,12 +110,10 @@ def synaptic_events(snn: SpikingNetwork, run: Recording) -> dict[str, np.ndarray
         if counts is None:
             continue
         fan = projection.kernel.fan_out(snn.shape(projection.source)).ravel().astype(np.float64)
-        # In floating point, for BLAS: exact up to 2**53 events, and quick. In batches, because
-        # the counts take eight times their space then.
-        for start in range(0, run.n_images, BATCH):
-            part = slice(start, start + BATCH)
-            flat = counts[part].reshape(-1, fan.size).astype(np.float64)
-            total[part] += np.rint(flat @ fan).astype(np.int64)
+        # In floating point: exact up to 2**53 events, and quick.
+        flat = counts.reshape(-1, fan.size)
+        sums = np.einsum("ij,j->i", flat, fan, dtype=np.float64, casting="safe")
+        total += np.rint(sums).astype(np.int64)
     return events
 
 
