@@ -27,9 +27,14 @@ LINE_SECONDS = 30.0
 Item = TypeVar("Item")
 
 
+def plain_console(stderr: bool = False) -> Console:
+    """A console that shows names and texts as they are: ``[bold]`` in one is no markup."""
+    return Console(stderr=stderr, markup=False, emoji=False)
+
+
 def shows_bars() -> bool:
     """Whether standard error is a terminal or a notebook, which a bar can be drawn in."""
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     return console.is_terminal or console.is_jupyter
 
 
@@ -126,7 +131,7 @@ class Progress:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=plain_console(stderr=True),
             disable=not (show and shows_bars()),
             speed_estimate_period=3600.0 if per_minute else 30.0,
         )

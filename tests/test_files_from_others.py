@@ -22,6 +22,8 @@ from bionet.results.run_json import describe, measure, read_run, result_table, w
 from bionet.study.cells import write_cell
 
 HOSTILE = '"""\n__import__("pathlib").Path("ran").touch()\n"""<script>alert(1)</script>\\'
+# What rich and matplotlib would take for markup and mathematics, and could not read.
+HOSTILE += "[/red] $x_{$ %s {0}"
 
 
 @pytest.fixture(scope="module")
@@ -71,15 +73,22 @@ def test_hostile_texts_are_texts_in_prints_pages_and_scripts(there, tmp_path, mo
         population["model"] |= {"name": HOSTILE, "source": HOSTILE}
     write_tensors("two.snn", arrays, {"bionet": json.dumps(plain)})
     snn = bionet.SpikingNetwork.load("two.snn")
-    assert str(snn)
+    assert HOSTILE in str(snn) and "<script>" not in snn._repr_html_()
     images = np.zeros((1, 5), np.float32)
     script = bionet.eject(snn, "script.py", images, duration=5 * ms)
     compile(Path("script.py").read_text(), "script.py", "exec")
     assert "\n__import__" not in Path("script.py").read_text(), script
     run = bionet.simulate(snn, images, 5 * ms, device="numpy", record={"linear0": ["spikes"]})
     run.save("run")
+    assert "<script>" not in run._repr_html_()
     assert cli.main(["report", "run"]) == 0
     assert "<script>alert(1)" not in Path("run/report.html").read_text()
+    bionet.figures.save(bionet.figures.network_diagram(snn), "network.png")
+    bionet.figures.save(bionet.figures.f_i_curve(snn.populations[0].model), "f_i.png")
+    np.savez("x.npz", images=images, labels=np.zeros(1, int))
+    for line in ("simulate two.snn --data x.npz --duration 5ms --device numpy --out again",
+                 "info two.snn", "info again"):  # fmt: skip
+        assert cli.main(line.split()) == 0, line
     assert not Path("ran").exists()
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from bionet.commands import options as o
 from bionet.commands.outputs import check_replaced, check_writable, save_labels, staged
 from bionet.commands.simulate import simulated
 from bionet.errors import InputError
+from bionet.progress import plain_console
 from bionet.results.run_json import describe, measure, write_run
 from bionet.sources import Images, Source, converted_source, load_images
 
@@ -71,7 +71,7 @@ def compare(
             "compare", context.params, **shared, accuracy_ann=rows[0]["accuracy_ann"], rows=rows
         )
         write_run(folder / "run.json", whole)
-    Console().print(_table(rows, f"{pictures.name}, {len(pictures.labels):,} images"))
+    plain_console().print(_table(rows, f"{pictures.name}, {len(pictures.labels):,} images"))
     typer.echo(f"curves: {out}")
 
 

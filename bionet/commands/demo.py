@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from bionet.commands.convert import CALIBRATION_IMAGES, converted
 from bionet.commands.figure import draw
 from bionet.commands.options import Force, ProgressBar, Seed
 from bionet.commands.outputs import check_replaced, check_writable, save_audit, save_labels, staged
 from bionet.commands.simulate import ann_accuracy
+from bionet.progress import plain_console
 from bionet.results.run_json import describe, measure, result_table, write_run
 from bionet.running.program_cache import cache_folder
 from bionet.sources import Images, load_images, source_network
@@ -73,7 +73,7 @@ def demo(
         total_seconds=time.perf_counter() - started,
     )
     _save(out, run, result, pictures, described)
-    Console().print(result_table(described, f"LeNet-5 in Brian2, {images:,} held-out digits"))
+    plain_console().print(result_table(described, f"LeNet-5 in Brian2, {images:,} held-out digits"))
     echo(f"audit: {result.verdict()}")
     echo(f"figures ({', '.join(FIGURES)}), recording and run.json: {out}")
 

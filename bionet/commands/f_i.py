@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from bionet.commands.options import Force, NoSeed, ProgressBar
 from bionet.commands.outputs import check_replaced, check_writable, staged
 from bionet.errors import InputError
 from bionet.firing.named import neuron_of
+from bionet.progress import plain_console
 from bionet.quantities import physical
 from bionet.quantities import time as time_of
 from bionet.results.run_json import describe, write_run
@@ -77,7 +77,7 @@ def f_i(
 
     model = neuron_of(neuron, "NEURON")
     started = time.perf_counter()
-    say = Console(stderr=True)
+    say = plain_console(stderr=True)
     if synapse is not None:
         _surface(context, model, synapse, background, points, progress, started, out)
         return
@@ -110,7 +110,7 @@ def f_i(
     table = Table("current / rheobase", f"current ({unit})", "rate (Hz)", title=model.name)
     for current, rate in pairs[1 :: max(1, len(pairs) // ROWS)]:
         table.add_row(f"{current / float(curve.rheobase):.3f}", f"{current:.4g}", f"{rate:.1f}")
-    Console().print(table)
+    plain_console().print(table)
     typer.echo(f"rheobase: {curve.rheobase}")
     typer.echo(f"curve: {out / 'curve.csv'}")
 
@@ -142,7 +142,7 @@ def _surface(
         duration=time_of(arguments["duration"], "--duration"),
         highest=arguments["highest"],
         points=points or SURFACE_POINTS,
-        progress=Console(stderr=True).print if progress else None,
+        progress=plain_console(stderr=True).print if progress else None,
     )
     described = describe(
         "f-i",
@@ -168,6 +168,6 @@ def _surface(
         values = [surface.rates[row, 0], *surface.rates[row, shown]]
         cells = [f"{float(rate):.1f}" for rate in values]
         table.add_row(f"{float(surface.excitatory[row]) * 1e9:.3g}", *cells)
-    Console().print(table)
+    plain_console().print(table)
     typer.echo(f"excitatory rheobase: {surface.rheobase}")
     typer.echo(f"surface: {out / 'surface.csv'}")

@@ -15,6 +15,7 @@ from rich.table import Table
 from bionet.commands.options import DataDir, NoSeed
 from bionet.commands.outputs import check_writable
 from bionet.errors import InputError
+from bionet.progress import plain_console
 from bionet.results.run_json import describe, read_run, result_table, tell, versions, write_run
 from bionet.running.compiler import compiler as compiler_command
 from bionet.running.program_cache import cache_folder, cache_size
@@ -34,7 +35,7 @@ def info(
     """Show versions, compiler, cache and data sets; or describe a spiking network or a run."""
     if out is not None:
         check_writable(out)
-    console = Console()
+    console = plain_console()
     if path is None:
         facts: dict[str, Any] = dict(_environment(data_dir))
         table = Table(show_header=False)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
 from bionet.commands import options as o
 from bionet.commands.convert import CALIBRATION_IMAGES, converted, exchanged
 from bionet.commands.outputs import check_replaced, check_writable, save_labels, staged
 from bionet.errors import InputError
+from bionet.progress import plain_console
 from bionet.quantities import frequency, numbers, time
 from bionet.results.run_json import describe, measure, result_table, tell, write_run
 from bionet.sources import Images, Source, converted_source, load_images, source_network
@@ -123,7 +123,7 @@ def simulate(
         accuracy_ann=None if input_file is not None else ann_accuracy(source, pictures),
     )
     save_run(out, run, pictures, described)
-    Console().print(result_table(described, f"{network} on {pictures.name}"))
+    plain_console().print(result_table(described, f"{network} on {pictures.name}"))
     typer.echo(f"recording: {out}")
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from bionet.commands import options as o
 from bionet.commands.outputs import check_writable, pages, resumable
 from bionet.errors import InputError
-from bionet.progress import duration_text
+from bionet.progress import duration_text, plain_console
 from bionet.results.run_json import describe, tell, write_run
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def study(
     specification = studies.load(file)
     folder = out or Path("runs") / specification.name
     check_writable(folder)
-    console = Console()
+    console = plain_console()
     if dry_run:
         _estimate(specification, folder, jobs, data_dir, extend, console)
         return
@@ -163,7 +163,7 @@ def _climb(
         table = Table("rung", "what it adds", box=None)
         for number, rung in enumerate(RUNGS, 1):
             table.add_row(f"{number}. {rung.name}", rung.adds)
-        Console().print(table)
+        plain_console().print(table)
         return
     (item,) = items_of(LADDER, f"lenet5-{data}")
     produce(item, settings, folder, words)
@@ -204,7 +204,7 @@ def _list() -> None:
     for name, path in ready_studies().items():
         table.add_row(name, tomllib.loads(path.read_text(encoding="utf-8"))["description"])
     table.add_row(LADDER, "One biological constraint after another on LeNet-5: a ladder of rungs")
-    Console().print(table)
+    plain_console().print(table)
 
 
 def _estimate(

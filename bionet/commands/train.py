@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
 from bionet.commands.options import DataDir, Force, ProgressBar, Seed
 from bionet.commands.outputs import check_replaced, check_writable, resumable
 from bionet.errors import InputError
+from bionet.progress import plain_console
 from bionet.quantities import frequency, time
 from bionet.results.run_json import describe, result_table, write_run
 
@@ -210,5 +210,5 @@ def _report(
     write_run(out.with_suffix(".run.json") if is_file else out / "run.json", described)
     if context.params["checkpoint"] is None:
         unfinished(out, network, data).unlink(missing_ok=True)
-    Console().print(result_table(described, f"{network} on {data}, {result.epochs} epochs"))
+    plain_console().print(result_table(described, f"{network} on {data}, {result.epochs} epochs"))
     typer.echo(f"weights: {result.weights}")

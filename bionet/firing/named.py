@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bionet.errors import InputError, did_you_mean
+from bionet.progress import plain_console
 from bionet.quantities import physical
 
 if TYPE_CHECKING:
@@ -87,13 +88,12 @@ def activation_of(made_of: Mapping[str, Any], progress: bool = True) -> Frequenc
         Say on the standard error stream what is measured.
     """
     from brian2 import Hz, ms
-    from rich.console import Console
 
     from bionet.firing.measurement import f_i
 
     model = neuron_of(str(made_of["neuron"]))
     presentation = float(made_of.get("presentation_ms", 0)) * ms
-    settings: dict[str, Any] = {"progress": Console(stderr=True).print if progress else None}
+    settings: dict[str, Any] = {"progress": plain_console(stderr=True).print if progress else None}
     if presentation > 0 * ms:
         settings |= {"kind": "presented", "settle": 0.2 * presentation, "duration": presentation}
     return f_i(model, **settings).activation(float(made_of["reference_hz"]) * Hz)

@@ -180,7 +180,7 @@ class Recording:
         return f"{', '.join(spikes)} for {len(self.recorded_images):,} images"
 
     def _repr_html_(self) -> str:
-        title, _, note = str(self).split("\n")
+        title, _, note = str(self).rsplit("\n", 2)  # a method of another's file may have lines
         rows = [
             (name, " x ".join(map(str, self.shapes[name])), f"{mean:,.5g}")
             for name, mean in self.n_spikes.items()

@@ -142,7 +142,8 @@ def f_i_curve(
     InputError
         If a model has no drive or never fires.
     """
-    models = {models.name: models} if isinstance(models, NeuronModel) else dict(models)
+    if isinstance(models, NeuronModel):
+        models = {models.name.replace("$", r"\$"): models}
     if not models:
         raise InputError("there is no model to draw")
     if not max_drive > 0:
@@ -177,5 +178,6 @@ def _of_run(asked: Asked) -> Axes:
     for population in asked.network.populations:
         wanted = asked.populations is None or population.name in asked.populations
         if wanted and population.model.threshold is not None:
-            models[population.model.name] = population.model
+            # A dollar sign in the name of a model from elsewhere is no mathematics.
+            models[population.model.name.replace("$", r"\$")] = population.model
     return f_i_curve(models)

@@ -79,10 +79,12 @@ def _box(ax: Axes, snn: SpikingNetwork, name: str, place: int) -> None:
     ax.text(0, y + 0.12, f"{name}: {size} units", ha="center", va="center", weight="bold",
             size=text_size(6.5))  # fmt: skip
     model = snn.coding + " input" if name == "input" else snn.population(name).model.name
-    ax.text(0, y - 0.14, _short(model), ha="center", va="center", size=text_size(6), color="0.25")
+    ax.text(0, y - 0.14, _short(model), ha="center", va="center", size=text_size(6), color="0.25",
+            parse_math=False)  # fmt: skip
 
 
 def _short(model: str) -> str:
+    model = " ".join(model.split())
     return model if len(model) <= 46 else model[:45].rstrip(" ,") + "..."
 
 
