@@ -4,6 +4,8 @@
 metadata               meaning
 =====================  ============================================================================
 graph ``bionet``       JSON: step in seconds, readout, coding, method, simulation, origin and so on
+graph                  hash of all nodes, their metadata and the edges, by which a file that is
+``bionet_checksum``    damaged, or edited with other tools, is known
 node ``bionet_model``  JSON: the neuron model, with reset, refractory period, thresholds, floor
 node ``bionet_drive``  what BioNet's drive per step was multiplied with to make NIR's current
 node ``bionet_gain_*`` gain of the projections that bring spikes or pixels, which the node has
@@ -16,6 +18,7 @@ node's numbers still belong to them: whoever edits a file with other tools gets 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 from collections.abc import Mapping
@@ -31,7 +34,18 @@ from bionet.network import Simulation
 from bionet.network.code import Code
 from bionet.network.origin import Origin, Perturbed
 
-__all__ = ["NOTED", "NodeNote", "noted_fields", "noted_model", "noted_network"]
+__all__ = [
+    "CHECKSUM",
+    "NOTED",
+    "NodeNote",
+    "content_hash",
+    "noted_fields",
+    "noted_model",
+    "noted_network",
+]
+
+CHECKSUM = "bionet_checksum"
+INFERRED = ("input_type", "output_type")  # of a node: what reading it finds out
 
 # Of a network's description: what is neither a node nor an edge.
 NOTED = (
@@ -47,6 +61,30 @@ NOTED = (
 )
 # Parameters of BioNet's models that a node has a field for, by the field's name in its NIR model.
 FROM_NODE = {"theta": "theta", "theta_p": "theta", "tau": "tau"}
+
+
+def content_hash(graph: Any) -> str:
+    """SHA-256 of a graph's nodes, their metadata, its edges and BioNet's note of it."""
+    digest = hashlib.sha256()
+
+    def add(label: str, value: Any) -> None:
+        digest.update(label.encode())
+        if isinstance(value, Mapping):
+            for key in sorted(value, key=str):
+                add(f"{label}/{key}", value[key])
+        elif isinstance(value, bytes | str) or value is None:
+            digest.update(value if isinstance(value, bytes) else str(value).encode())
+        else:
+            numbers = np.asarray(value, dtype=np.float64)
+            digest.update(f"{numbers.shape}".encode() + numbers.tobytes())
+
+    for name in sorted(graph.nodes):
+        node = graph.nodes[name]
+        fields = {k: v for k, v in vars(node).items() if k not in INFERRED}
+        add(f"{name}: {type(node).__name__}", fields)
+    add("edges", "; ".join(sorted(f"{source} -> {target}" for source, target in graph.edges)))
+    add("note", graph.metadata.get("bionet"))
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

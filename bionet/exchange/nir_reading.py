@@ -25,7 +25,14 @@ from bionet.errors import ExchangeWarning, InputError
 from bionet.exchange.nir_conventions import WRITERS, NirConvention
 from bionet.exchange.nir_graph import FlatGraph, flattened, identifier
 from bionet.exchange.nir_kernels import WEIGHTED, array, fitted, scaled, weighted
-from bionet.exchange.nir_notes import NodeNote, noted_fields, noted_model, noted_network
+from bionet.exchange.nir_notes import (
+    CHECKSUM,
+    NodeNote,
+    content_hash,
+    noted_fields,
+    noted_model,
+    noted_network,
+)
 from bionet.exchange.nir_physical import checked_units, lif_gains, lif_of
 from bionet.exchange.optional import required
 from bionet.kinds import told, typed
@@ -124,9 +131,19 @@ def _read(nir: Any, path: Path) -> Any:
     if not path.is_file():
         raise InputError(f"there is no file {path}")
     try:
-        return nir.read(path, type_check=False)
+        graph = nir.read(path, type_check=False)
+        noted = (graph.metadata or {}).get(CHECKSUM)
+        changed = noted is not None and noted != content_hash(graph)
     except Exception as error:  # whatever a damaged file makes HDF5 or nir say
         raise InputError(f"{path} is damaged or no NIR file ({error})") from error
+    if changed:
+        warnings.warn(
+            f"{path} has changed since BioNet wrote it (its checksum is another): it was edited"
+            " with another tool, or is damaged; what it says now is read",
+            ExchangeWarning,
+            stacklevel=4,
+        )
+    return graph
 
 
 def _convention(

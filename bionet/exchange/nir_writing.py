@@ -30,7 +30,7 @@ from bionet.equations import NeuronModel, constant_leak, integrator, leaky_integ
 from bionet.equations.nir_nodes import NIR_NEURONS, nir_neuron, relay, silent
 from bionet.errors import ExchangeWarning, InputError
 from bionet.exchange.nir_edges import Carried, weight_nodes
-from bionet.exchange.nir_notes import NOTED
+from bionet.exchange.nir_notes import CHECKSUM, NOTED, content_hash
 from bionet.exchange.nir_physical import Gains, differential, physical_node, physical_words
 from bionet.exchange.optional import required
 from bionet.files import atomic
@@ -80,6 +80,7 @@ def to_nir(
     """
     nir = required("nir", "nir")
     graph = nir_graph(snn, dt, readout)
+    graph.metadata[CHECKSUM] = content_hash(graph)
     with atomic(path) as part:
         nir.write(str(part), graph)
     return Path(path)

@@ -14,6 +14,7 @@ import bionet
 from bionet import equations
 from bionet.cli import main
 from bionet.equations.nir_nodes import nir_neuron
+from bionet.errors import ExchangeWarning, InputError
 from bionet.exchange.nir_conventions import NirConvention
 from bionet.exchange.nir_reading import from_nir
 from bionet.exchange.nir_writing import nir_graph, to_nir
@@ -366,3 +367,33 @@ def test_what_no_writer_writes_is_one_line(tmp_path, place, value):
     with pytest.raises(bionet.InputError) as refused:
         from_nir(tmp_path / "x.nir")
     assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_changed_since_it_was_written_is_warned_of(tmp_path):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)).eval()
+    snn = bionet.convert(net, "rate", np.random.default_rng(0).random((4, 6), dtype=np.float32))
+    path = snn.to_nir(tmp_path / "whole.nir")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ExchangeWarning)
+        whole = from_nir(path)
+    edited = nir.read(path, type_check=False)
+    node = next(node for node in edited.nodes.values() if hasattr(node, "weight"))
+    node.weight = node.weight * 2
+    nir.write(tmp_path / "edited.nir", edited)
+    with pytest.warns(ExchangeWarning, match="changed since BioNet wrote it"):
+        assert from_nir(tmp_path / "edited.nir") != whole
+    raw, draw = path.read_bytes(), np.random.default_rng(1)
+    seen = set()
+    for _ in range(60):
+        damaged = bytearray(raw)
+        damaged[draw.integers(len(raw))] ^= 1 << draw.integers(8)
+        (tmp_path / "damaged.nir").write_bytes(damaged)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ExchangeWarning)
+            try:
+                assert from_nir(tmp_path / "damaged.nir") == whole
+                seen.add("unused byte")
+            except (InputError, ExchangeWarning) as error:
+                seen.add(type(error).__name__)
+    assert seen >= {"unused byte", "InputError"}
