@@ -121,7 +121,7 @@ def similarity(runs: Mapping[str, Curves], ax: Axes | None = None) -> Axes:
     ax.axhline(1, color="black", lw=0.7, ls=(0, (1, 2)), label="perfect match")
     _logarithmic(ax.xaxis)
     ax.set_xlabel("time (steps)")
-    ax.set_ylabel("cosine similarity to the ANN")
+    ax.set_ylabel("cosine similarity to the network")
     legend_above(ax, 2)
     return ax
 

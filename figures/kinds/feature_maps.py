@@ -78,9 +78,8 @@ def feature_maps(
             raise InputError(f"{len(names)} populations need {2 * len(names)} axes")
     for row, name, pair in zip(grid, names, pairs, strict=False):
         _draw(row, name, pair, max_channels, shared_scale)
-    lamda = " / \N{GREEK SMALL LETTER LAMDA}" if shared_scale else ""
-    grid[0, 0].set_title(f"ANN activation{lamda}")
-    grid[0, 1].set_title("SNN rate")
+    grid[0, 0].set_title("activation / scale" if shared_scale else "activation")
+    grid[0, 1].set_title("spikes per step")
     return np.asarray(grid[: len(names)])
 
 

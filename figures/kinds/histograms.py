@@ -62,7 +62,7 @@ def activation_histograms(
     if any(len(pair) > 1 for pair in sides.values()):
         _legend(drawn, apart=axes is None)
     for ax in drawn:
-        ax.set_xlabel("activation / \N{GREEK SMALL LETTER LAMDA}, spikes per step")
+        ax.set_xlabel("activation / scale, spikes per step")
         ax.set_ylabel("share of pairs (%)")
         if axes is None:
             ax.label_outer(remove_inner_ticks=False)

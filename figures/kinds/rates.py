@@ -19,7 +19,7 @@ __all__ = ["rate_against_activation"]
 MAX_POINTS = 3000
 DENSITY_BINS = 40
 DENSITY_COLORS = "viridis"
-X_LABEL = "activation of the trained network / \N{GREEK SMALL LETTER LAMDA}"
+X_LABEL = "activation of the trained network / scale"
 Y_LABEL = "decoded rate\n(spikes per step)"
 
 
@@ -66,7 +66,12 @@ def rate_against_activation(
         activation, shown = _pair(name, samples[name])
         if isinstance(data, Audit):
             row = data.row(name)
-            _panel(ax, name if row.decoded == "rate" else f"{name} (v/T)", activation, shown)
+            _panel(
+                ax,
+                name if row.decoded == "rate" else f"{name}: potential per step",
+                activation,
+                shown,
+            )
             _note(ax, row.correlation)
         else:
             _panel(ax, name, activation, shown)

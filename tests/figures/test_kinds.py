@@ -151,7 +151,7 @@ def test_histograms_hold_every_pair():
         assert ax.get_yscale() == "log"
         assert ax.lines[0].get_xdata() == [1, 1]
     assert axes[0].get_ylabel() == "share of pairs (%)"
-    assert axes[0].figure.get_supxlabel() == "activation / λ, spikes per step"
+    assert axes[0].figure.get_supxlabel() == "activation / scale, spikes per step"
     legend = axes[0].figure.legends[0]
     assert [t.get_text() for t in legend.get_texts()] == ["trained network", "spiking network"]
     assert len({ax.get_xlim() + ax.get_ylim() for ax in axes}) == 1
@@ -225,7 +225,7 @@ def test_feature_maps(run):
     np.testing.assert_allclose(right[:, :2], run.counts["conv1"][2, 0] / 20)
     np.testing.assert_allclose(axes[1, 1].images[0].get_array()[0], run.counts["fc"][2] / 20)
     assert axes[0, 0].images[0].get_clim() == axes[0, 1].images[0].get_clim()
-    assert axes[0, 0].get_title() == "ANN activation / λ"
+    assert axes[0, 0].get_title() == "activation / scale"
     assert axes[0, 0].get_ylabel() == "conv1\n2 x 3 x 2"
     assert "spikes per step" in [ax.get_ylabel() for ax in axes[0, 0].figure.axes]
 

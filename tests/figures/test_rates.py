@@ -57,7 +57,7 @@ def test_the_correlation_stands_in_the_panel(pairs):
 
 def test_labels_say_what_and_in_which_unit(pairs):
     figure = figures.rate_against_activation(pairs)[0].figure
-    assert figure.get_supxlabel() == "activation of the trained network / λ"
+    assert figure.get_supxlabel() == "activation of the trained network / scale"
     assert figure.get_supylabel() == "decoded rate\n(spikes per step)"
 
 
@@ -68,7 +68,7 @@ def test_an_audit_gives_its_own_correlation_and_names_potentials():
     }
     rows = (row("fc", "rate", 0.91), row("readout", "potential", float("nan")))
     axes = figures.rate_against_activation(Audit(rows, 3, 10, samples))
-    assert [ax.get_title() for ax in axes] == ["fc", "readout (v/T)"]
+    assert [ax.get_title() for ax in axes] == ["fc", "readout: potential per step"]
     assert [ax.texts[0].get_text() for ax in axes] == ["r = 0.9100", "r undefined"]
     assert axes[1].get_xlim()[0] < -0.5
 
@@ -90,7 +90,7 @@ def test_it_draws_into_the_given_axes(pairs):
     _, axes = plt.subplots(1, 3)
     drawn = figures.rate_against_activation(pairs, populations=["fc"], axes=axes)
     assert drawn.tolist() == [axes[0]]
-    assert axes[0].get_xlabel() == "activation of the trained network / λ"
+    assert axes[0].get_xlabel() == "activation of the trained network / scale"
     assert axes[0].get_ylabel() == "decoded rate\n(spikes per step)"
     assert not axes[1].collections
 
