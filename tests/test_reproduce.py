@@ -184,13 +184,15 @@ def test_augmapping_of_a_deep_network_needs_its_negative_spikes(monkeypatch):
     net = layers("6c3-6c3-p2-12-3", 2, 4, slope=0.5).eval()
     images = torch.rand(30, 2, 4, 4, generator=generator).numpy()
     labels = net(torch.from_numpy(images)).argmax(1).numpy()
-    monkeypatch.setattr(augmented, "DEEP_STEPS", 100)
+    methods = {"augmapping": (100, 93.9), augmented.NO_NEGATIVES: (100, 35.4)}
+    short = augmented.Deep(94.13, methods | {"termapping": (600, 93.75)}, 35.55)
+    monkeypatch.setitem(augmented.DEEP, "net5_small", short)
     monkeypatch.setattr(Settings, "test", lambda self, name, n: (images[:n], labels[:n]))
     monkeypatch.setattr(Settings, "network", lambda self, *_: net)
     result = items_of("augmapping", "net5_small")[0].run(Settings(device="numpy"))
     rows = {row.label: row for row in result.rows}
     assert rows["network"].value == 100
-    assert rows["augmapping, 100 steps"].value > 90
+    assert rows["augmapping, 100 steps"].value > 90 and rows["termapping, 600 steps"].value > 90
     lost = rows["augmapping without negative spikes, 100 steps"]
     assert lost.value < 80 and lost.paper == 35.4
     assert rows["network without negative activations"].value == pytest.approx(lost.value, abs=10)
