@@ -188,6 +188,7 @@ def test_augmapping_of_a_deep_network_needs_its_negative_spikes(monkeypatch):
     short = augmented.Deep(94.13, methods | {"termapping": (600, 93.75)}, 35.55)
     monkeypatch.setitem(augmented.DEEP, "net5_small", short)
     monkeypatch.setattr(Settings, "test", lambda self, name, n: (images[:n], labels[:n]))
+    monkeypatch.setattr(Settings, "calibration", lambda self, *_: (images, labels))
     monkeypatch.setattr(Settings, "network", lambda self, *_: net)
     result = items_of("augmapping", "net5_small")[0].run(Settings(device="numpy"))
     rows = {row.label: row for row in result.rows}

@@ -217,12 +217,11 @@ def deep(network: str) -> Callable[[Settings], Result]:
         curves_by_label: dict[str, Curves] = {}
         speeds = []
         for label, (steps, _) in paper.methods.items():
-            snn = bionet.convert(
-                net,
-                label.partition(" ")[0],
-                input_shape=images.shape[1:],
-                **({"negative_spikes": False} if label == NO_NEGATIVES else {}),
-            )
+            options: dict[str, Any] = {"negative_spikes": False} if label == NO_NEGATIVES else {}
+            method, seen = label.partition(" ")[0], None
+            if method == "termapping":
+                seen, _ = settings.calibration("cifar10")
+            snn = bionet.convert(net, method, seen, images.shape[1:], **options)
             before = time.perf_counter()
             curves_by_label[label] = _curves(snn, net, images, labels, steps, settings, DEEP_PART)
             speeds.append(f"{label}: {n / (time.perf_counter() - before):.2f} images/s")
