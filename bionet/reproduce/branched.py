@@ -42,7 +42,7 @@ class Branched:
 
 NETWORKS = (
     Branched("resnet20", "cifar10", rate=64, augmapping=300),
-    Branched("mobile", "cifar10", rate=256, augmapping=300),
+    Branched("mobile", "cifar10", rate=64, augmapping=300),
     Branched("dense", "cifar10", rate=64, augmapping=300),
     Branched("unet", "cifar10", rate=64, augmapping=300),
     Branched("rows", "mnist", rate=32, augmapping=100),

@@ -369,7 +369,7 @@ def test_qcfs_is_its_closed_form_and_trains_its_scale():
         ({"signed": True, "reset": "zero"}, "closed forms of reset='subtract'"),
         ({"lower_bound": -1.0}, "belongs to signed=True"),
         ({"signed": True, "lower_bound": 0.5}, "lower_bound is where spikes are taken back"),
-        ({"max_pooling": "mean"}, "max_pooling of .* must be 'gate' or 'count'"),
+        ({"max_pooling": "mean"}, "max_pooling of .* must be 'gate', 'count' or None"),
         ({"max_pooling": "count", "pool_tau": 5 * ms}, "pool_tau belongs to max_pooling='gate'"),
     ],
 )
