@@ -145,7 +145,13 @@ TABLE = (
         ("cifar10",),
         {"cifar10": replace(MIRRORED, epochs=6, learning_rate=1e-3)},
     ),
-    ZooEntry("net6", maker("net6"), PIXELS, ("cifar10",), {"cifar10": replace(DEEP, epochs=12)}),
+    ZooEntry(
+        "net6",
+        maker("net6"),
+        PIXELS,
+        ("cifar10", "cifar10-qcfs"),
+        {"cifar10": replace(DEEP, epochs=12)},
+    ),
     ZooEntry(
         "shang",
         architectures.shang,
